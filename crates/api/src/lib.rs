@@ -1,0 +1,1 @@
+//! The newest Docker API's wire types and routes.

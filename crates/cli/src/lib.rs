@@ -1,0 +1,1 @@
+//! Client commands, their output and progress.

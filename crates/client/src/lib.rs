@@ -1,0 +1,1 @@
+//! A typed client of the Docker API over a Unix socket or TCP.

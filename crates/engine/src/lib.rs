@@ -1,0 +1,1 @@
+//! What Docker does: containers' life, names, exec, restart, events, images in use, reconcile.

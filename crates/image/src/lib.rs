@@ -1,0 +1,1 @@
+//! References, manifests, configs; import, load, save, commit.

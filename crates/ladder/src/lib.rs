@@ -1,0 +1,1 @@
+//! One module per API version: what changed, as code and as documentation. Pure.

@@ -1,0 +1,3 @@
+//! The `longshore` binary: chooses the personality and wires the crates together.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Bridges, addresses, firewall, ports: is handed a network namespace, knows no containers.

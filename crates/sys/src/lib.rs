@@ -1,0 +1,1 @@
+//! Linux: pidfd, clone, mounts, paths beneath a root, netlink, terminals. The only crate with unsafe code.

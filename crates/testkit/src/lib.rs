@@ -1,0 +1,1 @@
+//! A throw-away daemon, tiny images and network namespaces for tests.

@@ -1,1 +1,3 @@
 //! The newest Docker API's wire types and routes.
+
+pub mod routes;

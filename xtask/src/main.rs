@@ -1,3 +1,27 @@
-//! The project's own commands.
+//! The project's own commands, so that a fresh machine needs to know two words: `cargo xtask test`.
 
-fn main() {}
+mod bench;
+mod check;
+mod daemon;
+mod disk;
+mod install;
+mod run;
+mod test;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "\
+cargo xtask test [unit|e2e|contract|check]...   all tests, or only the named parts
+cargo xtask check                               formatting, lints, direction of dependencies, generated documents
+cargo xtask bench [--docker SOCKET] [--podman SOCKET]
+                                                the benchmark, as ratios against peers that already run";
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.split_first() {
+        Some((command, parts)) if command == "test" => test::run(parts),
+        Some((command, [])) if command == "check" => check::run(),
+        Some((command, flags)) if command == "bench" => bench::run(flags),
+        _ => bail!("{USAGE}"),
+    }
+}

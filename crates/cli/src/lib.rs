@@ -1,1 +1,0 @@
-//! Client commands, their output and progress.

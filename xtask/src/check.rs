@@ -1,0 +1,89 @@
+//! What must hold of the sources: formatting, lints, the direction of dependencies, unsafe code in one crate only.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+use serde_json::Value;
+
+use crate::run::{cargo, output, succeed};
+
+/// Which of our crates each crate may use: the arrows of ARCHITECTURE.md. Nothing else may appear in a manifest.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("api", &["model"]),
+    ("client", &["api"]),
+    ("engine", &["api", "image", "model", "network", "runtime", "shim", "storage", "store", "sys"]),
+    ("image", &["model", "storage", "store"]),
+    ("ladder", &["api", "model"]),
+    ("longshore", &["api", "client", "engine", "ladder", "model", "network", "server", "shim", "sys"]),
+    ("model", &[]),
+    ("network", &["model", "store", "sys"]),
+    ("runtime", &["model", "sys"]),
+    ("server", &["api", "engine", "ladder", "model", "sys"]),
+    ("shim", &["model", "runtime", "sys"]),
+    ("storage", &["model", "store", "sys"]),
+    ("store", &["model"]),
+    ("sys", &[]),
+    ("testkit", &["api", "client", "model"]),
+    ("tests", &["api", "client", "model", "testkit"]),
+    ("xtask", &[]),
+];
+
+/// The blocking world: none of these may pull an async runtime in.
+const BLOCKING: &[&str] = &["model", "network", "runtime", "shim", "storage", "store", "sys"];
+
+/// Every check.
+pub(crate) fn run() -> Result<()> {
+    succeed(cargo().args(["fmt", "--all", "--check"]))?;
+    arrows()?;
+    unsafe_code()?;
+    succeed(cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    if Command::new("cargo-deny").arg("--version").output().is_ok_and(|output| output.status.success()) {
+        succeed(cargo().args(["deny", "--offline", "check", "bans", "licenses", "sources"]))?;
+    } else {
+        eprintln!("cargo-deny is not installed: licences and bans were NOT checked (cargo install cargo-deny)");
+    }
+    Ok(())
+}
+
+fn arrows() -> Result<()> {
+    let metadata: Value =
+        serde_json::from_str(&output(cargo().args(["metadata", "--format-version=1", "--no-deps"]))?)?;
+    let allowed: BTreeMap<&str, &[&str]> = ARROWS.iter().copied().collect();
+    let mut wrong = Vec::new();
+    for package in metadata["packages"].as_array().into_iter().flatten() {
+        let name = package["name"].as_str().unwrap_or_default();
+        let Some(uses) = allowed.get(name) else {
+            wrong.push(format!("crate {name} has no line in xtask's ARROWS"));
+            continue;
+        };
+        for dependency in package["dependencies"].as_array().into_iter().flatten() {
+            let other = dependency["name"].as_str().unwrap_or_default();
+            let development = dependency["kind"] == "dev";
+            if dependency["path"].is_string() && !uses.contains(&other) && !development {
+                wrong.push(format!("{name} must not use {other}"));
+            }
+            if BLOCKING.contains(&name) && other == "tokio" && !development {
+                wrong.push(format!("{name} is blocking code and must not use tokio"));
+            }
+        }
+    }
+    ensure!(wrong.is_empty(), "dependencies point the wrong way:\n  {}", wrong.join("\n  "));
+    Ok(())
+}
+
+fn unsafe_code() -> Result<()> {
+    let mut grep = Command::new("git");
+    grep.current_dir(crate::run::workspace()).args([
+        "grep",
+        "-lE",
+        r"\bunsafe (\{|fn|impl|extern)",
+        "--",
+        "*.rs",
+        ":!crates/sys",
+    ]);
+    let found = grep.output()?;
+    let files = String::from_utf8_lossy(&found.stdout).into_owned();
+    ensure!(files.is_empty(), "unsafe code outside crates/sys:\n{files}");
+    Ok(())
+}

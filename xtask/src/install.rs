@@ -1,0 +1,131 @@
+//! What the tests need beyond Rust, installed where it is missing: Debian's packages and Python's.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::run::{succeed, target};
+
+/// Program that must be there -> Debian package that brings it.
+const PROGRAMS: &[(&str, &str)] = &[
+    ("busybox", "busybox-static"),
+    ("cc", "gcc"),
+    ("curl", "curl"),
+    ("docker", "docker.io"),
+    ("ip", "iproute2"),
+    ("mkfs.ext4", "e2fsprogs"),
+    ("mount", "mount"),
+    ("nsenter", "util-linux"),
+    ("ps", "procps"),
+    ("python3", "python3-venv"),
+    ("script", "bsdutils"),
+    ("socat", "socat"),
+];
+
+/// Everything the tests start or read, by name, for the tests' environment.
+pub(crate) struct Installed {
+    /// A statically linked busybox: the root file system of most test containers.
+    pub(crate) busybox: PathBuf,
+    /// The Python with docker-py 7.
+    pub(crate) python: PathBuf,
+    /// A Python 2.7 with docker-py of 2014, where the machine has a Python 2.7.
+    pub(crate) python2: Option<PathBuf>,
+}
+
+/// Installs what is missing.
+pub(crate) fn all() -> Result<Installed> {
+    ensure!(is_root(), "the tests need root: they make containers, networks and mounts; run `sudo cargo xtask test`");
+    let missing: Vec<&str> =
+        PROGRAMS.iter().filter(|(program, _)| find(program).is_none()).map(|(_, package)| *package).collect();
+    if !missing.is_empty() {
+        succeed(Command::new("apt-get").args(["update", "-q"]))?;
+        let mut install = Command::new("apt-get");
+        install
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .args(["install", "-q", "-y", "--no-install-recommends"])
+            .args(&missing);
+        succeed(&mut install)?;
+    }
+    let busybox = find("busybox").context("busybox is not installed")?;
+    Ok(Installed { busybox, python: python()?, python2: python2()? })
+}
+
+/// The virtual environment with docker-py of today.
+fn python() -> Result<PathBuf> {
+    let environment = target().join("python");
+    let python = environment.join("bin/python");
+    if !environment.join("complete").exists() {
+        succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
+        succeed(Command::new(&python).args(["-m", "pip", "install", "-q", "docker==7.1.0"]))?;
+        std::fs::write(environment.join("complete"), "")?;
+    }
+    Ok(python)
+}
+
+/// The virtual environment with docker-py of 2014 (0.5.0, API 1.13 and 1.14), if the machine has a Python 2.7.
+fn python2() -> Result<Option<PathBuf>> {
+    let Some(interpreter) = python27() else { return Ok(None) };
+    let environment = target().join("python2");
+    let python = environment.join("bin/python");
+    if !environment.join("complete").exists() {
+        if !succeeds(Command::new(&interpreter).args(["-m", "virtualenv", "--version"])) {
+            succeed(Command::new(&interpreter).args(["-m", "pip", "install", "-q", "virtualenv==20.15.1"]))?;
+        }
+        succeed(Command::new(&interpreter).args(["-m", "virtualenv", "-q"]).arg(&environment))?;
+        succeed(Command::new(&python).args([
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "requests==2.2.1",
+            "six==1.16.0",
+            "websocket-client==0.32.0",
+        ]))?;
+        succeed(Command::new(&python).args(["-m", "pip", "install", "-q", "--no-deps", "docker-py==0.5.0"]))?;
+        std::fs::write(environment.join("complete"), "")?;
+    }
+    Ok(Some(python))
+}
+
+/// A Python 2.7: Debian's, or one that pyenv built.
+fn python27() -> Option<PathBuf> {
+    let pyenv = std::env::var_os("PYENV_ROOT")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".pyenv")));
+    let built = pyenv.and_then(|root| {
+        std::fs::read_dir(root.join("versions"))
+            .ok()?
+            .flatten()
+            .map(|entry| entry.path().join("bin/python2.7"))
+            .find(|path| path.exists())
+    });
+    built.or_else(|| {
+        ["/usr/bin/python2.7", "/usr/local/bin/python2.7"].into_iter().map(PathBuf::from).find(|path| path.exists())
+    })
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    command.output().is_ok_and(|output| output.status.success())
+}
+
+fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|metadata| std::os::unix::fs::MetadataExt::uid(&metadata) == 0)
+}
+
+/// The recorded exchanges with Docker 1.2.0, if they lie beside this checkout.
+pub(crate) fn contract() -> Option<PathBuf> {
+    let folder = crate::run::workspace()
+        .parent()
+        .map(|parent| parent.join("shared/contract"))
+        .filter(|folder| Path::exists(folder));
+    folder
+}

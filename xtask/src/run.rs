@@ -1,0 +1,53 @@
+//! Running programs, and where things are.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+/// The workspace's folder.
+pub(crate) fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned).unwrap_or_default()
+}
+
+/// The folder that cargo builds into.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
+}
+
+/// The release binary, built now.
+pub(crate) fn binary() -> Result<PathBuf> {
+    succeed(cargo().args(["build", "--release", "--package", "longshore"]))?;
+    let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let binary = target().join(triple).join("release/longshore");
+    ensure!(binary.exists(), "cargo built no {}", binary.display());
+    Ok(binary)
+}
+
+/// `cargo`, in the workspace.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(workspace());
+    command
+}
+
+/// Runs `command` and fails, naming it, if it fails.
+pub(crate) fn succeed(command: &mut Command) -> Result<()> {
+    eprintln!("+ {}", words(command));
+    let status = command.status().with_context(|| format!("cannot run {}", words(command)))?;
+    ensure!(status.success(), "{} failed: {status}", words(command));
+    Ok(())
+}
+
+/// What `command` prints on standard output.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let output = command.output().with_context(|| format!("cannot run {}", words(command)))?;
+    ensure!(output.status.success(), "{} failed: {}", words(command), String::from_utf8_lossy(&output.stderr).trim());
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn words(command: &Command) -> String {
+    let mut words = vec![command.get_program().to_string_lossy().into_owned()];
+    words.extend(command.get_args().map(|word| word.to_string_lossy().into_owned()));
+    words.join(" ")
+}

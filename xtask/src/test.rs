@@ -1,0 +1,111 @@
+//! `cargo xtask test`: every test, part by part, on a disk of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::daemon::Daemon;
+use crate::disk::Disk;
+use crate::install::{self, Installed};
+use crate::run::{binary, cargo, succeed, target};
+
+const PARTS: &[&str] = &["check", "unit", "e2e", "contract"];
+
+/// Runs the named parts, or all of them.
+pub(crate) fn run(parts: &[String]) -> Result<()> {
+    if let Some(unknown) = parts.iter().find(|part| !PARTS.contains(&part.as_str())) {
+        bail!("no such part: {unknown}; there are {}", PARTS.join(", "));
+    }
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
+    let installed = install::all()?;
+    if wanted("check") {
+        crate::check::run()?;
+    }
+    let disk = Disk::mount()?;
+    if wanted("unit") {
+        unit(disk.folder())?;
+    }
+    if wanted("e2e") {
+        end_to_end(disk.folder(), &installed)?;
+    }
+    if wanted("contract") {
+        contract(disk.folder(), &installed)?;
+    }
+    Ok(())
+}
+
+/// The tests beside the code.
+fn unit(disk: &Path) -> Result<()> {
+    succeed(cargo().args(["test", "--quiet", "--workspace", "--exclude", "tests"]).env("TMPDIR", disk))
+}
+
+/// The real binary, driven by real programs.
+fn end_to_end(disk: &Path, installed: &Installed) -> Result<()> {
+    let mut command = cargo();
+    command.args(["test", "--package", "tests"]).env("LONGSHORE_BIN", binary()?).env("LONGSHORE_TEST_DISK", disk);
+    command.env("LONGSHORE_BUSYBOX", &installed.busybox).env("LONGSHORE_PYTHON", &installed.python);
+    match &installed.python2 {
+        Some(python2) => drop(command.env("LONGSHORE_PYTHON2", python2)),
+        None => eprintln!("no Python 2.7 on this machine: the docker-py of 2014 was NOT tried"),
+    }
+    succeed(&mut command)
+}
+
+/// Versions whose recordings must all be met; scenarios that wait for pull, push and build are named in `LATER`.
+const JUDGED: &str = "1.14";
+
+/// Scenarios of the recorded contract that need what is not built yet: registries and the Dockerfile builder.
+const LATER: &[&str] =
+    &["build", "images.pull", "images.push", "images.search", "images.insert", "images.import-url", "system.auth"];
+
+/// The recorded exchanges of Docker 1.2.0, replayed.
+fn contract(disk: &Path, installed: &Installed) -> Result<()> {
+    let Some(folder) = install::contract() else {
+        eprintln!("the recorded contract does not lie beside this checkout (../shared/contract): it was NOT replayed");
+        return Ok(());
+    };
+    let rootfs = rootfs_tar(&installed.busybox)?;
+    let daemon = Daemon::start(&disk.join("contract"), &["--api-enable-cors", "--default-api-version", JUDGED])?;
+    let mut compare = Command::new("python3");
+    compare.arg(folder.join("compare.py")).args(["--version", JUDGED, "--rootfs-tar"]).arg(&rootfs);
+    compare.arg("--socket").arg(&daemon.socket);
+    for scenario in LATER {
+        compare.args(["--skip", scenario]);
+    }
+    succeed(&mut compare)
+}
+
+/// A tar of a busybox root file system, as the contract asks for it.
+pub(crate) fn rootfs_tar(busybox: &Path) -> Result<PathBuf> {
+    let root = target().join("rootfs");
+    let tar = target().join("rootfs.tar");
+    if tar.exists() {
+        return Ok(tar);
+    }
+    for folder in ["bin", "dev", "etc", "proc", "root", "sys", "tmp", "usr/bin", "usr/sbin", "var"] {
+        std::fs::create_dir_all(root.join(folder))?;
+    }
+    std::fs::copy(busybox, root.join("bin/busybox"))?;
+    std::fs::write(
+        root.join("etc/passwd"),
+        "root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1:daemon:/usr/sbin:/bin/false\n",
+    )?;
+    std::fs::write(root.join("etc/group"), "root:x:0:\ndaemon:x:1:\n")?;
+    let applets = crate::run::output(Command::new(busybox).arg("--list"))?;
+    for applet in applets.lines().filter(|applet| *applet != "busybox") {
+        let link = root.join("bin").join(applet);
+        if !link.is_symlink() {
+            std::os::unix::fs::symlink("busybox", link)?;
+        }
+    }
+    succeed(
+        Command::new("tar")
+            .arg("-C")
+            .arg(&root)
+            .args(["--numeric-owner", "--owner=0", "--group=0", "-cf"])
+            .arg(&tar)
+            .arg("."),
+    )?;
+    Ok(tar)
+}

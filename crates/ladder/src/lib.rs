@@ -1,1 +1,30 @@
-//! One module per API version: what changed, as code and as documentation. Pure.
+//! The ladder: how every version of the Docker API stays one program.
+//!
+//! Everything behind the ladder speaks only the newest version. A request of an older version *climbs*: each version
+//! above the client's own ([`Rung`]) takes it one version up, until it is a request of the newest. Its answer *descends*
+//! the same rungs. One module per version says what that version changed, as code and as documentation at once.
+//!
+//! The ladder is pure: no connection, no engine, no clock. A server uses it like this:
+//!
+//! 1. [`Policy::select`] tells the version. [`at_newest`]: leave the ladder out.
+//! 2. [`reads`] tells what of the body is to be collected; [`climb`] takes the request up.
+//! 3. [`Descent::response`] takes the answer down: the whole of it if [`Descent::buffers_body`], else its head;
+//!    [`Descent::message`] each message of a stream. [`Traits`] tell how the connection behaves.
+
+mod climb;
+mod exchange;
+mod rung;
+mod rungs;
+mod selection;
+mod traits;
+mod version;
+mod wording;
+
+pub use climb::{Climbed, Descent, Reads, at_newest, climb, error_for, reads, traits};
+pub use exchange::{Body, HOST_CONFIG_HEADER, Request, Response, truth};
+pub use rung::{Answer, Asked, Change, Down, Message, OldRoute, Rung, Up};
+pub use rungs::RUNGS;
+pub use selection::Policy;
+pub use traits::{LogTimestamps, Traits};
+pub use version::{NEWEST, OLDEST, Version};
+pub use wording::Wording;

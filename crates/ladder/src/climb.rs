@@ -1,0 +1,272 @@
+//! The way up of a request and the way down of its answer.
+
+use api::routes::{self, Endpoint, Params};
+use serde_json::Value;
+
+use crate::exchange::{Body, Request, Response};
+use crate::rung::{Asked, Change, OldRoute, Rung};
+use crate::rungs::RUNGS;
+use crate::traits::Traits;
+use crate::version::{NEWEST, Version};
+use crate::wording::reword;
+
+/// What came of a request on its way up.
+#[derive(Debug)]
+pub enum Climbed {
+    /// It is now a request of the newest version.
+    Forward {
+        /// The request in the newest form; its path fits the endpoint's pattern.
+        request: Request,
+        /// The operation it asks for.
+        endpoint: Endpoint,
+        /// The variable parts of the climbed request's path.
+        params: Params,
+        /// The way down for the answer.
+        descent: Box<Descent>,
+    },
+    /// The ladder answers itself: there is no such page at that version, or the request is refused. Already in the version's form.
+    Answer(Response),
+}
+
+/// How much of a request's body the ladder must see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// Nothing: hand it over as [`Body::Stream`] (or [`Body::Empty`]) and keep it.
+    Nothing,
+    /// The whole body, as [`Body::Json`] if it is valid JSON, else as [`Body::Text`]; [`Body::Empty`] if there is none.
+    Json,
+    /// The whole body as [`Body::Bytes`], up to the limit of a build context (`POST /build` as multipart form, below 1.3).
+    Bytes,
+}
+
+/// Whether requests of this version touch no rung: the server then skips the ladder wholly.
+pub fn at_newest(version: Version) -> bool {
+    version >= NEWEST
+}
+
+/// How the connection behaves at a version.
+pub fn traits(version: Version) -> Traits {
+    let mut traits = Traits::default();
+    for change in above(version).flat_map(|rung| rung.changes) {
+        if let Some(lower) = change.traits {
+            lower(&mut traits);
+        }
+    }
+    traits
+}
+
+/// What the server must collect of a request's body before it climbs.
+pub fn reads(version: Version, method: &str, path: &str, content_type: Option<&str>) -> Reads {
+    if !matches!(method, "POST" | "PUT") {
+        return Reads::Nothing;
+    }
+    let endpoint = match old_route(version, method, path) {
+        Some(_) => return Reads::Json,
+        None => routes::resolve(method, path).map(|(endpoint, _)| endpoint),
+    };
+    match endpoint {
+        Some(Endpoint::Build)
+            if content_type.is_some_and(|kind| kind.starts_with("multipart/")) =>
+        {
+            Reads::Bytes
+        }
+        Some(
+            Endpoint::Build
+            | Endpoint::ContainerArchivePut
+            | Endpoint::ContainerAttach
+            | Endpoint::Grpc
+            | Endpoint::ImageCreate
+            | Endpoint::ImageLoad
+            | Endpoint::PluginCreate
+            | Endpoint::Session,
+        )
+        | None => Reads::Nothing,
+        Some(_) => Reads::Json,
+    }
+}
+
+/// Takes a request of a version up to the newest.
+pub fn climb(version: Version, mut request: Request) -> Climbed {
+    let asked = clone_head(&request);
+    let old = old_route(version, &request.method, &request.path);
+    if let Some((route, params)) = &old
+        && let Err(answer) = (route.up)(&mut request, params)
+    {
+        return Climbed::Answer(error_for(version, answer));
+    }
+    let Some((endpoint, params)) = routes::resolve(&request.method, &request.path) else {
+        return Climbed::Answer(no_such_page(version));
+    };
+    let changes: Vec<&'static Change> = above(version)
+        .flat_map(|rung| rung.changes)
+        .filter(|change| change.touches(endpoint))
+        .collect();
+    if old.is_none() && changes.iter().any(|change| change.adds) {
+        return Climbed::Answer(no_such_page(version));
+    }
+    let asked_params = old
+        .as_ref()
+        .map_or_else(|| params.clone(), |(_, params)| params.clone());
+    let descent = Box::new(Descent {
+        changes,
+        old: old.map(|(route, _)| route),
+        asked: Asked {
+            endpoint,
+            request: asked,
+            params: asked_params,
+        },
+        traits: traits(version),
+    });
+    for up in descent.changes.iter().rev().filter_map(|change| change.up) {
+        if let Err(answer) = up(&mut request) {
+            return Climbed::Answer(descent.response(answer));
+        }
+    }
+    Climbed::Forward {
+        request,
+        endpoint,
+        params,
+        descent,
+    }
+}
+
+/// Takes an error that belongs to no operation (no such page, a refused version) down to a version.
+pub fn error_for(version: Version, mut response: Response) -> Response {
+    let asked = Asked {
+        endpoint: Endpoint::Ping,
+        request: nothing(),
+        params: Params::default(),
+    };
+    for change in above(version)
+        .flat_map(|rung| rung.changes)
+        .filter(|change| change.routes.is_empty())
+    {
+        lower(change, &mut response, &asked);
+    }
+    response
+}
+
+/// The way down for one request's answer.
+#[derive(Debug)]
+pub struct Descent {
+    changes: Vec<&'static Change>,
+    old: Option<&'static OldRoute>,
+    asked: Asked,
+    traits: Traits,
+}
+
+impl Descent {
+    /// Whether the JSON body of a successful response must be collected, because it changes on the way.
+    /// If not, hand its head over with [`Body::Stream`]. Errors are always handed over whole.
+    pub fn buffers_body(&self) -> bool {
+        self.changes.iter().any(|change| change.down.is_some())
+            || self
+                .old
+                .is_some_and(|old| old.answer.is_some() && old.message.is_none())
+    }
+
+    /// Whether the messages of a streamed response must be collected into one JSON list, to be handed over as the body.
+    pub fn buffers_messages(&self) -> bool {
+        self.changes.iter().any(|change| change.collects)
+    }
+
+    /// Takes a whole answer down, errors included.
+    pub fn response(&self, mut response: Response) -> Response {
+        for change in &self.changes {
+            lower(change, &mut response, &self.asked);
+        }
+        if let Some(answer) = self.old.and_then(|old| old.answer) {
+            answer(&mut response, &self.asked);
+        }
+        response
+    }
+
+    /// Takes one message of a stream down, and encodes it. Empty if older clients never saw such a message.
+    pub fn message(&self, mut message: Value) -> Vec<u8> {
+        for step in self
+            .changes
+            .iter()
+            .filter_map(|change| change.message)
+            .chain(self.old.and_then(|old| old.message))
+        {
+            if message.is_null() {
+                return Vec::new();
+            }
+            step(&mut message, &self.asked);
+        }
+        match message {
+            Value::Null => Vec::new(),
+            // A rung where messages were plain text leaves the text.
+            Value::String(text) => text.into_bytes(),
+            message => {
+                let end = if matches!(
+                    self.asked.endpoint,
+                    Endpoint::Events | Endpoint::ContainerStats
+                ) {
+                    "\n"
+                } else {
+                    "\r\n"
+                };
+                format!("{message}{end}").into_bytes()
+            }
+        }
+    }
+
+    /// How the connection behaves.
+    pub fn traits(&self) -> &Traits {
+        &self.traits
+    }
+}
+
+/// Takes a response one change down.
+fn lower(change: &Change, response: &mut Response, asked: &Asked) {
+    if response.is_error() {
+        reword(response, change.wordings, asked);
+    } else if let (Some(down), Body::Json(value)) = (change.down, &mut response.body) {
+        down(value, asked);
+    }
+    if let Some(answer) = change.answer {
+        answer(response, asked);
+    }
+}
+
+/// The rungs above a version, newest first.
+fn above(version: Version) -> impl Iterator<Item = &'static Rung> {
+    RUNGS
+        .iter()
+        .copied()
+        .take_while(move |rung| rung.version > version)
+}
+
+/// The route that a later version removed, if the request means one that its version had.
+fn old_route(version: Version, method: &str, path: &str) -> Option<(&'static OldRoute, Params)> {
+    above(version)
+        .flat_map(|rung| rung.changes)
+        .filter_map(|change| change.removes)
+        .filter(|old| old.since <= version && old.method == method)
+        .find_map(|old| Some((old, routes::matches(old.pattern, path)?)))
+}
+
+fn no_such_page(version: Version) -> Response {
+    error_for(version, Response::error(404, "page not found"))
+}
+
+fn clone_head(request: &Request) -> Request {
+    Request {
+        method: request.method.clone(),
+        path: request.path.clone(),
+        query: request.query.clone(),
+        headers: request.headers.clone(),
+        body: Body::Empty,
+    }
+}
+
+fn nothing() -> Request {
+    Request {
+        method: String::new(),
+        path: String::new(),
+        query: Vec::new(),
+        headers: Vec::new(),
+        body: Body::Empty,
+    }
+}

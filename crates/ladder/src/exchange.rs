@@ -1,0 +1,195 @@
+//! Requests and responses as the ladder sees them: already parsed HTTP, without a connection.
+
+use serde_json::{Map, Value, json};
+
+/// The header by which a climbed `POST /containers/{name}/start` says that its body is a HostConfig (clients below 1.24 sent one).
+/// The server removes it from what clients send, so that only the ladder can set it.
+pub const HOST_CONFIG_HEADER: &str = "x-longshore-host-config";
+
+/// What a client asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// The method in capitals.
+    pub method: String,
+    /// The path, decoded, without its version prefix.
+    pub path: String,
+    /// The decoded parameters in order; the first of a name counts where only one is wanted.
+    pub query: Vec<(String, String)>,
+    /// The headers in order; names in any case.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Body,
+}
+
+/// What is answered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// The headers in order; names in any case.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Body,
+}
+
+/// The body of a request or of a response.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body {
+    /// No body.
+    Empty,
+    /// A JSON document.
+    Json(Value),
+    /// Text that is not JSON (plain answers) or not valid JSON (kept word for word).
+    Text(String),
+    /// Bytes that were collected because [`reads`](crate::reads) asked for them, or that the ladder made.
+    Bytes(Vec<u8>),
+    /// Bytes that the ladder never looks at: archives, terminals, streams of messages.
+    Stream,
+}
+
+impl Body {
+    /// The JSON document.
+    pub fn json(&mut self) -> Option<&mut Value> {
+        match self {
+            Self::Json(value) => Some(value),
+            _ => None,
+        }
+    }
+}
+
+impl Request {
+    /// The first value of parameter `name`.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        first(&self.query, name)
+    }
+
+    /// Whether parameter `name` is true in Docker's words: present and not empty, `0`, `no`, `false` or `none`.
+    pub fn flag(&self, name: &str) -> bool {
+        self.parameter(name).is_some_and(truth)
+    }
+
+    /// Sets parameter `name` to one value.
+    pub fn set_parameter(&mut self, name: &str, value: impl Into<String>) {
+        self.remove_parameter(name);
+        self.query.push((name.to_owned(), value.into()));
+    }
+
+    /// Removes every value of parameter `name`.
+    pub fn remove_parameter(&mut self, name: &str) {
+        self.query.retain(|(key, _)| key != name);
+    }
+
+    /// The first header `name`.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header(&self.headers, name)
+    }
+
+    /// Sets header `name` to one value.
+    pub fn set_header(&mut self, name: &str, value: &str) {
+        set_header(&mut self.headers, name, value);
+    }
+
+    /// The body, if it is a JSON object.
+    pub fn object(&mut self) -> Option<&mut Map<String, Value>> {
+        self.body.json().and_then(Value::as_object_mut)
+    }
+}
+
+impl Response {
+    /// A response without a body.
+    pub fn empty(status: u16) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            body: Body::Empty,
+        }
+    }
+
+    /// A response with a JSON document.
+    pub fn json(status: u16, value: Value) -> Self {
+        Self {
+            status,
+            headers: vec![("Content-Type".into(), "application/json".into())],
+            body: Body::Json(value),
+        }
+    }
+
+    /// An error in the form of the newest version.
+    pub fn error(status: u16, message: &str) -> Self {
+        Self::json(status, json!({ "message": message }))
+    }
+
+    /// A response with plain text.
+    pub fn text(status: u16, text: impl Into<String>) -> Self {
+        Self {
+            status,
+            headers: vec![("Content-Type".into(), "text/plain; charset=utf-8".into())],
+            body: Body::Text(text.into()),
+        }
+    }
+
+    /// The first header `name`.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header(&self.headers, name)
+    }
+
+    /// Sets header `name` to one value.
+    pub fn set_header(&mut self, name: &str, value: &str) {
+        set_header(&mut self.headers, name, value);
+    }
+
+    /// Removes header `name`.
+    pub fn remove_header(&mut self, name: &str) {
+        self.headers
+            .retain(|(key, _)| !key.eq_ignore_ascii_case(name));
+    }
+
+    /// Whether this is an error: status 400 or above.
+    pub fn is_error(&self) -> bool {
+        self.status >= 400
+    }
+
+    /// Replaces the message of an error, in the form that it has.
+    pub fn set_message(&mut self, text: &str) {
+        self.body = match self.body {
+            Body::Json(_) => Body::Json(json!({ "message": text })),
+            _ => Body::Text(format!("{text}\n")),
+        };
+    }
+
+    /// The message of an error in the newest form or as text, without its final newline.
+    pub fn message(&self) -> Option<&str> {
+        match &self.body {
+            Body::Json(value) => value.get("message")?.as_str(),
+            Body::Text(text) => Some(text.trim_end_matches('\n')),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a text is true in Docker's words.
+pub fn truth(text: &str) -> bool {
+    !matches!(
+        text.trim().to_ascii_lowercase().as_str(),
+        "" | "0" | "no" | "false" | "none"
+    )
+}
+
+fn first<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    pairs
+        .iter()
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value.as_str())
+}
+
+fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    headers
+        .iter()
+        .find(|(key, _)| key.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.as_str())
+}
+
+fn set_header(headers: &mut Vec<(String, String)>, name: &str, value: &str) {
+    headers.retain(|(key, _)| !key.eq_ignore_ascii_case(name));
+    headers.push((name.to_owned(), value.to_owned()));
+}

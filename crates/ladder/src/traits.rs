@@ -1,0 +1,53 @@
+//! What the connection layer must know about a version, because it lies outside of bodies.
+
+/// How a connection behaves at a version. The default is the newest version's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Traits {
+    /// Output of containers without a terminal comes in frames with a header of eight bytes (1.6); below it is raw and merged.
+    pub framed: bool,
+    /// The type of framed streams (attach, logs, exec); `application/vnd.docker.multiplexed-stream` from 1.42.
+    pub framed_type: &'static str,
+    /// A request with `Upgrade: tcp` may be answered with 101 (1.17).
+    pub upgrade: bool,
+    /// Responses carry `Api-Version`, `Docker-Experimental` and `Ostype` (1.25).
+    pub engine_headers: bool,
+    /// Responses carry `Server` (1.20).
+    pub server_header: bool,
+    /// Errors are plain text with a newline rather than `{"message": …}` (below 1.24). [`Descent::response`](crate::Descent::response)
+    /// already does so for the answers that pass through it; this is for errors that the connection layer words itself.
+    pub error_text: bool,
+    /// How times are written in logs.
+    pub log_timestamps: LogTimestamps,
+    /// `attach/ws` sends binary frames (1.28); below text frames.
+    pub ws_binary: bool,
+    /// `attach/ws` honours `stdin`, `stdout` and `stderr` (1.42); below all three are on.
+    pub ws_streams: bool,
+    /// `wait` sends its headers before the container ends (1.30).
+    pub wait_headers_early: bool,
+}
+
+/// How a log line's time is written if timestamps are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogTimestamps {
+    /// `2014-08-20T18:01:02.123456789Z text` (1.14).
+    Rfc3339Nano,
+    /// `[Aug 20 18:01:02.123] text` (1.11 to 1.13): month, day padded with a blank, milliseconds.
+    BracketedMilliseconds,
+}
+
+impl Default for Traits {
+    fn default() -> Self {
+        Self {
+            framed: true,
+            framed_type: "application/vnd.docker.multiplexed-stream",
+            upgrade: true,
+            engine_headers: true,
+            server_header: true,
+            error_text: false,
+            log_timestamps: LogTimestamps::Rfc3339Nano,
+            ws_binary: true,
+            ws_streams: true,
+            wait_headers_early: true,
+        }
+    }
+}

@@ -159,7 +159,8 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &str, kind: &str) -> http::request::Builder {
-        let builder = Request::builder().method(method).uri(format!("{}{path}", self.prefix)).header("Host", "longshore");
+        let builder =
+            Request::builder().method(method).uri(format!("{}{path}", self.prefix)).header("Host", "longshore");
         if kind.is_empty() { builder } else { builder.header("Content-Type", kind) }
     }
 

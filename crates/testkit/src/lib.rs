@@ -1,1 +1,28 @@
-//! A throw-away daemon, tiny images and network namespaces for tests.
+//! A throw-away daemon for tests: the real binary on its own root folder, socket and network namespace.
+//!
+//! What a test needs from outside comes in the environment, set by `cargo xtask test`: `LONGSHORE_BIN` (the release
+//! binary), `LONGSHORE_TEST_DISK` (a folder for data roots), `LONGSHORE_BUSYBOX` (a static busybox),
+//! `LONGSHORE_PYTHON` and `LONGSHORE_PYTHON2` (Pythons with docker-py of today and of 2014).
+//! When a [`Daemon`] is dropped it is ended, and the test fails if anything was left behind.
+
+mod daemon;
+mod http;
+mod leftovers;
+mod program;
+
+pub use daemon::Daemon;
+pub use http::{Answer, Connection};
+pub use program::{Output, Program};
+
+use std::path::PathBuf;
+
+/// The value of a variable that `cargo xtask test` sets.
+///
+/// # Panics
+/// If it is not set: the tests are not run by `cargo xtask test`.
+pub fn environment(name: &str) -> PathBuf {
+    match std::env::var_os(name) {
+        Some(value) => PathBuf::from(value),
+        None => panic!("{name} is not set; run the tests by `cargo xtask test`"),
+    }
+}

@@ -1,1 +1,3 @@
 //! Linux: pidfd, clone, mounts, paths beneath a root, netlink, terminals. The only crate with unsafe code.
+
+pub mod netns;

@@ -68,10 +68,7 @@ pub struct ContainerConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_timeout: Option<i64>,
     /// Shell for the shell form of commands.
-    #[serde(
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "crate::decode::words"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "crate::decode::words")]
     pub shell: Option<Vec<String>>,
 }
 
@@ -126,15 +123,8 @@ impl CreateRequest {
     /// Reads a create request with the leniency of [`crate::decode`] (a flattened struct would lose it).
     pub fn decode(body: &serde_json::Value) -> Result<Self, crate::DecodeError> {
         let config = crate::decode(body)?;
-        let Beside {
-            host_config,
-            networking_config,
-        } = crate::decode(body)?;
-        Ok(Self {
-            config,
-            host_config,
-            networking_config,
-        })
+        let Beside { host_config, networking_config } = crate::decode(body)?;
+        Ok(Self { config, host_config, networking_config })
     }
 }
 

@@ -54,21 +54,14 @@ impl<'de> Deserializer<'de> for Lenient<'de> {
                 seq.end()?;
                 Ok(value)
             }
-            Value::Object(members) => visitor.visit_map(MapDeserializer::new(
-                members
-                    .iter()
-                    .map(|(key, value)| (key.as_str(), Lenient(value))),
-            )),
+            Value::Object(members) => visitor
+                .visit_map(MapDeserializer::new(members.iter().map(|(key, value)| (key.as_str(), Lenient(value))))),
             scalar => scalar.deserialize_any(visitor),
         }
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        if self.0.is_null() {
-            visitor.visit_none()
-        } else {
-            visitor.visit_some(self)
-        }
+        if self.0.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
@@ -86,10 +79,7 @@ impl<'de> Deserializer<'de> for Lenient<'de> {
         visitor: V,
     ) -> Result<V::Value, Self::Error> {
         match self.0 {
-            Value::Null => visitor.visit_map(Fields {
-                members: Vec::new().into_iter(),
-                value: None,
-            }),
+            Value::Null => visitor.visit_map(Fields { members: Vec::new().into_iter(), value: None }),
             Value::Object(members) => visitor.visit_map(Fields::new(members, fields)),
             _ => self.deserialize_any(visitor),
         }
@@ -144,20 +134,14 @@ impl<'a> Fields<'a> {
                 known.push((field, value));
             }
         }
-        Self {
-            members: known.into_iter(),
-            value: None,
-        }
+        Self { members: known.into_iter(), value: None }
     }
 }
 
 impl<'de> MapAccess<'de> for Fields<'de> {
     type Error = serde_json::Error;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, Self::Error> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Self::Error> {
         let Some((field, value)) = self.members.next() else {
             return Ok(None);
         };
@@ -165,36 +149,27 @@ impl<'de> MapAccess<'de> for Fields<'de> {
         seed.deserialize(field.into_deserializer()).map(Some)
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(
-        &mut self,
-        seed: V,
-    ) -> Result<V::Value, Self::Error> {
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Self::Error> {
         seed.deserialize(Lenient(self.value.take().unwrap_or(&Value::Null)))
     }
 }
 
 /// Reads a command line: a list of words, or one string that stands for a list of one.
-pub(crate) fn words<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Vec<String>>, D::Error> {
+pub(crate) fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Words {
         One(String),
         Many(Vec<String>),
     }
-    Ok(
-        Option::<Words>::deserialize(deserializer)?.map(|words| match words {
-            Words::One(word) => vec![word],
-            Words::Many(words) => words,
-        }),
-    )
+    Ok(Option::<Words>::deserialize(deserializer)?.map(|words| match words {
+        Words::One(word) => vec![word],
+        Words::Many(words) => words,
+    }))
 }
 
 /// Reads a text that some clients write as a number (host ports).
-pub(crate) fn text_or_number<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<String, D::Error> {
+pub(crate) fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Text {
@@ -217,8 +192,7 @@ mod tests {
 
     #[test]
     fn keys_match_in_any_letter_case_and_the_exact_one_wins() {
-        let config: ContainerConfig =
-            decode(&json!({"image": "a", "Image": "b", "TTY": true})).unwrap();
+        let config: ContainerConfig = decode(&json!({"image": "a", "Image": "b", "TTY": true})).unwrap();
         assert_eq!((config.image.as_str(), config.tty), ("b", true));
         let config: ContainerConfig = decode(&json!({"IMAGE": "a"})).unwrap();
         assert_eq!(config.image, "a");
@@ -226,25 +200,17 @@ mod tests {
 
     #[test]
     fn null_is_not_given_for_every_type() {
-        let config: ContainerConfig =
-            decode(&json!({"Image": null, "Tty": null, "Env": null, "Cmd": null})).unwrap();
+        let config: ContainerConfig = decode(&json!({"Image": null, "Tty": null, "Env": null, "Cmd": null})).unwrap();
         assert_eq!(config, ContainerConfig::default());
-        let host: HostConfig =
-            decode(&json!({"LogConfig": null, "Memory": null, "ConsoleSize": null})).unwrap();
+        let host: HostConfig = decode(&json!({"LogConfig": null, "Memory": null, "ConsoleSize": null})).unwrap();
         assert_eq!(host, HostConfig::default());
-        assert_eq!(
-            decode::<HostConfig>(&Value::Null).unwrap(),
-            HostConfig::default()
-        );
+        assert_eq!(decode::<HostConfig>(&Value::Null).unwrap(), HostConfig::default());
     }
 
     #[test]
     fn a_command_may_be_one_string() {
         let config: ContainerConfig = decode(&json!({"Cmd": "ls", "Entrypoint": []})).unwrap();
-        assert_eq!(
-            (config.cmd, config.entrypoint),
-            (Some(vec!["ls".to_owned()]), Some(vec![]))
-        );
+        assert_eq!((config.cmd, config.entrypoint), (Some(vec!["ls".to_owned()]), Some(vec![])));
     }
 
     #[test]
@@ -258,17 +224,7 @@ mod tests {
         let ports = host.port_bindings.unwrap();
         assert_eq!(ports["80/tcp"].as_ref().unwrap()[0].host_port, "8080");
         assert_eq!(ports["81/tcp"], None);
-        assert_eq!(
-            request
-                .networking_config
-                .as_ref()
-                .unwrap()
-                .endpoints_config
-                .as_ref()
-                .unwrap()
-                .len(),
-            2
-        );
+        assert_eq!(request.networking_config.as_ref().unwrap().endpoints_config.as_ref().unwrap().len(), 2);
         let printed = serde_json::to_value(&request).unwrap();
         assert_eq!(CreateRequest::decode(&printed).unwrap(), request);
     }
@@ -281,16 +237,7 @@ mod tests {
     }
 
     fn any_document() -> impl Strategy<Value = Value> {
-        let keys = prop::sample::select(vec![
-            "Image",
-            "cmd",
-            "Tty",
-            "Env",
-            "Volumes",
-            "HostConfig",
-            "Memory",
-            "x",
-        ]);
+        let keys = prop::sample::select(vec!["Image", "cmd", "Tty", "Env", "Volumes", "HostConfig", "Memory", "x"]);
         let leaf = prop_oneof![
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),
@@ -301,12 +248,7 @@ mod tests {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
                 prop::collection::vec((keys.clone(), inner), 0..6).prop_map(|members| {
-                    Value::Object(
-                        members
-                            .into_iter()
-                            .map(|(key, value)| (key.to_owned(), value))
-                            .collect(),
-                    )
+                    Value::Object(members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
                 }),
             ]
         })

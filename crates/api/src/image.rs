@@ -95,15 +95,9 @@ pub struct ImageConfig {
     pub exposed_ports: Option<KeySet>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub env: Option<Vec<String>>,
-    #[serde(
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "crate::decode::words"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "crate::decode::words")]
     pub entrypoint: Option<Vec<String>>,
-    #[serde(
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "crate::decode::words"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "crate::decode::words")]
     pub cmd: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volumes: Option<KeySet>,
@@ -119,10 +113,7 @@ pub struct ImageConfig {
     pub healthcheck: Option<HealthConfig>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_build: Option<Vec<String>>,
-    #[serde(
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "crate::decode::words"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "crate::decode::words")]
     pub shell: Option<Vec<String>>,
 }
 

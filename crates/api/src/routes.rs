@@ -163,10 +163,7 @@ pub struct Params(Vec<(&'static str, String)>);
 impl Params {
     /// The value of parameter `name`, if the pattern has it.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(key, _)| *key == name)
-            .map(|(_, value)| value.as_str())
+        self.0.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
     }
 
     /// The first parameter (`name` or `id` of nearly every pattern), or the empty text.
@@ -206,10 +203,7 @@ pub fn matches(pattern: &'static str, path: &str) -> Option<Params> {
         let next = after.split('{').next().unwrap_or(after);
         let end = match (next.is_empty(), next.len() == after.len()) {
             (true, _) => path.len(),
-            (false, true) => path
-                .len()
-                .checked_sub(next.len())
-                .filter(|&at| at > 0 && path.ends_with(next))?,
+            (false, true) => path.len().checked_sub(next.len()).filter(|&at| at > 0 && path.ends_with(next))?,
             (false, false) => path.rfind(next).filter(|&at| at > 0)?,
         };
         params.push((name, path[..end].to_owned()));
@@ -240,18 +234,9 @@ mod tests {
             found("GET", "/images/reg:5000/team/app/json"),
             Some((Endpoint::ImageInspect, "reg:5000/team/app".into()))
         );
-        assert_eq!(
-            found("GET", "/images/json/json"),
-            Some((Endpoint::ImageInspect, "json".into()))
-        );
-        assert_eq!(
-            found("DELETE", "/containers/web/db"),
-            Some((Endpoint::ContainerDelete, "web/db".into()))
-        );
-        assert_eq!(
-            found("GET", "/images/get"),
-            Some((Endpoint::ImageSaveMany, String::new()))
-        );
+        assert_eq!(found("GET", "/images/json/json"), Some((Endpoint::ImageInspect, "json".into())));
+        assert_eq!(found("DELETE", "/containers/web/db"), Some((Endpoint::ContainerDelete, "web/db".into())));
+        assert_eq!(found("GET", "/images/get"), Some((Endpoint::ImageSaveMany, String::new())));
         let (endpoint, params) = resolve("DELETE", "/containers/a/b/checkpoints/c1").unwrap();
         assert_eq!(
             (endpoint, params.get("name"), params.get("checkpoint")),
@@ -272,18 +257,12 @@ mod tests {
         ] {
             assert_eq!(found(method, path), None, "{method} {path}");
         }
-        assert_eq!(
-            found("DELETE", "/containers/json"),
-            Some((Endpoint::ContainerDelete, "json".into()))
-        );
+        assert_eq!(found("DELETE", "/containers/json"), Some((Endpoint::ContainerDelete, "json".into())));
     }
 
     #[test]
     fn text_outside_ascii_does_not_panic() {
-        assert_eq!(
-            found("GET", "/containers/é/json"),
-            Some((Endpoint::ContainerInspect, "é".into()))
-        );
+        assert_eq!(found("GET", "/containers/é/json"), Some((Endpoint::ContainerInspect, "é".into())));
         assert_eq!(found("GET", "/containers/éjson"), None);
     }
 }

@@ -1,3 +1,5 @@
 //! Linux: pidfd, clone, mounts, paths beneath a root, netlink, terminals. The only crate with unsafe code.
 
+pub mod mount;
 pub mod netns;
+pub mod process;

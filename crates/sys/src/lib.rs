@@ -2,4 +2,6 @@
 
 pub mod mount;
 pub mod netns;
+pub mod overlay;
 pub mod process;
+pub mod root;

@@ -5,9 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{
-    self, AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags,
-};
+use rustix::fs::{self, AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags};
 use rustix::io::Errno;
 
 use super::{At, Owner, Result, Root, Spot, Time};
@@ -36,14 +34,8 @@ impl Root {
         let path = path.as_ref();
         let spot = self.spot(path)?;
         let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
-        fs::chownat(
-            spot.dir(),
-            spot.name(),
-            Some(uid),
-            Some(gid),
-            AtFlags::SYMLINK_NOFOLLOW,
-        )
-        .at("change owner of", path)
+        fs::chownat(spot.dir(), spot.name(), Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
+            .at("change owner of", path)
     }
 
     /// Changes the permission bits of the entry itself; a symbolic link has none and is `EOPNOTSUPP`.
@@ -51,10 +43,8 @@ impl Root {
         let path = path.as_ref();
         let spot = self.spot(path)?;
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let pinned =
-            fs::openat(spot.dir(), spot.name(), flags, Mode::empty()).at("change mode of", path)?;
-        fs::chmod(descriptor_path(pinned.as_fd()), Mode::from_raw_mode(mode))
-            .at("change mode of", path)
+        let pinned = fs::openat(spot.dir(), spot.name(), flags, Mode::empty()).at("change mode of", path)?;
+        fs::chmod(descriptor_path(pinned.as_fd()), Mode::from_raw_mode(mode)).at("change mode of", path)
     }
 
     /// Sets the time of the last change of contents of the entry itself; the time of last access stays.
@@ -62,17 +52,10 @@ impl Root {
         let path = path.as_ref();
         let spot = self.spot(path)?;
         let times = Timestamps {
-            last_access: Timespec {
-                tv_sec: 0,
-                tv_nsec: UTIME_OMIT,
-            },
-            last_modification: Timespec {
-                tv_sec: modified.seconds,
-                tv_nsec: i64::from(modified.nanoseconds),
-            },
+            last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+            last_modification: Timespec { tv_sec: modified.seconds, tv_nsec: i64::from(modified.nanoseconds) },
         };
-        fs::utimensat(spot.dir(), spot.name(), &times, AtFlags::SYMLINK_NOFOLLOW)
-            .at("set times of", path)
+        fs::utimensat(spot.dir(), spot.name(), &times, AtFlags::SYMLINK_NOFOLLOW).at("set times of", path)
     }
 
     /// The value of one extended attribute of the entry itself; `None` if it has none of that name or the file system
@@ -88,9 +71,7 @@ impl Root {
                     return Ok(Some(value));
                 }
                 Err(Errno::NODATA | Errno::NOTSUP) => return Ok(None),
-                Err(Errno::RANGE) if value.len() < XATTR_LIMIT_BYTES => {
-                    value.resize(XATTR_LIMIT_BYTES, 0)
-                }
+                Err(Errno::RANGE) if value.len() < XATTR_LIMIT_BYTES => value.resize(XATTR_LIMIT_BYTES, 0),
                 Err(errno) => return Err(errno).at("read attribute of", path),
             }
         }
@@ -105,18 +86,12 @@ impl Root {
             match fs::llistxattr(named(&spot), list.as_mut_slice()) {
                 Ok(length) => break length,
                 Err(Errno::NOTSUP) => break 0,
-                Err(Errno::RANGE) if list.len() < XATTR_LIMIT_BYTES => {
-                    list.resize(XATTR_LIMIT_BYTES, 0)
-                }
+                Err(Errno::RANGE) if list.len() < XATTR_LIMIT_BYTES => list.resize(XATTR_LIMIT_BYTES, 0),
                 Err(errno) => return Err(errno).at("list attributes of", path),
             }
         };
-        let names = list[..length]
-            .split(|byte| *byte == 0)
-            .filter(|name| !name.is_empty());
-        let mut names: Vec<_> = names
-            .map(|name| OsStr::from_bytes(name).to_os_string())
-            .collect();
+        let names = list[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty());
+        let mut names: Vec<_> = names.map(|name| OsStr::from_bytes(name).to_os_string()).collect();
         names.sort_unstable();
         Ok(names)
     }

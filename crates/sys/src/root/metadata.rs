@@ -81,10 +81,7 @@ impl Metadata {
 
     /// Owner and group.
     pub fn owner(&self) -> Owner {
-        Owner {
-            uid: self.stat.st_uid,
-            gid: self.stat.st_gid,
-        }
+        Owner { uid: self.stat.st_uid, gid: self.stat.st_gid }
     }
 
     /// Size in bytes.
@@ -124,10 +121,7 @@ impl Metadata {
 
     /// Time of the last change of contents.
     pub fn modified(&self) -> Time {
-        Time {
-            seconds: self.stat.st_mtime,
-            nanoseconds: self.stat.st_mtime_nsec as u32,
-        }
+        Time { seconds: self.stat.st_mtime, nanoseconds: self.stat.st_mtime_nsec as u32 }
     }
 }
 
@@ -155,9 +149,7 @@ impl Root {
     pub fn symlink_metadata(&self, path: impl AsRef<Path>) -> Result<Metadata> {
         let path = path.as_ref();
         let spot = self.spot(path)?;
-        fs::statat(spot.dir(), spot.name(), AtFlags::SYMLINK_NOFOLLOW)
-            .map(Metadata::from)
-            .at("stat", path)
+        fs::statat(spot.dir(), spot.name(), AtFlags::SYMLINK_NOFOLLOW).map(Metadata::from).at("stat", path)
     }
 
     /// Like [`Root::symlink_metadata`], with `None` for a path that does not exist.
@@ -197,10 +189,7 @@ impl Root {
                 }
                 known => Kind::of(known),
             };
-            entries.push(DirEntry {
-                name: name.to_os_string(),
-                kind,
-            });
+            entries.push(DirEntry { name: name.to_os_string(), kind });
         }
         entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(entries)

@@ -62,11 +62,7 @@ pub(crate) trait At<T> {
 
 impl<T> At<T> for rustix::io::Result<T> {
     fn at(self, verb: &'static str, path: &Path) -> Result<T> {
-        self.map_err(|source| Error {
-            verb,
-            path: path.to_path_buf(),
-            source,
-        })
+        self.map_err(|source| Error { verb, path: path.to_path_buf(), source })
     }
 }
 
@@ -139,16 +135,12 @@ impl Root {
     pub fn open(path: impl AsRef<Path>) -> Result<Root> {
         let path = path.as_ref();
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        fs::open(path, flags, Mode::empty())
-            .map(Root::from)
-            .at("open directory", path)
+        fs::open(path, flags, Mode::empty()).map(Root::from).at("open directory", path)
     }
 
     /// A second handle on the same directory.
     pub fn try_clone(&self) -> Result<Root> {
-        rustix::io::fcntl_dupfd_cloexec(&self.fd, 3)
-            .map(Root::from)
-            .at("duplicate", Path::new("/"))
+        rustix::io::fcntl_dupfd_cloexec(&self.fd, 3).map(Root::from).at("duplicate", Path::new("/"))
     }
 
     /// Opens `path` with these flags (`O_CLOEXEC` is added), following links inside the root.
@@ -158,17 +150,11 @@ impl Root {
     }
 
     fn openat2(&self, path: &Path, flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
-        let path = if path.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            path
-        };
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let mut races = 0;
         loop {
             match fs::openat2(&self.fd, path, flags | OFlags::CLOEXEC, mode, RESOLVE) {
-                Err(Errno::AGAIN) if races < RACE_RETRIES && !flags.contains(OFlags::NONBLOCK) => {
-                    races += 1
-                }
+                Err(Errno::AGAIN) if races < RACE_RETRIES && !flags.contains(OFlags::NONBLOCK) => races += 1,
                 Err(Errno::INTR) => {}
                 other => return other,
             }
@@ -179,8 +165,7 @@ impl Root {
     /// device in a hostile tree cannot hang or drive the caller.
     pub fn open_file(&self, path: impl AsRef<Path>) -> Result<File> {
         let path = path.as_ref();
-        self.regular(path, OFlags::RDONLY, Mode::empty())
-            .at("open", path)
+        self.regular(path, OFlags::RDONLY, Mode::empty()).at("open", path)
     }
 
     fn regular(&self, path: &Path, flags: OFlags, mode: Mode) -> rustix::io::Result<File> {
@@ -196,11 +181,7 @@ impl Root {
         }
         let fd = match pinned {
             // Opening the pinned inode again through its descriptor leaves no moment in which it could be exchanged.
-            Some(pinned) => fs::open(
-                attributes::descriptor_path(pinned.as_fd()),
-                flags | OFlags::CLOEXEC,
-                mode,
-            )?,
+            Some(pinned) => fs::open(attributes::descriptor_path(pinned.as_fd()), flags | OFlags::CLOEXEC, mode)?,
             None => self.openat2(path, flags | OFlags::NONBLOCK, mode)?,
         };
         if FileType::from_raw_mode(fs::fstat(&fd)?.st_mode) != FileType::RegularFile {
@@ -214,9 +195,7 @@ impl Root {
         let path = path.as_ref();
         let mut bytes = Vec::new();
         let mut file = self.open_file(path)?.take(limit as u64 + 1);
-        file.read_to_end(&mut bytes)
-            .map_err(errno_of)
-            .at("read", path)?;
+        file.read_to_end(&mut bytes).map_err(errno_of).at("read", path)?;
         if bytes.len() > limit {
             return Err(Errno::FBIG).at("read", path);
         }
@@ -228,36 +207,27 @@ impl Root {
     pub fn create(&self, path: impl AsRef<Path>, mode: u32) -> Result<File> {
         let path = path.as_ref();
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
-        self.regular(path, flags, Mode::from_raw_mode(mode))
-            .at("create", path)
+        self.regular(path, flags, Mode::from_raw_mode(mode)).at("create", path)
     }
 
     /// Makes a new regular file for writing; `EEXIST` if anything, a dangling link included, has that name.
     pub fn create_new(&self, path: impl AsRef<Path>, mode: u32) -> Result<File> {
         let path = path.as_ref();
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let spot = self.spot(path)?;
-        fs::openat(spot.dir(), spot.name(), flags, Mode::from_raw_mode(mode))
-            .map(File::from)
-            .at("create", path)
+        fs::openat(spot.dir(), spot.name(), flags, Mode::from_raw_mode(mode)).map(File::from).at("create", path)
     }
 
     /// Creates or replaces the contents of a file.
     pub fn write(&self, path: impl AsRef<Path>, contents: &[u8], mode: u32) -> Result<()> {
         let path = path.as_ref();
-        self.create(path, mode)?
-            .write_all(contents)
-            .map_err(errno_of)
-            .at("write", path)
+        self.create(path, mode)?.write_all(contents).map_err(errno_of).at("write", path)
     }
 
     /// The directory at `path` as a root of its own: paths given to it cannot leave *that* directory.
     pub fn open_dir(&self, path: impl AsRef<Path>) -> Result<Root> {
         let path = path.as_ref();
-        self.openat2(path, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())
-            .map(Root::from)
-            .at("open directory", path)
+        self.openat2(path, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).map(Root::from).at("open directory", path)
     }
 
     /// Splits `path` into its directory, resolved and opened, and its last name, not followed.
@@ -276,47 +246,26 @@ impl Root {
     pub(crate) fn spot<'p>(&self, path: &'p Path) -> Result<Spot<'_, 'p>> {
         let dir_flags = OFlags::PATH | OFlags::DIRECTORY;
         let last = path.components().next_back();
-        let Some(Component::Normal(name)) =
-            last.filter(|_| !path.as_os_str().as_bytes().ends_with(b"/."))
-        else {
-            let fd = self
-                .openat2(path, dir_flags, Mode::empty())
-                .at("resolve", path)?;
-            return Ok(Spot {
-                fd: Held::Own(fd),
-                name: Cow::Borrowed(OsStr::new(".")),
-            });
+        let Some(Component::Normal(name)) = last.filter(|_| !path.as_os_str().as_bytes().ends_with(b"/.")) else {
+            let fd = self.openat2(path, dir_flags, Mode::empty()).at("resolve", path)?;
+            return Ok(Spot { fd: Held::Own(fd), name: Cow::Borrowed(OsStr::new(".")) });
         };
         let parent = path.parent().unwrap_or(Path::new(""));
-        let fd = if parent
-            .components()
-            .all(|part| matches!(part, Component::RootDir | Component::CurDir))
-        {
+        let fd = if parent.components().all(|part| matches!(part, Component::RootDir | Component::CurDir)) {
             Held::Root(self.fd.as_fd())
         } else {
-            Held::Own(
-                self.openat2(parent, dir_flags, Mode::empty())
-                    .at("resolve", path)?,
-            )
+            Held::Own(self.openat2(parent, dir_flags, Mode::empty()).at("resolve", path)?)
         };
-        Ok(Spot {
-            fd,
-            name: Cow::Borrowed(name),
-        })
+        Ok(Spot { fd, name: Cow::Borrowed(name) })
     }
 
     /// The path of an existing entry with every link resolved, absolute beneath the root.
     pub fn canonical(&self, path: impl AsRef<Path>) -> Result<PathBuf> {
         let path = path.as_ref();
-        let fd = self
-            .openat2(path, OFlags::PATH, Mode::empty())
-            .at("resolve", path)?;
+        let fd = self.openat2(path, OFlags::PATH, Mode::empty()).at("resolve", path)?;
         let full = attributes::path_of(fd.as_fd()).at("resolve", path)?;
         let own = attributes::path_of(self.fd.as_fd()).at("resolve", path)?;
-        let below = full
-            .strip_prefix(&own)
-            .map_err(|_| Errno::XDEV)
-            .at("resolve", path)?;
+        let below = full.strip_prefix(&own).map_err(|_| Errno::XDEV).at("resolve", path)?;
         Ok(Path::new("/").join(below))
     }
 
@@ -329,23 +278,12 @@ impl Root {
 
     /// Makes a directory and whatever is missing above it, each with `mode` (whatever the umask) and `owner`.
     /// Existing directories stay as they are; links are followed, a dangling one to where it points. Returns the directory.
-    pub fn mkdir_all(
-        &self,
-        path: impl AsRef<Path>,
-        mode: u32,
-        owner: Option<Owner>,
-    ) -> Result<Root> {
+    pub fn mkdir_all(&self, path: impl AsRef<Path>, mode: u32, owner: Option<Owner>) -> Result<Root> {
         let path = path.as_ref();
         self.mkdir_all_following(path, mode, owner, 0)
     }
 
-    fn mkdir_all_following(
-        &self,
-        path: &Path,
-        mode: u32,
-        owner: Option<Owner>,
-        links: usize,
-    ) -> Result<Root> {
+    fn mkdir_all_following(&self, path: &Path, mode: u32, owner: Option<Owner>, links: usize) -> Result<Root> {
         if let Ok(dir) = self.open_dir(path) {
             return Ok(dir);
         }
@@ -409,12 +347,7 @@ impl Root {
     }
 
     /// Moves an entry to a name beneath another root of the same file system.
-    pub fn rename_into(
-        &self,
-        from: impl AsRef<Path>,
-        other: &Root,
-        to: impl AsRef<Path>,
-    ) -> Result<()> {
+    pub fn rename_into(&self, from: impl AsRef<Path>, other: &Root, to: impl AsRef<Path>) -> Result<()> {
         let (from, to) = (from.as_ref(), to.as_ref());
         let (old, new) = (self.spot(from)?, other.spot(to)?);
         fs::renameat(old.dir(), old.name(), new.dir(), new.name()).at("rename", from)
@@ -431,14 +364,7 @@ impl Root {
     pub fn hard_link(&self, existing: impl AsRef<Path>, path: impl AsRef<Path>) -> Result<()> {
         let (existing, path) = (existing.as_ref(), path.as_ref());
         let (old, new) = (self.spot(existing)?, self.spot(path)?);
-        fs::linkat(
-            old.dir(),
-            old.name(),
-            new.dir(),
-            new.name(),
-            AtFlags::empty(),
-        )
-        .at("link", path)
+        fs::linkat(old.dir(), old.name(), new.dir(), new.name(), AtFlags::empty()).at("link", path)
     }
 
     /// Makes a device node, fifo or socket. `device` is the raw device number, zero where none applies.
@@ -453,14 +379,7 @@ impl Root {
             Kind::Directory | Kind::Symlink => return Err(Errno::INVAL).at("make node", path),
         };
         let spot = self.spot(path)?;
-        fs::mknodat(
-            spot.dir(),
-            spot.name(),
-            file_type,
-            Mode::from_raw_mode(mode),
-            device,
-        )
-        .at("make node", path)
+        fs::mknodat(spot.dir(), spot.name(), file_type, Mode::from_raw_mode(mode), device).at("make node", path)
     }
 }
 

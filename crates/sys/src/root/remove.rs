@@ -69,12 +69,7 @@ impl Removal {
         }
     }
 
-    fn directory(
-        &mut self,
-        parent: BorrowedFd<'_>,
-        name: &OsStr,
-        depth: usize,
-    ) -> rustix::io::Result<()> {
+    fn directory(&mut self, parent: BorrowedFd<'_>, name: &OsStr, depth: usize) -> rustix::io::Result<()> {
         if depth >= MAX_DEPTH
             && let Some(top) = &self.top
         {

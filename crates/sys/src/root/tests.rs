@@ -6,11 +6,7 @@ struct Scratch(PathBuf);
 impl Scratch {
     fn new() -> Scratch {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "longshore-root-{}-{}",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
+        let name = format!("longshore-root-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let path = Path::new("/dev/shm").join(name);
         std::fs::create_dir_all(path.join("in")).unwrap();
         std::fs::write(path.join("secret"), "outside").unwrap();
@@ -49,22 +45,12 @@ fn dangling_links_are_made_where_they_point() {
     let root = scratch.root();
     root.mkdir("var", 0o755).unwrap();
     root.symlink("/run", "var/run").unwrap();
-    root.mkdir_all("var/run/app", 0o750, Some(Owner { uid: 5, gid: 6 }))
-        .unwrap();
+    root.mkdir_all("var/run/app", 0o750, Some(Owner { uid: 5, gid: 6 })).unwrap();
     let metadata = root.symlink_metadata("run/app").unwrap();
-    assert_eq!(
-        (metadata.mode(), metadata.owner()),
-        (0o750, Owner { uid: 5, gid: 6 })
-    );
+    assert_eq!((metadata.mode(), metadata.owner()), (0o750, Owner { uid: 5, gid: 6 }));
     root.symlink("loop", "loop").unwrap();
-    assert_eq!(
-        root.mkdir_all("loop/x", 0o755, None).unwrap_err().errno(),
-        Errno::LOOP
-    );
-    assert_eq!(
-        root.canonical("var/run/app").unwrap(),
-        Path::new("/run/app")
-    );
+    assert_eq!(root.mkdir_all("loop/x", 0o755, None).unwrap_err().errno(), Errno::LOOP);
+    assert_eq!(root.canonical("var/run/app").unwrap(), Path::new("/run/app"));
 }
 
 #[test]
@@ -104,17 +90,11 @@ fn attributes_are_of_the_entry_itself() {
     root.write("f", b"", 0o600).unwrap();
     root.symlink("f", "l").unwrap();
     root.chown("l", Owner { uid: 7, gid: 8 }).unwrap();
-    assert_eq!(
-        root.symlink_metadata("f").unwrap().owner(),
-        Owner { uid: 0, gid: 0 }
-    );
+    assert_eq!(root.symlink_metadata("f").unwrap().owner(), Owner { uid: 0, gid: 0 });
     assert_eq!(root.chmod("l", 0o777).unwrap_err().errno(), Errno::NOTSUP);
     root.chmod("f", 0o4755).unwrap();
     assert_eq!(root.symlink_metadata("f").unwrap().mode(), 0o4755);
-    let time = Time {
-        seconds: -5,
-        nanoseconds: 123_456_789,
-    };
+    let time = Time { seconds: -5, nanoseconds: 123_456_789 };
     root.set_modified("l", time).unwrap();
     assert_eq!(root.symlink_metadata("l").unwrap().modified(), time);
     let (name, value) = (OsStr::new("trusted.test"), vec![9; 4000]);

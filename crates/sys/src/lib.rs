@@ -1,7 +1,9 @@
 //! Linux: pidfd, clone, mounts, paths beneath a root, netlink, terminals. The only crate with unsafe code.
 
+pub mod fork;
 pub mod mount;
 pub mod netns;
 pub mod overlay;
 pub mod process;
 pub mod root;
+pub mod socket;

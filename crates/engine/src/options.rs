@@ -1,0 +1,214 @@
+//! What a caller may ask: one small struct for each call that has more than a name.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+
+use model::time::Timestamp;
+
+/// `filters` of a list, prune or events call: for each key the wanted values, any of which may match.
+///
+/// The server reads both of Docker's spellings (`{"k":["v"]}` and `{"k":{"v":true}}`) into this; the engine refuses
+/// keys that the call does not know with `invalid filter 'k'`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filters(pub BTreeMap<String, Vec<String>>);
+
+/// Which containers a list wants.
+#[derive(Debug, Clone, Default)]
+pub struct ListOptions {
+    /// Stopped ones as well.
+    pub all: bool,
+    /// At most so many, newest first, stopped ones as well; 0 or less: no limit.
+    pub limit: i64,
+    /// Measure `SizeRw` and `SizeRootFs` (reads the disk).
+    pub size: bool,
+    /// Docker's list filters.
+    pub filters: Filters,
+}
+
+/// How to stop a container.
+#[derive(Debug, Clone, Default)]
+pub struct StopOptions {
+    /// Seconds until it is killed; `None`: the container's `StopTimeout` or 10; negative: wait for ever.
+    pub timeout_seconds: Option<i64>,
+    /// Signal by name or number; `None`: the container's `StopSignal` or SIGTERM.
+    pub signal: Option<String>,
+}
+
+/// What removing a container includes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RemoveOptions {
+    /// Kill it first if it runs.
+    pub force: bool,
+    /// Remove its anonymous volumes as well.
+    pub volumes: bool,
+    /// Remove not a container but the link that the name (`/parent/alias`) stands for.
+    pub link: bool,
+}
+
+/// What a waiter waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WaitCondition {
+    /// The container does not run (true at once if it does not run now).
+    #[default]
+    NotRunning,
+    /// The next exit from now on.
+    NextExit,
+    /// The container is gone.
+    Removed,
+}
+
+impl WaitCondition {
+    /// Reads the `condition` parameter; empty means `not-running`.
+    ///
+    /// # Errors
+    /// Any other word: `invalid condition: "x"`.
+    pub fn parse(text: &str) -> crate::Result<Self> {
+        match text {
+            "" | "not-running" => Ok(Self::NotRunning),
+            "next-exit" => Ok(Self::NextExit),
+            "removed" => Ok(Self::Removed),
+            other => Err(crate::Error::invalid(format!("invalid condition: {other:?}"))),
+        }
+    }
+}
+
+/// Which part of a container's log is wanted.
+#[derive(Debug, Clone, Default)]
+pub struct LogsOptions {
+    /// Standard output.
+    pub stdout: bool,
+    /// Standard error.
+    pub stderr: bool,
+    /// Go on with what comes, until the container ends.
+    pub follow: bool,
+    /// Put the time before each line.
+    pub timestamps: bool,
+    /// Put `labels` and `env` that the log options name before each line.
+    pub details: bool,
+    /// Only the last so many lines; `None`: all.
+    pub tail: Option<u64>,
+    /// Nothing older.
+    pub since: Option<Timestamp>,
+    /// Nothing newer.
+    pub until: Option<Timestamp>,
+    /// Multiplexed (8-byte headers) if the container has no terminal; false: the bare bytes of both streams.
+    pub framed: bool,
+}
+
+/// Which streams of a container an attach wants.
+#[derive(Debug, Clone, Default)]
+pub struct AttachOptions {
+    /// The client's bytes go to the container.
+    pub stdin: bool,
+    /// Standard output.
+    pub stdout: bool,
+    /// Standard error.
+    pub stderr: bool,
+    /// First what the log already holds.
+    pub logs: bool,
+    /// Then what comes, until the container ends.
+    pub stream: bool,
+    /// Key sequence that detaches, for example `ctrl-p,ctrl-q`; `None`: the default.
+    pub detach_keys: Option<String>,
+    /// Multiplexed (8-byte headers) if the container has no terminal; false: the bare bytes of both streams.
+    pub framed: bool,
+}
+
+/// The client's side of an attach or exec, handed over when the server has answered.
+#[derive(Debug)]
+pub struct ClientStream {
+    /// A connected stream socket: the client's own connection, or the far end of a socket pair over which the server
+    /// relays (TLS, websocket). It goes to the container's shim; the daemon keeps nothing of it.
+    pub socket: OwnedFd,
+    /// Bytes that the client sent behind its request and that were already read.
+    pub early: Vec<u8>,
+}
+
+/// How to start an exec.
+#[derive(Debug, Clone, Default)]
+pub struct ExecStartOptions {
+    /// The client's terminal, height and width in characters.
+    pub console_size: Option<[u16; 2]>,
+    /// Multiplexed (8-byte headers) if the exec has no terminal.
+    pub framed: bool,
+}
+
+/// Which events are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct EventsOptions {
+    /// Replay from then on; `None`: only new ones.
+    pub since: Option<Timestamp>,
+    /// End there; `None`: go on until the client leaves.
+    pub until: Option<Timestamp>,
+    /// Docker's event filters.
+    pub filters: Filters,
+}
+
+/// What commit makes of a container.
+#[derive(Debug, Clone, Default)]
+pub struct CommitOptions {
+    /// Repository of the new image; empty: none.
+    pub repository: String,
+    /// Tag; empty: `latest` if there is a repository.
+    pub tag: String,
+    /// Comment for the history.
+    pub comment: String,
+    /// Author, for example `Name <mail>`.
+    pub author: String,
+    /// Freeze the container meanwhile.
+    pub pause: bool,
+    /// Dockerfile instructions to apply to the configuration.
+    pub changes: Vec<String>,
+    /// Configuration that overrides the container's.
+    pub config: Option<api::container::ContainerConfig>,
+}
+
+/// How to put an archive into a container.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ArchivePutOptions {
+    /// Refuse to replace a folder by something else or the other way round.
+    pub no_overwrite_dir_non_dir: bool,
+    /// Keep the archive's user and group ids; false: the container's root.
+    pub copy_uid_gid: bool,
+}
+
+/// What the `X-Docker-Container-Path-Stat` header tells.
+#[derive(Debug, Clone)]
+pub struct PathStat {
+    /// Base name.
+    pub name: String,
+    /// Bytes.
+    pub size: i64,
+    /// Mode in Go's `FileMode` bits (folder `1<<31`, symbolic link `1<<27`, permissions below).
+    pub mode: u32,
+    /// Last modification.
+    pub modified: Timestamp,
+    /// Where a symbolic link leads, resolved in the container; else empty.
+    pub link_target: String,
+}
+
+/// Where an imported image comes to lie.
+#[derive(Debug, Clone, Default)]
+pub struct ImportOptions {
+    /// Repository, or empty.
+    pub repository: String,
+    /// Tag, or empty.
+    pub tag: String,
+    /// Message for the history; empty: Docker's default.
+    pub message: String,
+    /// Dockerfile instructions to apply to the empty configuration.
+    pub changes: Vec<String>,
+    /// `os/arch[/variant]`, or empty for this machine's.
+    pub platform: String,
+}
+
+/// Which images a list wants.
+#[derive(Debug, Clone, Default)]
+pub struct ImageListOptions {
+    /// Intermediate ones as well.
+    pub all: bool,
+    /// Compute `SharedSize`.
+    pub shared_size: bool,
+    /// Docker's list filters.
+    pub filters: Filters,
+}

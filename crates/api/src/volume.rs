@@ -60,3 +60,13 @@ pub struct VolumeListResponse {
     /// `null` if none.
     pub warnings: Option<Vec<String>>,
 }
+
+/// `POST /volumes/prune`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct VolumesPruned {
+    /// Names; `null` if none.
+    pub volumes_deleted: Option<Vec<String>>,
+    /// Bytes.
+    pub space_reclaimed: u64,
+}

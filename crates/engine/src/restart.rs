@@ -34,9 +34,7 @@ impl Policy {
             "on-failure" => match u64::try_from(retries) {
                 Ok(retries) => return Ok(Self::OnFailure(retries)),
                 Err(_) => {
-                    return Err(Error::invalid(
-                        "invalid restart policy: maximum retry count cannot be negative",
-                    ));
+                    return Err(Error::invalid("invalid restart policy: maximum retry count cannot be negative"));
                 }
             },
             other => {
@@ -46,8 +44,7 @@ impl Policy {
             }
         };
         if retries != 0 {
-            let mut text =
-                "invalid restart policy: maximum retry count can only be used with 'on-failure'".to_owned();
+            let mut text = "invalid restart policy: maximum retry count can only be used with 'on-failure'".to_owned();
             if retries < 0 {
                 text.push_str(" and cannot be negative");
             }

@@ -69,9 +69,8 @@ where
     let (sender, stream) = byte_stream();
     tokio::task::spawn_blocking(move || {
         let mut writer = StreamWriter { sender, pending: Vec::new() };
-        let outcome = produce(&mut writer).and_then(|()| {
-            writer.flush().map_err(|error| Error::system("the reader left").caused_by(error))
-        });
+        let outcome = produce(&mut writer)
+            .and_then(|()| writer.flush().map_err(|error| Error::system("the reader left").caused_by(error)));
         if let Err(error) = outcome {
             writer.sender.blocking_fail(error);
         }

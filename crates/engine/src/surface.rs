@@ -9,7 +9,12 @@ impl Engine {
     ///
     /// # Errors
     /// NotFound: the image (`No such image: x:latest`), a container named by links or volumes; InvalidParameter; Conflict: name in use; NotImplemented.
-    pub async fn create(&self, name: &str, platform: &str, request: api::container::CreateRequest) -> Result<api::container::CreateResponse> {
+    pub async fn create(
+        &self,
+        name: &str,
+        platform: &str,
+        request: api::container::CreateRequest,
+    ) -> Result<api::container::CreateResponse> {
         Err(Error::not_implemented("create"))
     }
 
@@ -129,7 +134,11 @@ impl Engine {
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn update(&self, name: &str, request: api::container::UpdateRequest) -> Result<api::container::UpdateResponse> {
+    pub async fn update(
+        &self,
+        name: &str,
+        request: api::container::UpdateRequest,
+    ) -> Result<api::container::UpdateResponse> {
         Err(Error::not_implemented("update"))
     }
 
@@ -313,7 +322,12 @@ impl Engine {
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn image_remove(&self, name: &str, force: bool, prune_parents: bool) -> Result<Vec<api::image::DeleteItem>> {
+    pub async fn image_remove(
+        &self,
+        name: &str,
+        force: bool,
+        prune_parents: bool,
+    ) -> Result<Vec<api::image::DeleteItem>> {
         Err(Error::not_implemented("image_remove"))
     }
 

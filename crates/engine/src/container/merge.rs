@@ -47,11 +47,8 @@ fn unite<V: Clone>(own: &mut Option<BTreeMap<String, V>>, image: Option<&BTreeMa
 fn merge_env(config: &mut ContainerConfig, image: &ContainerConfig) {
     let Some(image_env) = image.env.as_ref().filter(|env| !env.is_empty()) else { return };
     let own = config.env.get_or_insert_with(Vec::new);
-    let missing: Vec<_> = image_env
-        .iter()
-        .filter(|entry| !own.iter().any(|mine| env_key(mine) == env_key(entry)))
-        .cloned()
-        .collect();
+    let missing: Vec<_> =
+        image_env.iter().filter(|entry| !own.iter().any(|mine| env_key(mine) == env_key(entry))).cloned().collect();
     own.extend(missing);
 }
 

@@ -42,11 +42,9 @@ impl Waiting {
             WaitCondition::NextExit => life.ends > ends || life.removed,
             WaitCondition::Removed => life.removed,
         };
-        let life = match self.life.wait_for(met).await {
-            Ok(life) => life.clone(),
-            // The publisher went away with the engine: what it said last stands.
-            Err(_) => self.life.borrow().clone(),
-        };
+        let met = self.life.wait_for(met).await.map(|life| life.clone());
+        // Without a publisher (the engine was closed) what it said last stands.
+        let life = met.unwrap_or_else(|_| self.life.borrow().clone());
         let error = (!life.error.is_empty()).then(|| WaitError { message: life.error.clone() });
         WaitResponse { status_code: life.exit_code, error }
     }

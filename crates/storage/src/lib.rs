@@ -1,1 +1,27 @@
 //! Layers as overlay snapshots, volumes, tar in and out, whiteouts, diff, disk usage.
+//!
+//! Everything here blocks; nothing here knows images or containers beyond their ids. On disk, beneath one root:
+//!
+//! - `layers/<chain id>/`: `diff/` (the files), `layer.json` (what it is), `split.zst` (what the tar had beside the files);
+//! - `init/<chain id>/diff`: the files every container of an image finds (`/etc/hosts`, `/proc`, ...), made once an image;
+//! - `containers/<id>/{upper,work}` and `parent`: a container's writable layer;
+//! - `volumes/<name>/_data`;
+//! - `tmp/`, `trash/`: what is not whole yet and what is being deleted; swept when the storage is opened.
+
+mod error;
+mod storage;
+
+pub mod archive;
+pub mod layer;
+pub mod snapshot;
+pub mod volume;
+
+pub use archive::{PathStat, Unarchive};
+pub use error::{Error, Result};
+pub use layer::Layer;
+pub use snapshot::{Change, ChangeKind};
+pub use storage::{DiskUsage, Storage};
+
+pub(crate) fn unfinished(path: &std::path::Path) -> Error {
+    Error::Unfit { path: path.to_path_buf(), reason: "not supported yet".into() }
+}

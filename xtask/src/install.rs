@@ -17,6 +17,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("mkfs.ext4", "e2fsprogs"),
     ("mount", "mount"),
     ("nsenter", "util-linux"),
+    ("openssl", "openssl"),
     ("ps", "procps"),
     ("python3", "python3-venv"),
     ("script", "bsdutils"),

@@ -1,0 +1,152 @@
+//! create, start, stop, kill, pause, wait, restart, remove, list, inspect, as the `docker` program asks for them.
+
+use serde_json::json;
+use testkit::Daemon;
+
+#[test]
+fn run_prints_the_output_and_passes_the_exit_code_on() {
+    let daemon = Daemon::with_busybox();
+    assert_eq!(daemon.docker(&["run", "--rm", "busybox", "echo", "hello world"]).ok(), "hello world");
+    daemon.docker(&["run", "--rm", "busybox", "sh", "-c", "exit 7"]).fails(7);
+    let errors = daemon.docker(&["run", "--rm", "busybox", "sh", "-c", "echo oops >&2; exit 3"]).fails(3);
+    assert_eq!(errors, "oops\n");
+    assert_eq!(daemon.docker(&["ps", "-aq"]).ok(), "");
+}
+
+#[test]
+fn a_missing_program_is_127_and_a_file_that_is_none_126() {
+    let daemon = Daemon::with_busybox();
+    let errors = daemon.docker(&["run", "--rm", "busybox", "no-such-program"]).fails(127);
+    assert!(errors.contains("no-such-program") && errors.contains("executable file not found in $PATH"), "{errors}");
+    let errors = daemon.docker(&["run", "--rm", "busybox", "/etc/passwd"]).fails(126);
+    assert!(errors.contains("permission denied"), "{errors}");
+}
+
+#[test]
+fn detached_containers_are_listed_inspected_stopped_and_removed() {
+    let daemon = Daemon::with_busybox();
+    let id = daemon.docker(&["run", "-d", "--name", "web", "busybox", "sleep", "1000"]).ok();
+    assert_eq!(id.len(), 64);
+    assert_eq!(daemon.docker(&["ps", "-q", "--no-trunc"]).ok(), id);
+    let line = daemon.docker(&["ps", "--format", "{{.Names}} {{.Image}} {{.Command}} {{.State}}"]).ok();
+    assert_eq!(line, "web busybox \"sleep 1000\" running");
+    assert_eq!(daemon.docker(&["inspect", "-f", "{{.State.Status}} {{.State.Running}}", "web"]).ok(), "running true");
+    let refused = daemon.docker(&["rm", "web"]).fails(1);
+    assert!(refused.contains("container is running"), "{refused}");
+    daemon.docker(&["kill", "web"]).ok();
+    assert_eq!(daemon.docker(&["wait", "web"]).ok(), "137");
+    assert_eq!(daemon.docker(&["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "web"]).ok(), "exited 137");
+    daemon.docker(&["start", "web"]).ok();
+    daemon.docker(&["stop", "-t", "1", "web"]).ok();
+    daemon.docker(&["rm", "web"]).ok();
+    let gone = daemon.docker(&["inspect", "web"]).fails(1);
+    assert!(gone.to_lowercase().contains("no such object"), "{gone}");
+}
+
+#[test]
+fn stop_lets_a_program_end_by_itself() {
+    let daemon = Daemon::with_busybox();
+    let script = "trap 'echo bye; exit 5' TERM; echo up; while :; do sleep 0.05; done";
+    daemon.docker(&["run", "-d", "--name", "polite", "busybox", "sh", "-c", script]).ok();
+    eventually(|| daemon.docker(&["logs", "polite"]).ok() == "up");
+    daemon.docker(&["stop", "polite"]).ok();
+    assert_eq!(daemon.docker(&["inspect", "-f", "{{.State.ExitCode}}", "polite"]).ok(), "5");
+    assert_eq!(daemon.docker(&["logs", "polite"]).ok(), "up\nbye");
+}
+
+#[test]
+fn pause_freezes_and_unpause_goes_on() {
+    let daemon = Daemon::with_busybox();
+    let script = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.02; done";
+    daemon.docker(&["run", "-d", "--name", "counter", "busybox", "sh", "-c", script]).ok();
+    eventually(|| !daemon.docker(&["logs", "counter"]).ok().is_empty());
+    daemon.docker(&["pause", "counter"]).ok();
+    assert_eq!(daemon.docker(&["inspect", "-f", "{{.State.Status}}", "counter"]).ok(), "paused");
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    let frozen = daemon.docker(&["logs", "counter"]).ok();
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    assert_eq!(daemon.docker(&["logs", "counter"]).ok(), frozen);
+    daemon.docker(&["unpause", "counter"]).ok();
+    eventually(|| daemon.docker(&["logs", "counter"]).ok() != frozen);
+}
+
+#[test]
+fn restart_policies_bring_a_container_back() {
+    let daemon = Daemon::with_busybox();
+    daemon.docker(&["run", "-d", "--name", "thrice", "--restart", "on-failure:2", "busybox", "false"]).ok();
+    eventually(|| {
+        daemon.docker(&["inspect", "-f", "{{.RestartCount}} {{.State.Status}}", "thrice"]).ok() == "2 exited"
+    });
+    daemon
+        .docker(&[
+            "run",
+            "-d",
+            "--name",
+            "always",
+            "--restart",
+            "always",
+            "busybox",
+            "sh",
+            "-c",
+            "echo once; sleep 0.1",
+        ])
+        .ok();
+    eventually(|| daemon.docker(&["logs", "always"]).ok().lines().count() >= 3);
+    daemon.docker(&["stop", "always"]).ok();
+    assert_eq!(daemon.docker(&["inspect", "-f", "{{.State.Status}}", "always"]).ok(), "exited");
+}
+
+#[test]
+fn names_are_unique_and_may_be_changed() {
+    let daemon = Daemon::with_busybox();
+    let id = daemon.docker(&["create", "--name", "one", "busybox", "true"]).ok();
+    let taken = daemon.docker(&["create", "--name", "one", "busybox", "true"]).fails(1);
+    assert!(taken.contains(&format!("The container name \"/one\" is already in use by container \"{id}\"")), "{taken}");
+    daemon.docker(&["rename", "one", "two"]).ok();
+    assert_eq!(daemon.docker(&["inspect", "-f", "{{.Id}}", "two"]).ok(), id);
+    assert_eq!(daemon.docker(&["inspect", "-f", "{{.Name}}", &id[..6]]).ok(), "/two");
+}
+
+#[test]
+fn top_shows_the_processes_and_diff_the_changes() {
+    let daemon = Daemon::with_busybox();
+    let script = "echo new > /tmp/new; rm /etc/group; echo more >> /etc/passwd; exec sleep 1234";
+    daemon.docker(&["run", "-d", "--name", "busy", "busybox", "sh", "-c", script]).ok();
+    eventually(|| daemon.docker(&["top", "busy"]).ok().contains("sleep 1234"));
+    let changes = daemon.docker(&["diff", "busy"]).ok();
+    for change in ["A /tmp/new", "D /etc/group", "C /etc/passwd", "C /etc", "C /tmp"] {
+        assert!(changes.lines().any(|line| line == change), "{change} is not in\n{changes}");
+    }
+}
+
+#[test]
+fn wait_with_a_condition_answers_its_head_at_once() {
+    let daemon = Daemon::with_busybox();
+    let id = daemon.docker(&["create", "busybox", "sh", "-c", "exit 9"]).ok();
+    let mut wait = daemon.connect();
+    wait.request("POST", &format!("/containers/{id}/wait?condition=next-exit"), "", b"");
+    let (status, _) = wait.head();
+    assert_eq!(status, 200);
+    assert_eq!(daemon.post(&format!("/containers/{id}/start"), &json!(null)).status, 204);
+    assert!(wait.until("}").contains("\"StatusCode\":9"));
+}
+
+#[test]
+fn events_tell_a_life_in_order() {
+    let daemon = Daemon::with_busybox();
+    daemon.docker(&["run", "--rm", "--name", "short", "busybox", "true"]).ok();
+    let events = daemon.docker(&["events", "--since", "1h", "--until", "0s", "--format", "{{.Action}}"]).ok();
+    let order: Vec<&str> =
+        events.lines().filter(|action| ["create", "start", "die", "destroy"].contains(action)).collect();
+    assert_eq!(order, ["create", "start", "die", "destroy"]);
+}
+
+/// Waits until something comes true, for 10 s at most.
+#[track_caller]
+pub(crate) fn eventually(condition: impl Fn() -> bool) {
+    let started = std::time::Instant::now();
+    while !condition() {
+        assert!(started.elapsed().as_secs() < 10, "it did not come true within 10 s");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}

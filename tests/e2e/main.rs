@@ -1,0 +1,13 @@
+//! The real binary, driven by real programs. One module a subject; each test has a daemon of its own.
+
+mod bad_input;
+mod clients;
+mod daemon;
+mod exec;
+mod faults;
+mod images;
+mod inside;
+mod lifecycle;
+mod network;
+mod streams;
+mod versions;

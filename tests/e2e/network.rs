@@ -1,0 +1,122 @@
+//! The default bridge: addresses, published ports from everywhere, links, ports that are taken.
+
+use testkit::Daemon;
+
+use crate::lifecycle::eventually;
+
+const SERVE: &str = "while :; do echo -e 'HTTP/1.0 200 OK\\r\\n\\r\\nserved' | nc -l -p 80 >/dev/null; done";
+
+fn server(daemon: &Daemon, name: &str, flags: &[&str]) {
+    daemon.docker(&[&["run", "-d", "--name", name], flags, &["busybox", "sh", "-c", SERVE]].concat()).ok();
+}
+
+fn fetch(daemon: &Daemon, address: &str) -> String {
+    daemon
+        .on_host(&[
+            "curl",
+            "-s",
+            "-m",
+            "3",
+            "--retry",
+            "20",
+            "--retry-all-errors",
+            "--retry-delay",
+            "0",
+            &format!("http://{address}/"),
+        ])
+        .stdout
+}
+
+#[test]
+fn published_ports_answer_from_the_host_and_from_other_containers() {
+    let daemon = Daemon::with_busybox();
+    server(&daemon, "web", &["-p", "8080:80", "-p", "127.0.0.1:8081:80"]);
+    let gateway = daemon.docker(&["inspect", "-f", "{{.NetworkSettings.Gateway}}", "web"]).ok();
+    let own = daemon.docker(&["inspect", "-f", "{{.NetworkSettings.IPAddress}}", "web"]).ok();
+    for address in ["127.0.0.1:8080", "127.0.0.1:8081", &format!("{gateway}:8080"), &own] {
+        assert_eq!(fetch(&daemon, address).trim(), "served", "at {address}");
+    }
+    let other = |address: &str| daemon.docker(&["run", "--rm", "busybox", "wget", "-q", "-T", "3", "-O", "-", address]);
+    eventually(|| other(&format!("http://{gateway}:8080/")).stdout.trim() == "served");
+    eventually(|| other(&format!("http://{own}/")).stdout.trim() == "served");
+    assert_eq!(daemon.docker(&["port", "web", "80/tcp"]).ok(), "0.0.0.0:8080\n127.0.0.1:8081");
+    daemon.docker(&["rm", "-f", "web"]).ok();
+    assert_eq!(daemon.on_host(&["curl", "-s", "-m", "1", "http://127.0.0.1:8080/"]).code, Some(7));
+}
+
+#[test]
+fn udp_is_published_too() {
+    let daemon = Daemon::with_busybox();
+    daemon
+        .docker(&[
+            "run",
+            "-d",
+            "--name",
+            "echo",
+            "-p",
+            "9000:9000/udp",
+            "busybox",
+            "nc",
+            "-u",
+            "-l",
+            "-p",
+            "9000",
+            "-e",
+            "cat",
+        ])
+        .ok();
+    let script = "echo ping | socat -t 1 - UDP:127.0.0.1:9000";
+    eventually(|| daemon.on_host(&["sh", "-c", script]).stdout == "ping\n");
+}
+
+#[test]
+fn a_taken_port_names_its_holder() {
+    let daemon = Daemon::with_busybox();
+    server(&daemon, "first", &["-p", "8080:80"]);
+    let refused = daemon.docker(&["run", "--name", "second", "-p", "8080:80", "busybox", "true"]).fails(125);
+    assert!(refused.contains("port is already allocated") && refused.contains("first"), "{refused}");
+    daemon.docker(&["rm", "-f", "first"]).ok();
+    daemon.docker(&["start", "second"]).ok();
+}
+
+#[test]
+fn all_exposed_ports_can_be_published_at_chosen_ports() {
+    let daemon = Daemon::with_busybox();
+    server(&daemon, "web", &["--expose", "80", "-P"]);
+    let address = daemon.docker(&["port", "web", "80"]).ok();
+    let port = address.rsplit(':').next().unwrap_or_default().to_owned();
+    assert!(port.parse::<u16>().is_ok_and(|port| port >= 32768), "{address}");
+    assert_eq!(fetch(&daemon, &format!("127.0.0.1:{port}")).trim(), "served");
+}
+
+#[test]
+fn links_give_names_and_environment() {
+    let daemon = Daemon::with_busybox();
+    server(&daemon, "db", &["--expose", "80", "-e", "SECRET=x"]);
+    let address = daemon.docker(&["inspect", "-f", "{{.NetworkSettings.IPAddress}}", "db"]).ok();
+    let script = "grep store /etc/hosts; echo $STORE_PORT $STORE_PORT_80_TCP_ADDR $STORE_NAME $STORE_ENV_SECRET; wget -q -O - http://store/";
+    let seen =
+        daemon.docker(&["run", "--rm", "--name", "app", "--link", "db:store", "busybox", "sh", "-c", script]).ok();
+    assert!(seen.contains(&format!("tcp://{address}:80 {address} /app/store x")), "{seen}");
+    assert!(seen.starts_with(&address) && seen.contains("served"), "{seen}");
+}
+
+#[test]
+fn other_hosts_reach_published_ports_and_containers_reach_them() {
+    let daemon = Daemon::with_busybox();
+    server(&daemon, "web", &["-p", "8080:80"]);
+    // Another host: a namespace at the end of a veth pair into the daemon's.
+    let world = r#"
+        set -e
+        mkfifo "$1" && (unshare --net sh -c 'ip link set lo up; echo up; exec sleep 20' > "$1" &) ; read up < "$1"
+        pid=$(pgrep -n -f '^sleep 20$')
+        ip link add out type veth peer name in && ip link set in netns "$pid"
+        ip addr add 192.0.2.1/24 dev out && ip link set out up
+        nsenter --net=/proc/$pid/ns/net sh -c 'ip addr add 192.0.2.2/24 dev in && ip link set in up'
+        nsenter --net=/proc/$pid/ns/net curl -s -m 5 --retry 10 --retry-all-errors --retry-delay 0 http://192.0.2.1:8080/
+        kill "$pid"
+    "#;
+    let fifo = daemon.path("fifo").display().to_string();
+    let answer = daemon.on_host(&["sh", "-c", world, "sh", &fifo]).ok();
+    assert_eq!(answer.trim(), "served");
+}

@@ -1,0 +1,146 @@
+//! attach, logs, standard input, terminals, half-close, websocket.
+
+use serde_json::json;
+use testkit::{Daemon, Program};
+
+use crate::lifecycle::eventually;
+
+#[test]
+fn standard_input_reaches_the_container_and_its_end_too() {
+    let daemon = Daemon::with_busybox();
+    let counted = daemon.docker_program(&["run", "--rm", "-i", "busybox", "wc", "-c"]).input(vec![b'x'; 3 << 20]).run();
+    assert_eq!(counted.ok().trim(), (3 << 20).to_string());
+    let echoed = daemon.docker_program(&["run", "--rm", "-i", "busybox", "cat"]).input("line 1\nline 2").run();
+    assert_eq!(echoed.ok(), "line 1\nline 2");
+}
+
+#[test]
+fn a_large_output_arrives_whole_live_and_from_the_log() {
+    let daemon = Daemon::with_busybox();
+    let script = "yes 0123456789abcdef0123456789abcdef | head -n 300000";
+    let live = daemon.docker(&["run", "--name", "loud", "busybox", "sh", "-c", script]).ok();
+    assert_eq!(live.len() + 1, 33 * 300_000);
+    let logged = daemon.docker(&["logs", "loud"]).ok();
+    assert_eq!(logged, live);
+    assert_eq!(daemon.docker(&["logs", "--tail", "2", "loud"]).ok().lines().count(), 2);
+}
+
+#[test]
+fn logs_follow_until_the_end_and_can_carry_times() {
+    let daemon = Daemon::with_busybox();
+    let script = "for i in 1 2 3; do echo out $i; echo err $i >&2; sleep 0.1; done";
+    daemon.docker(&["run", "-d", "--name", "slow", "busybox", "sh", "-c", script]).ok();
+    let followed = daemon.docker(&["logs", "-f", "slow"]);
+    assert_eq!(followed.stdout, "out 1\nout 2\nout 3\n");
+    assert_eq!(followed.stderr, "err 1\nerr 2\nerr 3\n");
+    let timed = daemon.docker(&["logs", "-t", "slow"]).ok();
+    assert!(timed.lines().all(|line| line.as_bytes()[4] == b'-' && line.contains("Z out ")), "{timed}");
+    let year = timed.split('-').next().unwrap_or_default().to_owned();
+    assert!(year.parse::<u32>().is_ok_and(|year| year > 2000));
+    assert_eq!(daemon.docker(&["logs", "--since", "1h", "--until", "1h", "slow"]).ok(), "");
+}
+
+#[test]
+fn logs_rotate_and_lose_nothing_that_is_kept() {
+    let daemon = Daemon::with_busybox();
+    let options = ["--log-opt", "max-size=64k", "--log-opt", "max-file=3"];
+    let script = ["busybox", "sh", "-c", "seq 1 20000"];
+    daemon.docker(&[&["run", "--name", "rotating"], &options[..], &script[..]].concat()).ok();
+    let kept = daemon.docker(&["logs", "rotating"]).ok();
+    let numbers: Vec<u32> = kept.lines().map(|line| line.parse().expect("a number")).collect();
+    assert_eq!(numbers.last(), Some(&20000));
+    assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "a line is missing or repeated");
+    let path = daemon.docker(&["inspect", "-f", "{{.LogPath}}", "rotating"]).ok();
+    let total: u64 =
+        ["", ".1", ".2"].iter().map(|end| std::fs::metadata(format!("{path}{end}")).map_or(0, |file| file.len())).sum();
+    assert!(total < 4 * 64 * 1024, "{total} bytes of log");
+    assert!(!std::path::Path::new(&format!("{path}.3")).exists());
+}
+
+#[test]
+fn attach_multiplexes_and_a_half_close_ends_only_the_input() {
+    let daemon = Daemon::with_busybox();
+    let body = json!({"Image": "busybox", "Cmd": ["sh", "-c", "cat; echo done >&2"], "OpenStdin": true, "StdinOnce": true,
+        "AttachStdin": true, "AttachStdout": true, "AttachStderr": true});
+    let created = daemon.post("/containers/create", &body).json();
+    let id = created["Id"].as_str().expect("an id");
+    let mut attached = daemon.connect();
+    attached.send(format!("POST /containers/{id}/attach?stream=1&stdin=1&stdout=1&stderr=1 HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"));
+    let (status, head) = attached.head();
+    assert_eq!(status, 101);
+    assert!(head.contains("application/vnd.docker.multiplexed-stream"), "{head}");
+    assert_eq!(daemon.call("POST", &format!("/containers/{id}/start"), None).status, 204);
+    attached.send("hello");
+    attached.half_close();
+    assert_eq!(attached.rest(), b"\x01\0\0\0\0\0\0\x05hello\x02\0\0\0\0\0\0\x05done\n");
+}
+
+#[test]
+fn input_that_comes_with_the_request_is_not_lost() {
+    let daemon = Daemon::with_busybox();
+    let body = json!({"Image": "busybox", "Cmd": ["cat"], "OpenStdin": true, "StdinOnce": true});
+    let created = daemon.post("/containers/create", &body).json();
+    let id = created["Id"].as_str().expect("an id");
+    assert_eq!(daemon.call("POST", &format!("/containers/{id}/start"), None).status, 204);
+    let mut attached = daemon.connect();
+    attached.send(format!(
+        "POST /containers/{id}/attach?stream=1&stdin=1&stdout=1 HTTP/1.1\r\nHost: d\r\nContent-Length: 0\r\n\r\nearly"
+    ));
+    attached.half_close();
+    let (status, _) = attached.head();
+    assert_eq!(status, 200);
+    assert_eq!(attached.rest(), b"\x01\0\0\0\0\0\0\x05early");
+}
+
+#[test]
+fn a_terminal_is_one_and_can_be_resized() {
+    let daemon = Daemon::with_busybox();
+    let inner = format!("DOCKER_HOST={} docker run --rm -it busybox sh -c 'tty; stty size; echo $TERM'", daemon.host());
+    let seen = Program::new("script").args(["-qec", &format!("stty rows 33 cols 99; {inner}"), "/dev/null"]).run();
+    let text = seen.stdout.replace('\r', "");
+    assert!(text.contains("/dev/console") || text.contains("/dev/pts/0"), "{text}");
+    assert!(text.contains("33 99"), "{text}");
+    assert!(text.contains("xterm"), "{text}");
+
+    let id = daemon.docker(&["run", "-dt", "busybox", "sh", "-c", "while :; do stty size; sleep 0.05; done"]).ok();
+    assert_eq!(daemon.call("POST", &format!("/containers/{id}/resize?h=12&w=34"), None).status, 200);
+    eventually(|| daemon.docker(&["logs", &id]).ok().contains("12 34"));
+}
+
+#[test]
+fn detach_keys_leave_the_container_running() {
+    let daemon = Daemon::with_busybox();
+    let body = json!({"Image": "busybox", "Cmd": ["cat"], "OpenStdin": true, "Tty": true});
+    let created = daemon.post("/containers/create", &body).json();
+    let id = created["Id"].as_str().expect("an id");
+    assert_eq!(daemon.call("POST", &format!("/containers/{id}/start"), None).status, 204);
+    let mut attached = daemon.connect();
+    attached.request("POST", &format!("/containers/{id}/attach?stream=1&stdin=1&stdout=1"), "", b"");
+    attached.head();
+    attached.send("hi\r");
+    attached.until("hi");
+    attached.send([0x10]);
+    attached.send([0x11]);
+    attached.rest();
+    assert_eq!(daemon.docker(&["inspect", "-f", "{{.State.Running}}", id]).ok(), "true");
+}
+
+#[test]
+fn websocket_attach_echoes() {
+    let daemon = Daemon::with_busybox();
+    let body = json!({"Image": "busybox", "Cmd": ["cat"], "OpenStdin": true});
+    let created = daemon.post("/containers/create", &body).json();
+    let id = created["Id"].as_str().expect("an id");
+    assert_eq!(daemon.call("POST", &format!("/containers/{id}/start"), None).status, 204);
+    let mut socket = daemon.connect();
+    socket.send(format!(
+        "GET /containers/{id}/attach/ws?stream=1&stdin=1&stdout=1 HTTP/1.1\r\nHost: d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: http://d\r\n\r\n"
+    ));
+    let (status, head) = socket.head();
+    assert_eq!(status, 101);
+    assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
+    // A masked text frame with the mask 0: "hey\n".
+    socket.send(b"\x81\x84\0\0\0\0hey\n");
+    socket.until("hey\n");
+}

@@ -43,4 +43,4 @@ pub use error::{Error, Result};
 pub use events::Events;
 pub use exec::Session;
 pub use options::*;
-pub use stream::{ByteStream, Upload, UploadSender, upload};
+pub use stream::{ByteStream, Logs, Upload, UploadSender, upload};

@@ -27,6 +27,15 @@ impl ByteStream {
     }
 }
 
+/// A container's log on its way to a client.
+#[derive(Debug)]
+pub struct Logs {
+    /// The container has a terminal: the bytes are raw, never multiplexed.
+    pub tty: bool,
+    /// The log.
+    pub bytes: ByteStream,
+}
+
 /// The producing end of a [`ByteStream`].
 #[derive(Debug, Clone)]
 pub(crate) struct ByteSender(mpsc::Sender<Result<Vec<u8>, Error>>);

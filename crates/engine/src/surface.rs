@@ -1,7 +1,7 @@
 //! The engine's calls, one for each of the API's.
 
 use crate::options::*;
-use crate::{Attachment, ByteStream, Engine, Error, Events, Result, Session, Upload, Waiting};
+use crate::{Attachment, ByteStream, Engine, Error, Events, Logs, Result, Session, Upload, Waiting};
 
 #[expect(unused_variables, reason = "the calls are filled in one by one")]
 impl Engine {
@@ -18,11 +18,12 @@ impl Engine {
         Err(Error::not_implemented("create"))
     }
 
-    /// Starts a container; NotModified if it runs.
+    /// Starts a container; NotModified if it runs. `host_config` replaces the one given at create (clients below 1.24
+    /// send it with the start); checked before anything is changed.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn start(&self, name: &str, detach_keys: Option<&str>) -> Result<()> {
+    pub async fn start(&self, name: &str, host_config: Option<api::host_config::HostConfig>) -> Result<()> {
         Err(Error::not_implemented("start"))
     }
 
@@ -154,7 +155,7 @@ impl Engine {
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn logs(&self, name: &str, options: LogsOptions) -> Result<ByteStream> {
+    pub async fn logs(&self, name: &str, options: LogsOptions) -> Result<Logs> {
         Err(Error::not_implemented("logs"))
     }
 

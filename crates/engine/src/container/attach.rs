@@ -4,6 +4,9 @@ use crate::Result;
 use crate::options::ClientStream;
 
 /// An attach that was checked and waits for its client.
+///
+/// While it waits (until [`Attachment::run`] or drop) a start of the container waits as well: the server answers the client
+/// before `run`, and the client starts the container as soon as it has read that answer. No output may be missed between.
 #[derive(Debug)]
 pub struct Attachment {
     tty: bool,

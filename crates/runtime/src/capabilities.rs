@@ -95,13 +95,7 @@ impl Capabilities {
     /// The sets Docker gives a process of user `uid`: root holds `set`, others only have it as their bound.
     pub fn for_user(set: CapabilitySet, uid: u32) -> Self {
         let held = if uid == 0 { set } else { 0 };
-        Self {
-            bounding: set,
-            effective: held,
-            permitted: held,
-            inheritable: 0,
-            ambient: 0,
-        }
+        Self { bounding: set, effective: held, permitted: held, inheritable: 0, ambient: 0 }
     }
 
     /// The same sets without what `granted` lacks.
@@ -125,11 +119,7 @@ pub fn parse(name: &str) -> Result<CapabilitySet> {
     match NAMES.iter().position(|known| *known == bare) {
         Some(number) => Ok(1 << number),
         None => {
-            let shown = if upper.starts_with("CAP_") {
-                upper
-            } else {
-                format!("CAP_{upper}")
-            };
+            let shown = if upper.starts_with("CAP_") { upper } else { format!("CAP_{upper}") };
             Err(Error::Invalid(format!("invalid capability: {shown:?}")))
         }
     }
@@ -142,10 +132,7 @@ pub fn name(number: u32) -> Option<String> {
 
 /// Names in `set`, as the API prints them, in the kernel's order.
 pub fn names(set: CapabilitySet) -> Vec<String> {
-    (0..NAMES.len() as u32)
-        .filter(|number| set & bit(*number) != 0)
-        .filter_map(name)
-        .collect()
+    (0..NAMES.len() as u32).filter(|number| set & bit(*number) != 0).filter_map(name).collect()
 }
 
 /// The set a container gets: everything if `privileged`; else the default with `drop` taken away and `add` put in.

@@ -57,41 +57,25 @@ pub struct DeviceRule {
 
 /// The nodes each container has.
 pub fn default_nodes() -> Vec<Device> {
-    [
-        ("null", 1, 3),
-        ("zero", 1, 5),
-        ("full", 1, 7),
-        ("random", 1, 8),
-        ("urandom", 1, 9),
-        ("tty", 5, 0),
-    ]
-    .into_iter()
-    .map(|(name, major, minor)| Device {
-        path: format!("/dev/{name}"),
-        major,
-        minor,
-        mode: 0o666,
-        ..Device::default()
-    })
-    .collect()
+    [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)]
+        .into_iter()
+        .map(|(name, major, minor)| Device {
+            path: format!("/dev/{name}"),
+            major,
+            minor,
+            mode: 0o666,
+            ..Device::default()
+        })
+        .collect()
 }
 
 /// The rules each container that is not privileged has: nothing but the nodes above, terminals, and making any node.
 pub fn default_rules() -> Vec<DeviceRule> {
-    let rule = |kind, major, minor, access: &str| DeviceRule {
-        allow: true,
-        kind,
-        major,
-        minor,
-        access: access.to_owned(),
-    };
+    let rule =
+        |kind, major, minor, access: &str| DeviceRule { allow: true, kind, major, minor, access: access.to_owned() };
     let char = Some(DeviceKind::Char);
     let mut rules = vec![
-        DeviceRule {
-            allow: false,
-            access: "rwm".to_owned(),
-            ..DeviceRule::default()
-        },
+        DeviceRule { allow: false, access: "rwm".to_owned(), ..DeviceRule::default() },
         rule(char, None, None, "m"),
         rule(Some(DeviceKind::Block), None, None, "m"),
     ];
@@ -104,20 +88,12 @@ pub fn default_rules() -> Vec<DeviceRule> {
 
 /// The rule of a privileged container.
 pub fn allow_all() -> Vec<DeviceRule> {
-    vec![DeviceRule {
-        allow: true,
-        access: "rwm".to_owned(),
-        ..DeviceRule::default()
-    }]
+    vec![DeviceRule { allow: true, access: "rwm".to_owned(), ..DeviceRule::default() }]
 }
 
 /// The device `host` of this machine (or all devices below it, if it is a directory) as nodes at `container`, and rules
 /// that grant `access` (empty: `rwm`).
-pub fn from_host(
-    host: &Path,
-    container: &str,
-    access: &str,
-) -> Result<(Vec<Device>, Vec<DeviceRule>)> {
+pub fn from_host(host: &Path, container: &str, access: &str) -> Result<(Vec<Device>, Vec<DeviceRule>)> {
     let _ = (container, access);
     Err(Error::Unsupported(format!("device {}", host.display())))
 }
@@ -129,7 +105,5 @@ pub fn host_nodes() -> Result<Vec<Device>> {
 
 /// A rule in the API's notation: `c 42:* rwm`.
 pub fn parse_rule(rule: &str) -> Result<DeviceRule> {
-    Err(Error::Invalid(format!(
-        "invalid device cgroup rule format: '{rule}'"
-    )))
+    Err(Error::Invalid(format!("invalid device cgroup rule format: '{rule}'")))
 }

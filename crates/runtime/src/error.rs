@@ -66,11 +66,7 @@ pub struct StartError {
 impl StartError {
     /// An error at `stage` with the kernel's `errno` about `detail`.
     pub fn new(stage: Stage, errno: impl Into<i32>, detail: impl Into<String>) -> Self {
-        Self {
-            stage,
-            errno: errno.into(),
-            detail: detail.into(),
-        }
+        Self { stage, errno: errno.into(), detail: detail.into() }
     }
 
     pub(crate) fn at(stage: Stage, errno: rustix::io::Errno, detail: impl Into<String>) -> Self {
@@ -132,11 +128,7 @@ impl Error {
         path: impl AsRef<std::path::Path>,
         source: impl Into<std::io::Error>,
     ) -> Self {
-        Self::Io {
-            action,
-            path: path.as_ref().display().to_string(),
-            source: source.into(),
-        }
+        Self::Io { action, path: path.as_ref().display().to_string(), source: source.into() }
     }
 }
 

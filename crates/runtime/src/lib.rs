@@ -9,8 +9,13 @@
 //! binary through it.
 
 mod error;
+mod files;
 mod plan;
+mod prepare;
+mod prepare_mounts;
 mod spawn;
+mod step;
+mod terminal;
 
 pub mod capabilities;
 pub mod cgroup;
@@ -20,7 +25,6 @@ pub mod seccomp;
 
 pub use error::{Error, Result, Stage, StartError};
 pub use plan::{
-    Mount, MountSource, Namespace, Namespaces, NetworkNamespace, Plan, Process, Propagation,
-    Rlimit, TerminalSize,
+    Mount, MountSource, Namespace, Namespaces, NetworkNamespace, Plan, Process, Propagation, Rlimit, TerminalSize,
 };
 pub use spawn::{PlanFds, Spawned, Stdio, exec, spawn};

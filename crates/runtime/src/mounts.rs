@@ -22,13 +22,7 @@ pub const MASKED_PATHS: &[&str] = &[
 ];
 
 /// Paths a container that is not privileged may read but not write (Docker 28).
-pub const READONLY_PATHS: &[&str] = &[
-    "/proc/bus",
-    "/proc/fs",
-    "/proc/irq",
-    "/proc/sys",
-    "/proc/sysrq-trigger",
-];
+pub const READONLY_PATHS: &[&str] = &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /// The mounts each container gets, in order: proc, dev, devpts, sysfs, cgroup, mqueue and shm.
 ///
@@ -44,21 +38,13 @@ pub fn defaults(privileged: bool, shm_bytes: u64) -> Vec<Mount> {
         noexec,
         ..Mount::default()
     };
-    let shm = MountSource::Tmpfs {
-        options: vec!["mode=1777".to_owned(), format!("size={shm_bytes}")],
-    };
+    let shm = MountSource::Tmpfs { options: vec!["mode=1777".to_owned(), format!("size={shm_bytes}")] };
     vec![
         mount("/proc", MountSource::Proc, false, true, true),
         mount("/dev", MountSource::Dev, false, false, false),
         mount("/dev/pts", MountSource::Devpts, false, true, false),
         mount("/sys", MountSource::Sysfs, !privileged, true, true),
-        mount(
-            "/sys/fs/cgroup",
-            MountSource::Cgroup,
-            !privileged,
-            true,
-            true,
-        ),
+        mount("/sys/fs/cgroup", MountSource::Cgroup, !privileged, true, true),
         mount("/dev/mqueue", MountSource::Mqueue, false, true, true),
         mount("/dev/shm", shm, false, true, true),
     ]

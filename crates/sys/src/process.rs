@@ -116,10 +116,7 @@ pub fn fork() -> Result<Option<Child>> {
     }
     let pid = check(pid)? as i32;
     // SAFETY: the kernel has just stored a new descriptor here, which nobody else owns.
-    Ok(Some(Child {
-        pid,
-        pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
-    }))
+    Ok(Some(Child { pid, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } }))
 }
 
 /// Number of threads of this process, from `/proc/self/task`'s link count; 0 if it cannot be told.
@@ -167,13 +164,7 @@ pub fn open(pid: i32) -> Result<OwnedFd> {
 pub fn send_signal(pidfd: impl AsFd, signal: i32) -> Result<()> {
     // SAFETY: no pointer is passed.
     let result = unsafe {
-        libc::syscall(
-            libc::SYS_pidfd_send_signal,
-            pidfd.as_fd().as_raw_fd(),
-            signal,
-            std::ptr::null::<c_void>(),
-            0,
-        )
+        libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_fd().as_raw_fd(), signal, std::ptr::null::<c_void>(), 0)
     };
     check(result).map(drop)
 }
@@ -193,29 +184,16 @@ unsafe impl Sync for CStringArray {}
 impl CStringArray {
     /// Takes over `strings`.
     pub fn new(strings: Vec<std::ffi::CString>) -> Self {
-        let pointers = strings
-            .iter()
-            .map(|string| string.as_ptr())
-            .chain([std::ptr::null()])
-            .collect();
-        Self {
-            _strings: strings,
-            pointers,
-        }
+        let pointers = strings.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect();
+        Self { _strings: strings, pointers }
     }
 }
 
 /// Executes `program`. Returns only if it failed.
 pub fn exec(program: &CStr, args: &CStringArray, env: &CStringArray) -> Errno {
     // SAFETY: all three are NUL-terminated strings and NULL-terminated arrays that live until the call returns.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_execve,
-            program.as_ptr(),
-            args.pointers.as_ptr(),
-            env.pointers.as_ptr(),
-        )
-    };
+    let result =
+        unsafe { libc::syscall(libc::SYS_execve, program.as_ptr(), args.pointers.as_ptr(), env.pointers.as_ptr()) };
     check(result).err().unwrap_or(Errno::IO)
 }
 
@@ -301,26 +279,14 @@ pub fn in_bounding_set(capability: u32) -> bool {
 /// Removes `capability` from the bounding set.
 pub fn drop_from_bounding_set(capability: u32) -> Result<()> {
     // SAFETY: no pointer is passed.
-    check(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability as usize, 0, 0, 0) }.into())
-        .map(drop)
+    check(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability as usize, 0, 0, 0) }.into()).map(drop)
 }
 
 /// Adds `capability` to the ambient set.
 pub fn raise_ambient(capability: u32) -> Result<()> {
     // SAFETY: no pointer is passed.
-    check(
-        unsafe {
-            libc::prctl(
-                libc::PR_CAP_AMBIENT,
-                libc::PR_CAP_AMBIENT_RAISE,
-                capability as usize,
-                0,
-                0,
-            )
-        }
-        .into(),
-    )
-    .map(drop)
+    check(unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE, capability as usize, 0, 0) }.into())
+        .map(drop)
 }
 
 /// Sets the effective, permitted and inheritable sets, one bit a capability.
@@ -352,19 +318,10 @@ pub fn install_filter(program: &[u8]) -> Result<()> {
     if program.is_empty() || !program.len().is_multiple_of(8) || program.len() / 8 > 4096 {
         return Err(Errno::INVAL);
     }
-    let fprog = libc::sock_fprog {
-        len: (program.len() / 8) as u16,
-        filter: program.as_ptr() as *mut libc::sock_filter,
-    };
+    let fprog =
+        libc::sock_fprog { len: (program.len() / 8) as u16, filter: program.as_ptr() as *mut libc::sock_filter };
     // SAFETY: `fprog` describes exactly the bytes of `program`; the kernel copies them byte-wise.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_seccomp,
-            libc::SECCOMP_SET_MODE_FILTER,
-            0,
-            &raw const fprog,
-        )
-    };
+    let result = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const fprog) };
     check(result).map(drop)
 }
 
@@ -372,29 +329,15 @@ pub fn install_filter(program: &[u8]) -> Result<()> {
 pub fn new_session_keyring() -> Result<()> {
     const JOIN_SESSION_KEYRING: c_long = 1;
     // SAFETY: a null name asks for an anonymous keyring.
-    check(unsafe {
-        libc::syscall(
-            libc::SYS_keyctl,
-            JOIN_SESSION_KEYRING,
-            std::ptr::null::<c_char>(),
-        )
-    })
-    .map(drop)
+    check(unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, std::ptr::null::<c_char>()) }).map(drop)
 }
 
 /// Marks every descriptor from `first` on close-on-exec.
 pub fn close_on_exec_from(first: u32) -> Result<()> {
     const CLOSE_RANGE_CLOEXEC: c_long = 4;
     // SAFETY: the descriptors stay open; only a flag changes.
-    check(unsafe {
-        libc::syscall(
-            libc::SYS_close_range,
-            first as c_long,
-            u32::MAX as c_long,
-            CLOSE_RANGE_CLOEXEC,
-        )
-    })
-    .map(drop)
+    check(unsafe { libc::syscall(libc::SYS_close_range, first as c_long, u32::MAX as c_long, CLOSE_RANGE_CLOEXEC) })
+        .map(drop)
 }
 
 /// Makes `fd` also descriptor `number` (0, 1 or 2), without close-on-exec.
@@ -412,8 +355,7 @@ pub fn become_stdio(fd: BorrowedFd<'_>, number: i32) -> Result<()> {
 /// Sets the kernel's word on whether other processes may look into this one (`PR_SET_DUMPABLE`).
 pub fn set_dumpable(dumpable: bool) -> Result<()> {
     // SAFETY: no pointer is passed.
-    check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, usize::from(dumpable), 0, 0, 0) }.into())
-        .map(drop)
+    check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, usize::from(dumpable), 0, 0, 0) }.into()).map(drop)
 }
 
 /// Whether the working directory is inside this process's root. A directory handed in from outside is not.
@@ -459,14 +401,7 @@ pub fn attach_device_program(program: &[u8], cgroup: BorrowedFd<'_>) -> Result<(
         log_buf: 0,
     };
     // SAFETY: `load` describes exactly the bytes of `program` and a NUL-terminated license.
-    let fd = check(unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            BPF_PROG_LOAD,
-            &raw const load,
-            size_of::<Load>(),
-        )
-    })?;
+    let fd = check(unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_LOAD, &raw const load, size_of::<Load>()) })?;
     // SAFETY: the kernel has just made this descriptor.
     let fd = unsafe { OwnedFd::from_raw_fd(fd as RawFd) };
     let attach = Attach {
@@ -476,15 +411,7 @@ pub fn attach_device_program(program: &[u8], cgroup: BorrowedFd<'_>) -> Result<(
         attach_flags: ALLOW_MULTI,
     };
     // SAFETY: `attach` holds two open descriptors.
-    check(unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            BPF_PROG_ATTACH,
-            &raw const attach,
-            size_of::<Attach>(),
-        )
-    })
-    .map(drop)
+    check(unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_ATTACH, &raw const attach, size_of::<Attach>()) }).map(drop)
 }
 
 pub(crate) fn check(result: c_long) -> Result<c_long> {
@@ -492,9 +419,7 @@ pub(crate) fn check(result: c_long) -> Result<c_long> {
         return Ok(result);
     }
     // SAFETY: errno is this thread's own.
-    Err(Errno::from_raw_os_error(unsafe {
-        *libc::__errno_location()
-    }))
+    Err(Errno::from_raw_os_error(unsafe { *libc::__errno_location() }))
 }
 
 #[cfg(test)]

@@ -6,9 +6,7 @@ pub const ALLOWED: &str = "[a-zA-Z0-9][a-zA-Z0-9_.-]";
 /// Whether `name` (without a leading slash) may name a container: at least two characters, a letter or digit first.
 pub fn is_valid(name: &str) -> bool {
     let mut bytes = name.bytes();
-    bytes
-        .next()
-        .is_some_and(|first| first.is_ascii_alphanumeric())
+    bytes.next().is_some_and(|first| first.is_ascii_alphanumeric())
         && name.len() > 1
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
 }

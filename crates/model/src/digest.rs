@@ -164,18 +164,9 @@ mod tests {
         assert_eq!("".parse::<Digest>(), Err(InvalidDigest::Format));
         assert_eq!(hex.parse::<Digest>(), Err(InvalidDigest::Format));
         assert_eq!("sha256:abc".parse::<Digest>(), Err(InvalidDigest::Length));
-        assert_eq!(
-            format!("sha512:{hex}").parse::<Digest>(),
-            Err(InvalidDigest::Algorithm)
-        );
-        assert_eq!(
-            format!("sha256:{}", "A".repeat(64)).parse::<Digest>(),
-            Err(InvalidDigest::Format)
-        );
-        assert_eq!(
-            format!("sha256:{}", "é".repeat(32)).parse::<Digest>(),
-            Err(InvalidDigest::Format)
-        );
+        assert_eq!(format!("sha512:{hex}").parse::<Digest>(), Err(InvalidDigest::Algorithm));
+        assert_eq!(format!("sha256:{}", "A".repeat(64)).parse::<Digest>(), Err(InvalidDigest::Format));
+        assert_eq!(format!("sha256:{}", "é".repeat(32)).parse::<Digest>(), Err(InvalidDigest::Format));
     }
 
     proptest! {

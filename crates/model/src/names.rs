@@ -57,9 +57,7 @@ pub fn generated(number: u64, retry: u32) -> String {
 pub fn random(retry: u32) -> std::io::Result<String> {
     let bytes = crate::id::random_bytes()?;
     let (head, _) = bytes.split_at(8);
-    let number = head
-        .iter()
-        .fold(0, |number, byte| number << 8 | u64::from(*byte));
+    let number = head.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
     Ok(generated(number, retry))
 }
 
@@ -73,19 +71,13 @@ mod tests {
         assert!(ADJECTIVES.iter().collect::<HashSet<_>>().len() >= 80);
         assert!(SURNAMES.iter().collect::<HashSet<_>>().len() >= 120);
         let words = ADJECTIVES.iter().chain(SURNAMES);
-        assert!(
-            words
-                .into_iter()
-                .all(|word| word.bytes().all(|byte| byte.is_ascii_lowercase()))
-        );
+        assert!(words.into_iter().all(|word| word.bytes().all(|byte| byte.is_ascii_lowercase())));
     }
 
     #[test]
     fn every_combination_once() {
         let combinations = (ADJECTIVES.len() * SURNAMES.len()) as u64;
-        let names: HashSet<_> = (0..combinations)
-            .map(|number| generated(number, 0))
-            .collect();
+        let names: HashSet<_> = (0..combinations).map(|number| generated(number, 0)).collect();
         assert_eq!(names.len() as u64, combinations);
     }
 

@@ -76,10 +76,7 @@ impl FromStr for Port {
 
     fn from_str(text: &str) -> Result<Self, InvalidPort> {
         let (number, protocol) = split_protocol(text)?;
-        Ok(Self {
-            number: parse_number(number)?,
-            protocol,
-        })
+        Ok(Self { number: parse_number(number)?, protocol })
     }
 }
 
@@ -96,10 +93,7 @@ pub(crate) fn split_protocol(text: &str) -> Result<(&str, Protocol), InvalidPort
 /// A decimal port number: digits only (no sign, no blanks).
 fn parse_number(text: &str) -> Result<u16, InvalidPort> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse()
-        .ok()
-        .filter(|_| digits)
-        .ok_or_else(|| InvalidPort::Number(text.to_owned()))
+    text.parse().ok().filter(|_| digits).ok_or_else(|| InvalidPort::Number(text.to_owned()))
 }
 
 /// An inclusive range of ports: `8000` or `8000-8010`.
@@ -125,20 +119,13 @@ impl PortRange {
 
 impl From<u16> for PortRange {
     fn from(port: u16) -> Self {
-        Self {
-            first: port,
-            last: port,
-        }
+        Self { first: port, last: port }
     }
 }
 
 impl fmt::Display for PortRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.first == self.last {
-            write!(f, "{}", self.first)
-        } else {
-            write!(f, "{}-{}", self.first, self.last)
-        }
+        if self.first == self.last { write!(f, "{}", self.first) } else { write!(f, "{}-{}", self.first, self.last) }
     }
 }
 
@@ -147,10 +134,7 @@ impl FromStr for PortRange {
 
     fn from_str(text: &str) -> Result<Self, InvalidPort> {
         let (first, last) = text.split_once('-').unwrap_or((text, text));
-        let range = Self {
-            first: parse_number(first)?,
-            last: parse_number(last)?,
-        };
+        let range = Self { first: parse_number(first)?, last: parse_number(last)? };
         if range.last < range.first {
             return Err(InvalidPort::Number(text.to_owned()));
         }
@@ -167,27 +151,9 @@ mod tests {
 
     #[test]
     fn forms() {
-        assert_eq!(
-            "80".parse(),
-            Ok(Port {
-                number: 80,
-                protocol: Protocol::Tcp
-            })
-        );
-        assert_eq!(
-            "53/UDP".parse(),
-            Ok(Port {
-                number: 53,
-                protocol: Protocol::Udp
-            })
-        );
-        assert_eq!(
-            "8000-8010".parse(),
-            Ok(PortRange {
-                first: 8000,
-                last: 8010
-            })
-        );
+        assert_eq!("80".parse(), Ok(Port { number: 80, protocol: Protocol::Tcp }));
+        assert_eq!("53/UDP".parse(), Ok(Port { number: 53, protocol: Protocol::Udp }));
+        assert_eq!("8000-8010".parse(), Ok(PortRange { first: 8000, last: 8010 }));
         assert!("80/icmp".parse::<Port>().is_err());
         for bad in ["", "-1", "+80", " 80", "65536", "80-", "-80", "90-80", "a"] {
             assert!(bad.parse::<PortRange>().is_err(), "{bad}");

@@ -57,37 +57,21 @@ pub fn parse_port_spec(spec: &str) -> Result<Vec<PortMapping>, InvalidPortSpec> 
         return Err(InvalidPortSpec::NoPort(spec.to_owned()));
     }
     let host_ip = parse_address(address)?;
-    let ports: PortRange = container
-        .parse()
-        .map_err(|_| InvalidPortSpec::ContainerPort(container.to_owned()))?;
+    let ports: PortRange = container.parse().map_err(|_| InvalidPortSpec::ContainerPort(container.to_owned()))?;
     let host_ports: Option<PortRange> = match host {
         "" => None,
-        text => Some(
-            text.parse()
-                .map_err(|_| InvalidPortSpec::HostPort(text.to_owned()))?,
-        ),
+        text => Some(text.parse().map_err(|_| InvalidPortSpec::HostPort(text.to_owned()))?),
     };
     let host_at = |offset: u32| -> Option<PortRange> {
         let range = host_ports?;
-        if ports.count() == 1 {
-            Some(range)
-        } else {
-            range.ports().nth(offset as usize).map(PortRange::from)
-        }
+        if ports.count() == 1 { Some(range) } else { range.ports().nth(offset as usize).map(PortRange::from) }
     };
     if host_ports.is_some_and(|range| range.count() != ports.count() && ports.count() != 1) {
-        return Err(InvalidPortSpec::Ranges {
-            container: container.to_owned(),
-            host: host.to_owned(),
-        });
+        return Err(InvalidPortSpec::Ranges { container: container.to_owned(), host: host.to_owned() });
     }
     Ok((0..)
         .zip(ports.ports())
-        .map(|(offset, number)| PortMapping {
-            port: Port { number, protocol },
-            host_ip,
-            host: host_at(offset),
-        })
+        .map(|(offset, number)| PortMapping { port: Port { number, protocol }, host_ip, host: host_at(offset) })
         .collect())
 }
 
@@ -106,13 +90,8 @@ fn parse_address(text: &str) -> Result<Option<IpAddr>, InvalidPortSpec> {
     if text.is_empty() {
         return Ok(None);
     }
-    let bare = text
-        .strip_prefix('[')
-        .and_then(|inner| inner.strip_suffix(']'))
-        .unwrap_or(text);
-    bare.parse()
-        .map(Some)
-        .map_err(|_| InvalidPortSpec::Address(text.to_owned()))
+    let bare = text.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(text);
+    bare.parse().map(Some).map_err(|_| InvalidPortSpec::Address(text.to_owned()))
 }
 
 #[cfg(test)]
@@ -125,11 +104,7 @@ mod tests {
         let all = parse_port_spec(spec).unwrap();
         assert_eq!(all.len(), 1, "{spec}");
         let mapping = &all[0];
-        (
-            mapping.port.to_string(),
-            mapping.host_ip.map(|ip| ip.to_string()),
-            mapping.host.map(|host| host.to_string()),
-        )
+        (mapping.port.to_string(), mapping.host_ip.map(|ip| ip.to_string()), mapping.host.map(|host| host.to_string()))
     }
 
     #[test]
@@ -137,55 +112,25 @@ mod tests {
         let text = |value: &str| Some(value.to_owned());
         assert_eq!(one("80"), ("80/tcp".into(), None, None));
         assert_eq!(one("8080:80/udp"), ("80/udp".into(), None, text("8080")));
-        assert_eq!(
-            one("127.0.0.1::80"),
-            ("80/tcp".into(), text("127.0.0.1"), None)
-        );
-        assert_eq!(
-            one("[::1]:8080:80"),
-            ("80/tcp".into(), text("::1"), text("8080"))
-        );
-        assert_eq!(
-            one("::1:8080:80"),
-            ("80/tcp".into(), text("::1"), text("8080"))
-        );
-        assert_eq!(
-            one("8000-8010:80"),
-            ("80/tcp".into(), None, text("8000-8010"))
-        );
+        assert_eq!(one("127.0.0.1::80"), ("80/tcp".into(), text("127.0.0.1"), None));
+        assert_eq!(one("[::1]:8080:80"), ("80/tcp".into(), text("::1"), text("8080")));
+        assert_eq!(one("::1:8080:80"), ("80/tcp".into(), text("::1"), text("8080")));
+        assert_eq!(one("8000-8010:80"), ("80/tcp".into(), None, text("8000-8010")));
     }
 
     #[test]
     fn ranges() {
         let all = parse_port_spec("8000-8010:80-90/udp").unwrap();
         assert_eq!(all.len(), 11);
-        assert_eq!(
-            all[10].port,
-            Port {
-                number: 90,
-                protocol: Protocol::Udp
-            }
-        );
+        assert_eq!(all[10].port, Port { number: 90, protocol: Protocol::Udp });
         assert_eq!(all[10].host, Some(8010.into()));
         assert_eq!(parse_port_spec("0-65535").unwrap().len(), 65536);
-        assert!(matches!(
-            parse_port_spec("8000-8001:80-90"),
-            Err(InvalidPortSpec::Ranges { .. })
-        ));
+        assert!(matches!(parse_port_spec("8000-8001:80-90"), Err(InvalidPortSpec::Ranges { .. })));
     }
 
     #[test]
     fn refused() {
-        for bad in [
-            "",
-            ":",
-            "8080:",
-            "a:80",
-            "1.2.3:80:80",
-            "80/icmp",
-            "99999",
-            "x:1:2:3",
-        ] {
+        for bad in ["", ":", "8080:", "a:80", "1.2.3:80:80", "80/icmp", "99999", "x:1:2:3"] {
             assert!(parse_port_spec(bad).is_err(), "{bad}");
         }
     }

@@ -50,9 +50,9 @@ pub enum InvalidReference {
     /// The tag is malformed.
     #[error("invalid tag format")]
     Tag,
-    /// A plain repository name was wanted.
-    #[error("repository name must be without tag or digest: {0}")]
-    NotBare(String),
+    /// A name with a digest cannot be given to an image; digests are computed.
+    #[error("cannot import digest reference")]
+    Digested,
 }
 
 impl Reference {
@@ -113,41 +113,30 @@ impl Reference {
         if !is_tag(tag) {
             return Err(InvalidReference::Tag);
         }
-        Ok(Self {
-            tag: Some(tag.to_owned()),
-            digest: None,
-            ..self.clone()
-        })
+        Ok(Self { tag: Some(tag.to_owned()), digest: None, ..self.clone() })
     }
 
     /// The same repository with this digest and no tag.
     pub fn with_digest(&self, digest: Digest) -> Self {
-        Self {
-            tag: None,
-            digest: Some(digest),
-            ..self.clone()
-        }
+        Self { tag: None, digest: Some(digest), ..self.clone() }
     }
 
     /// The repository alone.
     pub fn without_tag(&self) -> Self {
-        Self {
-            tag: None,
-            digest: None,
-            ..self.clone()
-        }
+        Self { tag: None, digest: None, ..self.clone() }
     }
 
-    /// A name from the API's `repo` and `tag` parameters; an empty tag means `latest`.
+    /// A name from the API's `repo` and `tag` parameters. `repo` may end in a tag, which `tag` overrides unless it is
+    /// empty; without either it is `latest`.
     ///
     /// # Errors
-    /// `repo` is malformed or has a tag or digest of its own, or `tag` is malformed.
+    /// `repo` is malformed or has a digest, or `tag` is malformed.
     pub fn from_repository(repo: &str, tag: &str) -> Result<Self, InvalidReference> {
         let name: Self = repo.parse()?;
-        if name.tag.is_some() || name.digest.is_some() {
-            return Err(InvalidReference::NotBare(name.familiar()));
+        if name.digest.is_some() {
+            return Err(InvalidReference::Digested);
         }
-        name.with_tag(if tag.is_empty() { DEFAULT_TAG } else { tag })
+        if tag.is_empty() { Ok(name.with_default_tag()) } else { name.with_tag(tag) }
     }
 
     fn with_suffix(&self, mut name: String) -> String {
@@ -173,11 +162,7 @@ impl FromStr for Reference {
     type Err = InvalidReference;
 
     fn from_str(text: &str) -> Result<Self, InvalidReference> {
-        if text.len() == 64
-            && text
-                .bytes()
-                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-        {
+        if text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
             return Err(InvalidReference::LooksLikeId(text.to_owned()));
         }
         let (domain, remainder) = split_domain(text);
@@ -201,12 +186,7 @@ impl FromStr for Reference {
             return Err(InvalidReference::TooLong);
         }
         let digest = digest.map(parse_digest).transpose()?;
-        Ok(Self {
-            domain: domain.to_owned(),
-            path: path.to_owned(),
-            tag: tag.map(str::to_owned),
-            digest,
-        })
+        Ok(Self { domain: domain.to_owned(), path: path.to_owned(), tag: tag.map(str::to_owned), digest })
     }
 }
 
@@ -219,11 +199,7 @@ fn split_domain(text: &str) -> (&str, String) {
         Some((first, rest)) if looks_like_host(first) => (first, rest),
         _ => (DEFAULT_DOMAIN, text),
     };
-    let domain = if domain == LEGACY_DOMAIN {
-        DEFAULT_DOMAIN
-    } else {
-        domain
-    };
+    let domain = if domain == LEGACY_DOMAIN { DEFAULT_DOMAIN } else { domain };
     if domain == DEFAULT_DOMAIN && !remainder.contains('/') {
         return (domain, format!("{OFFICIAL}/{remainder}"));
     }
@@ -231,9 +207,7 @@ fn split_domain(text: &str) -> (&str, String) {
 }
 
 fn looks_like_host(text: &str) -> bool {
-    text == "localhost"
-        || text.contains(['.', ':'])
-        || text.bytes().any(|byte| byte.is_ascii_uppercase())
+    text == "localhost" || text.contains(['.', ':']) || text.bytes().any(|byte| byte.is_ascii_uppercase())
 }
 
 /// Digests in names may be of any length in the grammar but are then verified.
@@ -249,10 +223,7 @@ fn parse_digest(text: &str) -> Result<Digest, InvalidReference> {
 fn is_domain(text: &str) -> bool {
     let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((inner, rest)) => {
-            let address = !inner.is_empty()
-                && inner
-                    .bytes()
-                    .all(|byte| byte.is_ascii_hexdigit() || byte == b':');
+            let address = !inner.is_empty() && inner.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b':');
             if !address || !(rest.is_empty() || rest.starts_with(':')) {
                 return false;
             }
@@ -264,18 +235,14 @@ fn is_domain(text: &str) -> bool {
         },
     };
     let host_fits = text.starts_with('[') || host.split('.').all(is_domain_component);
-    host_fits
-        && port
-            .is_none_or(|port| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
+    host_fits && port.is_none_or(|port| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn is_domain_component(text: &str) -> bool {
     !text.is_empty()
         && !text.starts_with('-')
         && !text.ends_with('-')
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 fn is_path(text: &str) -> bool {
@@ -292,12 +259,10 @@ fn is_path_component(text: &str) -> bool {
     if !word(*first) || !word(*last) {
         return false;
     }
-    bytes
-        .split(|byte| word(*byte))
-        .all(|separator| match separator {
-            b"" | b"." | b"_" | b"__" => true,
-            dashes => dashes.iter().all(|byte| *byte == b'-'),
-        })
+    bytes.split(|byte| word(*byte)).all(|separator| match separator {
+        b"" | b"." | b"_" | b"__" => true,
+        dashes => dashes.iter().all(|byte| *byte == b'-'),
+    })
 }
 
 /// `[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}`
@@ -305,9 +270,7 @@ fn is_tag(text: &str) -> bool {
     let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     text.len() <= MAX_TAG
         && text.bytes().next().is_some_and(word)
-        && text
-            .bytes()
-            .all(|byte| word(byte) || matches!(byte, b'.' | b'-'))
+        && text.bytes().all(|byte| word(byte) || matches!(byte, b'.' | b'-'))
 }
 
 #[cfg(test)]
@@ -321,31 +284,17 @@ mod tests {
     fn normalises() {
         for (text, full, familiar) in [
             ("busybox", "docker.io/library/busybox", "busybox"),
-            (
-                "busybox:1.36",
-                "docker.io/library/busybox:1.36",
-                "busybox:1.36",
-            ),
+            ("busybox:1.36", "docker.io/library/busybox:1.36", "busybox:1.36"),
             ("library/busybox", "docker.io/library/busybox", "busybox"),
             ("docker.io/busybox", "docker.io/library/busybox", "busybox"),
             ("index.docker.io/a/b", "docker.io/a/b", "a/b"),
             ("library/a/b", "docker.io/library/a/b", "library/a/b"),
             ("localhost/app", "localhost/app", "localhost/app"),
-            (
-                "host:5000/team/app:v1",
-                "host:5000/team/app:v1",
-                "host:5000/team/app:v1",
-            ),
-            (
-                "[2001:db8::1]:5000/app",
-                "[2001:db8::1]:5000/app",
-                "[2001:db8::1]:5000/app",
-            ),
+            ("host:5000/team/app:v1", "host:5000/team/app:v1", "host:5000/team/app:v1"),
+            ("[2001:db8::1]:5000/app", "[2001:db8::1]:5000/app", "[2001:db8::1]:5000/app"),
             ("x/a__b--c.d/e_f", "docker.io/x/a__b--c.d/e_f", "x/a__b--c.d/e_f"),
         ] {
-            let reference: Reference = text
-                .parse()
-                .unwrap_or_else(|error| panic!("{text}: {error}"));
+            let reference: Reference = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_eq!(reference.to_string(), full);
             assert_eq!(reference.familiar(), familiar);
         }
@@ -357,10 +306,7 @@ mod tests {
         assert_eq!(reference.tag(), Some("1"));
         assert_eq!(reference.digest().unwrap().hex(), HEX);
         assert_eq!(reference.familiar(), format!("busybox:1@sha256:{HEX}"));
-        assert_eq!(
-            "busybox@sha256:00".parse::<Reference>(),
-            Err(InvalidReference::Format)
-        );
+        assert_eq!("busybox@sha256:00".parse::<Reference>(), Err(InvalidReference::Format));
         assert_eq!(
             format!("busybox@sha512:{HEX}").parse::<Reference>(),
             Err(InvalidReference::Digest(InvalidDigest::Algorithm))
@@ -370,37 +316,17 @@ mod tests {
     #[test]
     fn refuses_in_dockers_words() {
         let error = |text: &str| text.parse::<Reference>().unwrap_err().to_string();
-        assert_eq!(
-            error("Foo"),
-            "invalid reference format: repository name (library/Foo) must be lowercase"
-        );
-        assert_eq!(
-            error("host.x/Foo:T"),
-            "invalid reference format: repository name (Foo) must be lowercase"
-        );
-        for bad in [
-            "", "a//b", "/a", "a/", "a:", "a:-x", "a..b", "a___b", "-a", "a@", "a:b:c", "a b", "é",
-            "h.x:p/a",
-        ] {
+        assert_eq!(error("Foo"), "invalid reference format: repository name (library/Foo) must be lowercase");
+        assert_eq!(error("host.x/Foo:T"), "invalid reference format: repository name (Foo) must be lowercase");
+        for bad in ["", "a//b", "/a", "a/", "a:", "a:-x", "a..b", "a___b", "-a", "a@", "a:b:c", "a b", "é", "h.x:p/a"]
+        {
             assert_eq!(error(bad), "invalid reference format", "{bad}");
         }
         assert!(error(HEX).contains("cannot specify 64-byte hexadecimal strings"));
-        assert_eq!(
-            error(&"a".repeat(300)),
-            "repository name must not be more than 255 characters"
-        );
-        assert_eq!(
-            Reference::from_repository("a", "b c"),
-            Err(InvalidReference::Tag)
-        );
-        assert_eq!(
-            Reference::from_repository("a", "").unwrap().familiar(),
-            "a:latest"
-        );
-        assert!(matches!(
-            Reference::from_repository("a:b", "c"),
-            Err(InvalidReference::NotBare(_))
-        ));
+        assert_eq!(error(&"a".repeat(300)), "repository name must not be more than 255 characters");
+        assert_eq!(Reference::from_repository("a", "b c"), Err(InvalidReference::Tag));
+        assert_eq!(Reference::from_repository("a", "").unwrap().familiar(), "a:latest");
+        assert!(matches!(Reference::from_repository("a:b", "c"), Err(InvalidReference::NotBare(_))));
     }
 
     proptest! {

@@ -69,10 +69,7 @@ impl Signal {
 
     /// A signal from its number, if it is one.
     pub fn from_number(number: i64) -> Option<Self> {
-        u8::try_from(number)
-            .ok()
-            .filter(|number| (1..=RTMAX).contains(number))
-            .map(Self)
+        u8::try_from(number).ok().filter(|number| (1..=RTMAX).contains(number)).map(Self)
     }
 
     /// The number, 1 to 64.
@@ -110,22 +107,15 @@ impl FromStr for Signal {
         }
         let offset = |digits: &str, most: u8| {
             let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-            digits
-                .parse::<u8>()
-                .ok()
-                .filter(|offset| plain && *offset <= most)
+            digits.parse::<u8>().ok().filter(|offset| plain && *offset <= most)
         };
         // The two names meet in the middle as `kill -l` prints them: RTMIN+15 is below RTMAX-14.
         if name == "RTMAX" {
             Ok(Self(RTMAX))
         } else if let Some(digits) = name.strip_prefix("RTMIN+") {
-            offset(digits, 15)
-                .map(|offset| Self(RTMIN + offset))
-                .ok_or_else(invalid)
+            offset(digits, 15).map(|offset| Self(RTMIN + offset)).ok_or_else(invalid)
         } else if let Some(digits) = name.strip_prefix("RTMAX-") {
-            offset(digits, 14)
-                .map(|offset| Self(RTMAX - offset))
-                .ok_or_else(invalid)
+            offset(digits, 14).map(|offset| Self(RTMAX - offset)).ok_or_else(invalid)
         } else {
             Err(invalid())
         }
@@ -139,31 +129,14 @@ mod tests {
 
     #[test]
     fn forms() {
-        for (text, number) in [
-            ("TERM", 15),
-            ("sigterm", 15),
-            ("SIGKILL", 9),
-            ("9", 9),
-            ("rtmin+3", 37),
-            ("SIGRTMAX-1", 63),
-            ("64", 64),
-        ] {
+        for (text, number) in
+            [("TERM", 15), ("sigterm", 15), ("SIGKILL", 9), ("9", 9), ("rtmin+3", 37), ("SIGRTMAX-1", 63), ("64", 64)]
+        {
             assert_eq!(text.parse::<Signal>().unwrap().number(), number, "{text}");
         }
-        for bad in [
-            "",
-            "0",
-            "65",
-            "-1",
-            "SIG",
-            "FOO",
-            "SIGSIGTERM",
-            "RTMIN+16",
-            "RTMAX-15",
-            "RTMIN+",
-            "RTMIN++1",
-            "15 ",
-        ] {
+        for bad in
+            ["", "0", "65", "-1", "SIG", "FOO", "SIGSIGTERM", "RTMIN+16", "RTMAX-15", "RTMIN+", "RTMIN++1", "15 "]
+        {
             assert!(bad.parse::<Signal>().is_err(), "{bad}");
         }
     }

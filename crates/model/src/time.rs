@@ -34,10 +34,7 @@ impl Default for Timestamp {
 
 impl Timestamp {
     /// Go's zero time: "never".
-    pub const ZERO: Self = Self {
-        seconds: YEAR_ONE,
-        nanoseconds: 0,
-    };
+    pub const ZERO: Self = Self { seconds: YEAR_ONE, nanoseconds: 0 };
 
     /// The present moment by the system's clock.
     pub fn now() -> Self {
@@ -47,10 +44,7 @@ impl Timestamp {
     /// From seconds since 1970 and nanoseconds within that second; out of range values are clamped.
     pub fn from_unix(seconds: i64, nanoseconds: u32) -> Self {
         let seconds = seconds.saturating_add(i64::from(nanoseconds / NANOS_PER_SECOND));
-        Self {
-            seconds: seconds.clamp(YEAR_ONE, YEAR_9999_END),
-            nanoseconds: nanoseconds % NANOS_PER_SECOND,
-        }
+        Self { seconds: seconds.clamp(YEAR_ONE, YEAR_9999_END), nanoseconds: nanoseconds % NANOS_PER_SECOND }
     }
 
     /// Seconds since 1970, rounded down; negative before.
@@ -65,9 +59,7 @@ impl Timestamp {
 
     /// Nanoseconds since 1970, clamped to what 64 bits hold (years 1678 to 2262).
     pub fn unix_nanoseconds(self) -> i64 {
-        self.seconds
-            .saturating_mul(i64::from(NANOS_PER_SECOND))
-            .saturating_add(i64::from(self.nanoseconds))
+        self.seconds.saturating_mul(i64::from(NANOS_PER_SECOND)).saturating_add(i64::from(self.nanoseconds))
     }
 
     /// Whether this is Go's zero time.
@@ -82,32 +74,22 @@ impl Timestamp {
         }
         let borrow = self.nanoseconds < earlier.nanoseconds;
         let seconds = (self.seconds - earlier.seconds - i64::from(borrow)).unsigned_abs();
-        let nanoseconds =
-            self.nanoseconds + if borrow { NANOS_PER_SECOND } else { 0 } - earlier.nanoseconds;
+        let nanoseconds = self.nanoseconds + if borrow { NANOS_PER_SECOND } else { 0 } - earlier.nanoseconds;
         Duration::new(seconds, nanoseconds)
     }
 
     /// This much later.
     pub fn plus(self, duration: Duration) -> Self {
         let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
-        Self::from_unix(
-            self.seconds.saturating_add(seconds),
-            self.nanoseconds + duration.subsec_nanos(),
-        )
+        Self::from_unix(self.seconds.saturating_add(seconds), self.nanoseconds + duration.subsec_nanos())
     }
 
     /// This much earlier.
     pub fn minus(self, duration: Duration) -> Self {
         let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
         let borrow = self.nanoseconds < duration.subsec_nanos();
-        let nanoseconds =
-            self.nanoseconds + if borrow { NANOS_PER_SECOND } else { 0 } - duration.subsec_nanos();
-        Self::from_unix(
-            self.seconds
-                .saturating_sub(seconds)
-                .saturating_sub(i64::from(borrow)),
-            nanoseconds,
-        )
+        let nanoseconds = self.nanoseconds + if borrow { NANOS_PER_SECOND } else { 0 } - duration.subsec_nanos();
+        Self::from_unix(self.seconds.saturating_sub(seconds).saturating_sub(i64::from(borrow)), nanoseconds)
     }
 
     /// RFC 3339 with all nine digits of the fraction, as log lines carry it (`2014-08-20T10:00:00.500000000Z`).
@@ -127,10 +109,7 @@ impl Timestamp {
             return Err(invalid());
         }
         let seconds = whole.parse().map_err(|_| invalid())?;
-        Ok(Self::from_unix(
-            seconds,
-            parse_fraction(fraction).ok_or_else(invalid)?,
-        ))
+        Ok(Self::from_unix(seconds, parse_fraction(fraction).ok_or_else(invalid)?))
     }
 
     /// A time as people give it to filters (`until=24h`): seconds since 1970, RFC 3339, the shortened forms of it
@@ -156,10 +135,7 @@ impl Timestamp {
             19 => format!("{body}{zone}"),
             _ => text.to_owned(),
         };
-        filled
-            .parse()
-            .or_else(|_| format!("{text}Z").parse())
-            .map_err(|_: InvalidTime| InvalidTime(text.to_owned()))
+        filled.parse().or_else(|_| format!("{text}Z").parse()).map_err(|_: InvalidTime| InvalidTime(text.to_owned()))
     }
 
     /// `2006-01-02T15:04:05`
@@ -167,12 +143,7 @@ impl Timestamp {
         let days = self.seconds.div_euclid(SECONDS_PER_DAY);
         let second = self.seconds.rem_euclid(SECONDS_PER_DAY);
         let (year, month, day) = civil_from_days(days);
-        format!(
-            "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}",
-            second / 3600,
-            second / 60 % 60,
-            second % 60
-        )
+        format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60)
     }
 }
 
@@ -212,18 +183,12 @@ fn parse_rfc3339(text: &str) -> Option<Timestamp> {
     let (date_time, rest) = text.split_at_checked(19)?;
     let bytes = date_time.as_bytes();
     let separators = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
-    if separators
-        .iter()
-        .any(|(at, byte)| bytes[*at].to_ascii_uppercase() != *byte)
-    {
+    if separators.iter().any(|(at, byte)| bytes[*at].to_ascii_uppercase() != *byte) {
         return None;
     }
     let number = |from: usize, to: usize| -> Option<i64> {
         let digits = date_time.get(from..to)?;
-        digits
-            .bytes()
-            .all(|byte| byte.is_ascii_digit())
-            .then(|| digits.parse().ok())?
+        digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
     };
     let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
     let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
@@ -244,8 +209,7 @@ fn parse_rfc3339(text: &str) -> Option<Timestamp> {
         None if fraction.is_empty() => 0,
         None => return None,
     };
-    let local =
-        days_from_civil(year, month, day) * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second;
+    let local = days_from_civil(year, month, day) * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second;
     Some(Timestamp::from_unix(local - parse_zone(zone)?, nanoseconds))
 }
 
@@ -261,8 +225,7 @@ fn parse_zone(zone: &str) -> Option<i64> {
     };
     let (hours, minutes) = digits.split_once(':')?;
     let two = |text: &str| -> Option<i64> {
-        (text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit()))
-            .then(|| text.parse().ok())?
+        (text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?
     };
     let (hours, minutes) = (two(hours)?, two(minutes)?);
     (hours <= 23 && minutes <= 59).then_some(sign * (hours * 3600 + minutes * 60))
@@ -290,9 +253,7 @@ pub fn parse_go_duration(text: &str) -> Option<Duration> {
     while !rest.is_empty() {
         let number_end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let (number, tail) = rest.split_at(number_end);
-        let unit_end = tail
-            .find(|c: char| c.is_ascii_digit() || c == '.')
-            .unwrap_or(tail.len());
+        let unit_end = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(unit_end);
         let scale: u128 = match unit {
             "ns" => 1,
@@ -307,18 +268,12 @@ pub fn parse_go_duration(text: &str) -> Option<Duration> {
         if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
             return None;
         }
-        let whole: u64 = if whole.is_empty() {
-            0
-        } else {
-            whole.parse().ok()?
-        };
+        let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
         let part = u128::from(parse_fraction(fraction)?) * scale / u128::from(NANOS_PER_SECOND);
         total = total.checked_add(u128::from(whole) * scale + part)?;
         rest = tail;
     }
-    i64::try_from(total)
-        .ok()
-        .map(|nanoseconds| Duration::from_nanos(nanoseconds.unsigned_abs()))
+    i64::try_from(total).ok().map(|nanoseconds| Duration::from_nanos(nanoseconds.unsigned_abs()))
 }
 
 fn days_in_month(year: i64, month: i64) -> i64 {
@@ -346,16 +301,11 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
     (era * 400 + year_of_era + i64::from(month <= 2), month, day)
 }
 
@@ -367,39 +317,18 @@ mod tests {
     #[test]
     fn prints_as_go_does() {
         assert_eq!(Timestamp::ZERO.to_string(), "0001-01-01T00:00:00Z");
-        assert_eq!(
-            Timestamp::from_unix(0, 500_000_000).to_string(),
-            "1970-01-01T00:00:00.5Z"
-        );
-        assert_eq!(
-            Timestamp::from_unix(1_408_528_800, 1).to_string(),
-            "2014-08-20T10:00:00.000000001Z"
-        );
-        assert_eq!(
-            Timestamp::from_unix(1_408_528_800, 0).rfc3339_fixed(),
-            "2014-08-20T10:00:00.000000000Z"
-        );
-        assert_eq!(
-            Timestamp::from_unix(951_782_400, 0).to_string(),
-            "2000-02-29T00:00:00Z"
-        );
+        assert_eq!(Timestamp::from_unix(0, 500_000_000).to_string(), "1970-01-01T00:00:00.5Z");
+        assert_eq!(Timestamp::from_unix(1_408_528_800, 1).to_string(), "2014-08-20T10:00:00.000000001Z");
+        assert_eq!(Timestamp::from_unix(1_408_528_800, 0).rfc3339_fixed(), "2014-08-20T10:00:00.000000000Z");
+        assert_eq!(Timestamp::from_unix(951_782_400, 0).to_string(), "2000-02-29T00:00:00Z");
     }
 
     #[test]
     fn parses_zones_and_fractions() {
         let parse = |text: &str| text.parse::<Timestamp>().map(|time| time.to_string());
-        assert_eq!(
-            parse("2014-08-20T12:00:00.50+02:00").unwrap(),
-            "2014-08-20T10:00:00.5Z"
-        );
-        assert_eq!(
-            parse("2014-08-20T02:30:00-07:30").unwrap(),
-            "2014-08-20T10:00:00Z"
-        );
-        assert_eq!(
-            parse("2014-08-20T10:00:00.1234567899Z").unwrap(),
-            "2014-08-20T10:00:00.123456789Z"
-        );
+        assert_eq!(parse("2014-08-20T12:00:00.50+02:00").unwrap(), "2014-08-20T10:00:00.5Z");
+        assert_eq!(parse("2014-08-20T02:30:00-07:30").unwrap(), "2014-08-20T10:00:00Z");
+        assert_eq!(parse("2014-08-20T10:00:00.1234567899Z").unwrap(), "2014-08-20T10:00:00.123456789Z");
         for bad in [
             "",
             "2014-08-20",
@@ -414,27 +343,15 @@ mod tests {
 
     #[test]
     fn unix_and_filters() {
-        assert_eq!(
-            Timestamp::parse_unix("1.5").unwrap(),
-            Timestamp::from_unix(1, 500_000_000)
-        );
-        assert_eq!(
-            Timestamp::parse_unix("1136073845.000000001").unwrap(),
-            Timestamp::from_unix(1_136_073_845, 1)
-        );
+        assert_eq!(Timestamp::parse_unix("1.5").unwrap(), Timestamp::from_unix(1, 500_000_000));
+        assert_eq!(Timestamp::parse_unix("1136073845.000000001").unwrap(), Timestamp::from_unix(1_136_073_845, 1));
         assert!(Timestamp::parse_unix("1.-5").is_err());
         let now = Timestamp::from_unix(1_000_000, 0);
         let filter = |text: &str| Timestamp::parse_filter(text, now).map(|time| time.to_string());
-        assert_eq!(
-            filter("10s").unwrap(),
-            Timestamp::from_unix(999_990, 0).to_string()
-        );
+        assert_eq!(filter("10s").unwrap(), Timestamp::from_unix(999_990, 0).to_string());
         assert_eq!(filter("2014-08-20").unwrap(), "2014-08-20T00:00:00Z");
         assert_eq!(filter("2014-08-20T10:30").unwrap(), "2014-08-20T10:30:00Z");
-        assert_eq!(
-            filter("2014-08-20T10:30:00.25").unwrap(),
-            "2014-08-20T10:30:00.25Z"
-        );
+        assert_eq!(filter("2014-08-20T10:30:00.25").unwrap(), "2014-08-20T10:30:00.25Z");
         assert!(filter("yesterday").is_err());
     }
 
@@ -451,23 +368,11 @@ mod tests {
     #[test]
     fn arithmetic() {
         let time = Timestamp::from_unix(10, 200);
-        assert_eq!(
-            time.plus(Duration::new(1, 999_999_900)),
-            Timestamp::from_unix(12, 100)
-        );
-        assert_eq!(
-            time.minus(Duration::new(1, 300)),
-            Timestamp::from_unix(8, 999_999_900)
-        );
-        assert_eq!(
-            time.since(Timestamp::from_unix(8, 999_999_900)),
-            Duration::new(1, 300)
-        );
+        assert_eq!(time.plus(Duration::new(1, 999_999_900)), Timestamp::from_unix(12, 100));
+        assert_eq!(time.minus(Duration::new(1, 300)), Timestamp::from_unix(8, 999_999_900));
+        assert_eq!(time.since(Timestamp::from_unix(8, 999_999_900)), Duration::new(1, 300));
         assert_eq!(Timestamp::ZERO.since(time), Duration::ZERO);
-        assert_eq!(
-            Timestamp::from_unix(i64::MAX, u32::MAX).to_string().len(),
-            30
-        );
+        assert_eq!(Timestamp::from_unix(i64::MAX, u32::MAX).to_string().len(), 30);
     }
 
     proptest! {

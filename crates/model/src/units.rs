@@ -30,22 +30,12 @@ pub fn human_size(bytes: u64) -> String {
 
 /// Bytes in decimal units with up to `digits` significant digits.
 pub fn human_size_with(bytes: u64, digits: usize) -> String {
-    scaled(
-        bytes,
-        1000.0,
-        &["B", "kB", "MB", "GB", "TB", "PB", "EB"],
-        digits,
-    )
+    scaled(bytes, 1000.0, &["B", "kB", "MB", "GB", "TB", "PB", "EB"], digits)
 }
 
 /// Bytes in binary units with up to four significant digits: `1.5GiB`.
 pub fn bytes_size(bytes: u64) -> String {
-    scaled(
-        bytes,
-        1024.0,
-        &["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"],
-        4,
-    )
+    scaled(bytes, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"], 4)
 }
 
 fn scaled(bytes: u64, base: f64, units: &[&str], digits: usize) -> String {
@@ -75,9 +65,7 @@ pub struct InvalidSize(pub String);
 /// Malformed, negative or too large.
 pub fn parse_ram_bytes(text: &str) -> Result<i64, InvalidSize> {
     let invalid = || InvalidSize(text.to_owned());
-    let unit_at = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
+    let unit_at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(unit_at);
     let unit = unit.strip_prefix(' ').unwrap_or(unit).to_ascii_lowercase();
     let exponent = match unit.as_str() {
@@ -91,11 +79,7 @@ pub fn parse_ram_bytes(text: &str) -> Result<i64, InvalidSize> {
     };
     let size = number.parse::<f64>().map_err(|_| invalid())? * 1024f64.powi(exponent);
     // 2^63 itself is out of range; the comparison also refuses what is not a number.
-    if size < 9_223_372_036_854_775_808.0 {
-        Ok(size as i64)
-    } else {
-        Err(invalid())
-    }
+    if size < 9_223_372_036_854_775_808.0 { Ok(size as i64) } else { Err(invalid()) }
 }
 
 #[cfg(test)]

@@ -1,0 +1,114 @@
+//! A container's changes become an image.
+
+use std::io::{BufReader, Write};
+use std::sync::Arc;
+
+use model::{ImageId, Reference, Timestamp};
+use storage::Layer;
+
+use crate::image::EMPTY_LAYER;
+use crate::import::{native_architecture, to_bytes};
+use crate::{Action, Config, Error, Happening, History, Image, Images, Lease, NewImage, Result, RunConfig, changes};
+
+/// What a committed image shall be.
+#[derive(Debug, Clone, Default)]
+pub struct Commit {
+    /// The image the container was made from; its layers and history are continued. `None` if that is gone or was none.
+    pub parent: Option<ImageId>,
+    /// Name of the container's file system in the storage.
+    pub snapshot: String,
+    /// Id of the container, kept in the config.
+    pub container: String,
+    /// Configuration of the container, kept in the config.
+    pub container_config: RunConfig,
+    /// Configuration of the new image before `changes`; the engine merges the request's body and the container's.
+    pub config: RunConfig,
+    /// Instructions for the config, see [`changes`].
+    pub changes: Vec<String>,
+    /// The image's name, if it shall have one.
+    pub name: Option<Reference>,
+    /// Message.
+    pub comment: String,
+    /// Who commits.
+    pub author: String,
+    /// Version of the engine, kept in the config.
+    pub engine_version: String,
+}
+
+impl Images {
+    /// Makes an image from what a container changed. A container that changed nothing leaves no layer, only a step in the
+    /// history.
+    ///
+    /// # Errors
+    /// An instruction is malformed, the parent is gone, or the storage's; nothing is left behind then.
+    pub fn commit(&self, commit: &Commit) -> Result<(Arc<Image>, Vec<Happening>)> {
+        let run = changes::apply(&commit.config, &commit.changes)?;
+        let parent = match &commit.parent {
+            Some(id) => Some(self.snapshot().get(id).cloned().ok_or_else(|| Error::NotFound(id.to_string()))?),
+            None => None,
+        };
+        let lease = self.lease();
+        let layer = self.diff_layer(&lease, &commit.snapshot, parent.as_deref())?;
+        let config = child(parent.as_deref(), commit, run, &layer);
+        let names = commit.name.iter().cloned().collect();
+        let image = self.register(&lease, NewImage { config: to_bytes(&config)?, parent: commit.parent, names })?;
+        let tag = |name: &Reference| Happening::named(Action::Tag, &image, name.clone().with_default_tag().familiar());
+        let happenings = commit.name.iter().map(tag).collect();
+        Ok((image, happenings))
+    }
+
+    /// Turns a container's changes into a layer; writing and reading the tar run side by side.
+    fn diff_layer(&self, lease: &Lease<'_>, snapshot: &str, parent: Option<&Image>) -> Result<Layer> {
+        let (reader, writer) =
+            std::io::pipe().map_err(|source| Error::Stream { what: "committing the changes", source })?;
+        let top = parent.and_then(Image::top);
+        std::thread::scope(|scope| {
+            let written = scope.spawn(move || {
+                let mut out = std::io::BufWriter::with_capacity(1 << 16, writer);
+                self.storage.diff_tar(snapshot, &mut out)?;
+                out.flush().map_err(|source| Error::Stream { what: "committing the changes", source })
+            });
+            let layer = lease.import(BufReader::with_capacity(1 << 16, reader), top.as_ref());
+            match written.join() {
+                // The importer's error comes first: a writer it left sees only a broken pipe.
+                Ok(written) => layer.and_then(|layer| written.map(|()| layer)),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })
+    }
+}
+
+/// The config of an image that continues `parent` with one step.
+fn child(parent: Option<&Image>, commit: &Commit, run: RunConfig, layer: &Layer) -> Config {
+    let empty_layer = layer.diff_id.0 == *EMPTY_LAYER;
+    let created = Some(Timestamp::now());
+    let base = parent.map(|parent| parent.config.clone()).unwrap_or_default();
+    let mut rootfs = base.rootfs;
+    if !empty_layer {
+        rootfs.diff_ids.push(layer.diff_id);
+    }
+    let mut history = base.history;
+    history.push(History {
+        created,
+        author: commit.author.clone(),
+        created_by: commit.container_config.cmd.clone().unwrap_or_default().join(" "),
+        comment: commit.comment.clone(),
+        empty_layer,
+    });
+    let or_native = |text: String, native: &str| if text.is_empty() { native.to_owned() } else { text };
+    Config {
+        comment: commit.comment.clone(),
+        created,
+        container: commit.container.clone(),
+        container_config: Some(commit.container_config.clone()),
+        docker_version: commit.engine_version.clone(),
+        author: commit.author.clone(),
+        config: Some(run),
+        architecture: or_native(base.architecture, native_architecture()),
+        variant: base.variant,
+        os: or_native(base.os, "linux"),
+        rootfs,
+        history,
+        os_version: base.os_version,
+    }
+}

@@ -1,0 +1,84 @@
+//! Leases: what keeps a layer alive between its making and the registration of the image it is for.
+
+use std::io::Read;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use model::ChainId;
+use storage::Layer;
+
+use crate::{Images, Result};
+
+/// Operations that may be making layers, and the layers nobody has claimed.
+#[derive(Debug, Default)]
+pub(crate) struct Leases {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    alive: usize,
+    abandoned: Vec<ChainId>,
+}
+
+impl Leases {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A counter and a list are whole after every statement.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes layers that no image has any more, or never had.
+    pub(crate) fn abandon(&self, chains: impl IntoIterator<Item = ChainId>) {
+        self.state().abandoned.extend(chains);
+    }
+
+    /// The abandoned layers, if no lease lives: a living one may be about to use such a layer.
+    pub(crate) fn collect(&self) -> Vec<ChainId> {
+        let mut state = self.state();
+        if state.alive > 0 { Vec::new() } else { std::mem::take(&mut state.abandoned) }
+    }
+}
+
+/// The right to make layers for images. While one lives no unclaimed layer is removed; when the last is dropped, layers
+/// that were not registered with an image are.
+#[derive(Debug)]
+pub struct Lease<'a> {
+    images: &'a Images,
+    made: Mutex<Vec<ChainId>>,
+}
+
+impl Images {
+    /// Begins an operation that makes layers.
+    pub fn lease(&self) -> Lease<'_> {
+        self.leases.state().alive += 1;
+        Lease { images: self, made: Mutex::default() }
+    }
+}
+
+impl Lease<'_> {
+    /// Makes a layer on top of `parent` from a tar stream in any compression.
+    ///
+    /// # Errors
+    /// Those of [`storage::Storage::import`].
+    pub fn import(&self, tar: impl Read, parent: Option<&ChainId>) -> Result<Layer> {
+        let layer = self.images.storage.import(tar, parent)?;
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).push(layer.chain_id);
+        Ok(layer)
+    }
+
+    pub(crate) fn is_of(&self, images: &Images) -> bool {
+        std::ptr::eq(self.images, images)
+    }
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        let made = std::mem::take(self.made.get_mut().unwrap_or_else(PoisonError::into_inner));
+        {
+            let mut state = self.images.leases.state();
+            state.abandoned.extend(made);
+            state.alive -= 1;
+        }
+        // What cannot be removed now stays on the disk, harmless, until the sweep of the next start.
+        let _swept_later = self.images.drop_abandoned();
+    }
+}

@@ -11,7 +11,10 @@ pub mod channel;
 mod connection;
 mod error;
 pub mod launcher;
+pub mod log;
 pub mod protocol;
+pub mod runtime;
+pub mod supervisor;
 
 pub use channel::Incoming;
 pub use connection::Connection;

@@ -140,8 +140,6 @@ pub struct Stdio {
     pub open_stdin: bool,
     /// The end of the first client's input ends the standard input of the process. Without effect on a terminal.
     pub stdin_once: bool,
-    /// The first window size of the terminal.
-    pub size: Option<WindowSize>,
 }
 
 /// Size of a terminal window in character cells.

@@ -1,8 +1,11 @@
 //! The launcher: a single-threaded process that forks shims for the daemon, and the daemon's side of it.
 
 mod executable;
+mod serve;
 
-use std::os::fd::OwnedFd;
+pub use serve::{run, run_on_stdin, run_with};
+
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,6 +15,8 @@ use crate::channel::{Channel, Incoming};
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::protocol::{Reply, Request};
+
+use executable::Executable;
 
 /// How long the launcher may take over a fork before it counts as dead.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -31,7 +36,7 @@ struct Running {
 
 impl Launcher {
     /// Starts a launcher: executes this very program with `arguments` (which must end up in
-    /// [`run`]), through a copy that nobody in a container can write to.
+    /// [`run_on_stdin`]), through a copy that nobody in a container can write to.
     pub fn start<A: Into<String>>(arguments: impl IntoIterator<Item = A>) -> Result<Launcher> {
         let arguments: Vec<String> = arguments.into_iter().map(Into::into).collect();
         let running = Running::start(&arguments)?;
@@ -70,7 +75,9 @@ impl Running {
         let (ours, theirs) = sys::socket::pair().map_err(Error::system("make a socket pair"))?;
         rustix::net::sockopt::set_socket_timeout(&ours, rustix::net::sockopt::Timeout::Recv, Some(PATIENCE))
             .map_err(Error::system("set a socket's timeout"))?;
-        let child = executable::command()?
+        let executable = Executable::new()?;
+        let child = executable
+            .command()
             .args(arguments)
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())
@@ -82,7 +89,7 @@ impl Running {
     fn launch(&self, container_id: &str, socket: &Path) -> Result<Connection> {
         let (ours, theirs) = sys::socket::pair().map_err(Error::system("make a socket pair"))?;
         let request = Request::Launch { container_id: container_id.to_owned(), socket: socket.to_owned() };
-        self.channel.send(&request, &[std::os::fd::AsFd::as_fd(&theirs)])?;
+        self.channel.send(&request, &[theirs.as_fd()])?;
         drop(theirs);
         match self.channel.receive()? {
             Incoming::Message(Reply::Launched { .. }, _) => Connection::greet(ours),
@@ -101,12 +108,4 @@ impl Drop for Running {
         drop(self.child.kill());
         drop(self.child.wait());
     }
-}
-
-/// The launcher's own side: serves launch requests on `control` until the daemon closes it, then ends the process.
-///
-/// Must be called before any thread is started; the binary passes the socket it was given as standard input.
-pub fn run(control: OwnedFd) -> ! {
-    drop(control);
-    std::process::exit(0)
 }

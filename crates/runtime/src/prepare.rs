@@ -91,11 +91,7 @@ impl Steps {
         let Process { uid, gid, .. } = *process;
         self.push(Stage::User, Action::SetIdentity { uid, gid, groups: process.groups.clone() });
         self.push(Stage::Internal, Action::RenewDeathSignal);
-        let filter = process
-            .seccomp
-            .as_ref()
-            .filter(|f| !f.program.is_empty())
-            .map(|filter| Action::Filter(filter.program.clone()));
+        let filter = process.seccomp.as_ref().map(|filter| Action::Filter(filter.program.clone()));
         let (early, late) = if process.no_new_privileges { (None, filter) } else { (filter, None) };
         if let Some(filter) = early {
             let (effective, permitted) = (granted, granted);

@@ -1,53 +1,20 @@
 //! A bridge: the network that containers share, its address space, firewall and pool of sandboxes.
 
+mod config;
+mod interface;
+
 use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use crate::{Error, Ipv4Net, Link, Live, PortRequest, Published, Result, Sandbox, Wanted};
-
-/// How a bridge is set up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BridgeConfig {
-    /// Name of the interface, at most 15 bytes.
-    pub name: String,
-    /// The bridge's own address (`--bip`). `None`: the one it has already, or a subnet that nothing uses.
-    pub address: Option<Ipv4Net>,
-    /// Part of the subnet that containers' addresses are taken from (`--fixed-cidr`); `None`: all of it.
-    pub fixed_cidr: Option<Ipv4Net>,
-    /// The containers' default gateway; `None`: the bridge's own address.
-    pub default_gateway: Option<Ipv4Addr>,
-    /// MTU in bytes; 0: that of the default route's interface, or 1500.
-    pub mtu: u32,
-    /// Whether containers may talk to each other over the bridge.
-    pub icc: bool,
-    /// Whether a firewall table is kept at all (`--iptables`). Without it ports can be published in name only.
-    pub firewall: bool,
-    /// Whether what leaves the bridge gets the host's address (`--ip-masq`).
-    pub masquerade: bool,
-    /// Whether IP forwarding is switched on (`--ip-forward`).
-    pub forward: bool,
-    /// Host address that ports are published on unless a request says otherwise (`--ip`).
-    pub default_bind: Ipv4Addr,
-    /// How many sandboxes are kept ready.
-    pub pool_size: usize,
-}
-
-impl Default for BridgeConfig {
-    fn default() -> Self {
-        Self {
-            name: "longshore0".to_owned(),
-            address: None,
-            fixed_cidr: None,
-            default_gateway: None,
-            mtu: 0,
-            icc: true,
-            firewall: true,
-            masquerade: true,
-            forward: true,
-            default_bind: Ipv4Addr::UNSPECIFIED,
-            pool_size: 12,
-        }
-    }
-}
+use crate::addresses::Addresses;
+use crate::firewall::{Firewall, Opening, Policy, Watch};
+use crate::netlink::{Batch, rtnl};
+use crate::pool::Pool;
+use crate::ports::Ports;
+use crate::sandbox::{Plug, Prepared, SandboxMaker};
+use crate::{Error, Ipv4Net, Link, Live, PortRequest, Published, Result, Sandbox, Wanted, conntrack, sysctl};
+pub use config::BridgeConfig;
 
 /// An open bridge. All methods may be called from any thread.
 ///
@@ -57,15 +24,65 @@ impl Default for BridgeConfig {
 pub struct Bridge {
     config: BridgeConfig,
     net: Ipv4Net,
+    index: u32,
+    addresses: Arc<Mutex<Addresses>>,
+    ports: Mutex<Ports>,
+    links: Mutex<Vec<Link>>,
+    firewall: Option<Arc<Mutex<Firewall>>>,
+    watch: Option<Watch>,
+    pool: Pool<Prepared>,
 }
 
+/// What a lock guards is changed by single steps, so a panic elsewhere leaves it whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An address that the pool is just dressing a sandbox with is asked for again this often.
+const ATTEMPTS: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(2);
+
 impl Bridge {
-    /// Creates the bridge, or adopts it with its firewall table from an earlier daemon.
+    /// Creates the bridge, or adopts it with its firewall table from an earlier daemon, in the network
+    /// namespace of the calling thread.
     ///
     /// The pool of sandboxes starts to fill at the first [`Bridge::reconcile`] or [`Bridge::take`], so that it
     /// cannot be given the address of a container that lives on.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for settings that contradict each other or the host, [`Error::NoFreeSubnet`], and
+    /// whatever the kernel refused.
     pub fn open(config: BridgeConfig) -> Result<Self> {
-        Err(Error::Config(format!("the bridge {} cannot be opened yet", config.name)))
+        config.check_name()?;
+        let mut socket = rtnl::socket()?;
+        let (interface, net) = interface::establish(&mut socket, &config)?;
+        config.check_addresses(net)?;
+        if config.forward {
+            sysctl::ensure("ipv4/ip_forward", "1")?;
+        }
+        // Ports must answer on 127.0.0.1 too; the firewall keeps containers away from the host's own.
+        let route_localnet = if config.firewall { "1" } else { "0" };
+        sysctl::ensure(&format!("ipv4/conf/{}/route_localnet", config.name), route_localnet)?;
+        let prefix = config.port_prefix();
+        let firewall = match config.firewall {
+            true => Some(Arc::new(Mutex::new(Firewall::open(Policy {
+                bridge: config.name.clone(),
+                subnet: net.network(),
+                icc: config.icc,
+                masquerade: config.masquerade,
+                port_prefix: prefix.clone(),
+            })?))),
+            false => None,
+        };
+        let watch = firewall.as_ref().map(Watch::open).transpose()?;
+        let gateway = config.default_gateway.unwrap_or(net.address());
+        let range = config.fixed_cidr.unwrap_or(net);
+        let addresses = Arc::new(Mutex::new(Addresses::new(net, range, &[net.address(), gateway])));
+        let plug = Plug { bridge: interface.index, subnet: net, gateway, mtu: interface.mtu, prefix };
+        let maker = SandboxMaker::new(plug, Arc::clone(&addresses))?;
+        let pool = Pool::open("sandbox-pool", config.pool_size, maker)?;
+        let (ports, links) = (Mutex::new(Ports::new()), Mutex::default());
+        Ok(Self { config, net, index: interface.index, addresses, ports, links, firewall, watch, pool })
     }
 
     /// The configuration it was opened with.
@@ -82,45 +99,158 @@ impl Bridge {
     ///
     /// # Errors
     /// [`Error::AddressTaken`], [`Error::AddressOutside`], [`Error::NoFreeAddress`], [`Error::Sandbox`].
-    pub fn take(&self, _wanted: Wanted) -> Result<Sandbox> {
-        Err(Error::NoFreeAddress { network: self.net })
+    pub fn take(&self, wanted: Wanted) -> Result<Sandbox> {
+        let mut prepared = match wanted.address {
+            Some(address) => self.take_at(address)?,
+            None => self.take_any()?,
+        };
+        if let Some(mac) = wanted.mac.filter(|mac| *mac != prepared.sandbox.mac)
+            && let Err(error) = prepared.set_mac(mac)
+        {
+            self.release(prepared.sandbox.address);
+            return Err(error);
+        }
+        Ok(prepared.sandbox)
+    }
+
+    fn take_any(&self) -> Result<Prepared> {
+        self.pool.take().map_err(|error| match error {
+            Error::Sandbox(cause) => match *cause {
+                Error::NoFreeAddress { network } => Error::NoFreeAddress { network },
+                _ => Error::Sandbox(cause),
+            },
+            error => error,
+        })
+    }
+
+    fn take_at(&self, address: Ipv4Addr) -> Result<Prepared> {
+        for attempt in 1.. {
+            if let Some(prepared) = self.pool.pick(|prepared| prepared.sandbox.address == address) {
+                return Ok(prepared);
+            }
+            match lock(&self.addresses).reserve(address) {
+                Err(Error::AddressTaken { .. }) if attempt < ATTEMPTS => {}
+                Err(error) => return Err(error),
+                Ok(()) => break,
+            }
+            std::thread::sleep(PAUSE);
+        }
+        let readdressed = self.take_any().and_then(|mut prepared| {
+            let former = prepared.sandbox.address;
+            let outcome = prepared.readdress(address);
+            self.release(former);
+            outcome.map(|()| prepared)
+        });
+        if readdressed.is_err() {
+            self.release(address);
+        }
+        readdressed
     }
 
     /// Gives an address back; the network namespace ends with its last descriptor.
-    pub fn release(&self, _address: Ipv4Addr) {}
+    pub fn release(&self, address: Ipv4Addr) {
+        lock(&self.addresses).release(address);
+    }
 
     /// Publishes ports of the container at `address`: all of them or, on an error, none.
     /// `container` is the holder that others are told of. The result is in the order of the requests.
     ///
+    /// Without a firewall ([`BridgeConfig::firewall`]) the ports are only reserved.
+    ///
     /// # Errors
     /// [`Error::PortTaken`], [`Error::HostAddress`], [`Error::NoFreePort`].
-    pub fn publish(&self, _container: &str, _address: Ipv4Addr, _requests: &[PortRequest]) -> Result<Vec<Published>> {
-        Ok(Vec::new())
+    pub fn publish(&self, container: &str, address: Ipv4Addr, requests: &[PortRequest]) -> Result<Vec<Published>> {
+        if requests.is_empty() {
+            return Ok(Vec::new());
+        }
+        let published = lock(&self.ports).take(container, address, requests, self.config.default_bind)?;
+        let openings: Vec<Opening> = published.iter().map(|one| Opening::Port(*one, address)).collect();
+        if let Err(error) = self.firewalled(|firewall| firewall.open_up(&openings)) {
+            lock(&self.ports).free_some(container, &published);
+            return Err(error);
+        }
+        self.forget(&published, address)?;
+        Ok(published)
     }
 
     /// Withdraws all published ports of a container.
-    pub fn unpublish(&self, _container: &str) -> Result<()> {
+    pub fn unpublish(&self, container: &str) -> Result<()> {
+        let held = lock(&self.ports).of(container);
+        let openings: Vec<Opening> = held.iter().map(|(one, address)| Opening::Port(*one, *address)).collect();
+        self.firewalled(|firewall| firewall.close_off(&openings))?;
+        // Free for others only when no packet goes there any more.
+        lock(&self.ports).free(container);
+        for (one, address) in held {
+            self.forget(&[one], address)?;
+        }
         Ok(())
+    }
+
+    /// Ports published for a container.
+    pub fn published(&self, container: &str) -> Vec<Published> {
+        lock(&self.ports).of(container).into_iter().map(|(one, _)| one).collect()
     }
 
     /// Lets one container reach a port of another in spite of `icc=false`.
-    pub fn link(&self, _links: &[Link]) -> Result<()> {
+    pub fn link(&self, links: &[Link]) -> Result<()> {
+        let openings: Vec<Opening> = links.iter().copied().map(Opening::Link).collect();
+        self.firewalled(|firewall| firewall.open_up(&openings))?;
+        lock(&self.links).extend(links);
         Ok(())
     }
 
-    /// Withdraws links.
-    pub fn unlink(&self, _links: &[Link]) -> Result<()> {
-        Ok(())
+    /// Withdraws links. One that was given more than once stays until it was withdrawn as often.
+    pub fn unlink(&self, links: &[Link]) -> Result<()> {
+        let mut held = lock(&self.links);
+        for link in links {
+            if let Some(position) = held.iter().position(|other| other == link) {
+                held.swap_remove(position);
+            }
+        }
+        let gone: Vec<Opening> = links.iter().filter(|link| !held.contains(link)).copied().map(Opening::Link).collect();
+        self.firewalled(|firewall| firewall.close_off(&gone))
     }
 
     /// Makes addresses, published ports and links exactly those of the containers that live: what is missing
     /// is restored, what belongs to nobody is removed. Then starts filling the pool.
-    pub fn reconcile(&self, _live: &[Live]) -> Result<()> {
+    ///
+    /// To be called once, after [`Bridge::open`] and before anything else.
+    pub fn reconcile(&self, live: &[Live]) -> Result<()> {
+        let mut openings = Vec::new();
+        let (mut ports, mut links) = (lock(&self.ports), lock(&self.links));
+        ports.clear();
+        links.clear();
+        for one in live {
+            match lock(&self.addresses).reserve(one.address) {
+                // A record of another subnet's time must not keep the others from their network.
+                Ok(()) | Err(Error::AddressTaken { .. } | Error::AddressOutside { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            ports.restore(&one.container, one.address, &one.published);
+            links.extend(&one.links);
+            openings.extend(one.published.iter().map(|published| Opening::Port(*published, one.address)));
+            openings.extend(one.links.iter().copied().map(Opening::Link));
+        }
+        drop((ports, links));
+        self.firewalled(|firewall| firewall.reconcile(&openings))?;
+        self.pool.start();
         Ok(())
     }
 
+    fn firewalled(&self, change: impl FnOnce(&mut Firewall) -> Result<()>) -> Result<()> {
+        self.firewall.as_ref().map_or(Ok(()), |firewall| change(&mut lock(firewall)))
+    }
+
+    fn forget(&self, published: &[Published], address: Ipv4Addr) -> Result<()> {
+        if self.firewall.is_some() { conntrack::forget(published, address) } else { Ok(()) }
+    }
+
     /// Ends the bridge and removes its interface and firewall table.
-    pub fn destroy(self) -> Result<()> {
-        Ok(())
+    pub fn destroy(mut self) -> Result<()> {
+        drop(self.watch.take());
+        self.firewalled(Firewall::remove)?;
+        let mut batch = Batch::default();
+        rtnl::remove(&mut batch, self.index);
+        rtnl::socket()?.exchange(&batch)
     }
 }

@@ -23,6 +23,9 @@ pub struct Ipv4Net {
 pub struct InvalidNet(pub String);
 
 impl Ipv4Net {
+    /// The host's own addresses, 127.0.0.0/8.
+    pub const LOOPBACK: Self = Self { address: Ipv4Addr::new(127, 0, 0, 0), prefix_len: 8 };
+
     /// Puts an address and a prefix length (0 to 32 bits) together; `None` for a longer prefix.
     pub fn new(address: Ipv4Addr, prefix_len: u8) -> Option<Self> {
         (prefix_len <= 32).then_some(Self { address, prefix_len })

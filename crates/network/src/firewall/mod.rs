@@ -1,0 +1,168 @@
+//! The firewall: one nftables table a bridge, spoken to by netlink.
+//!
+//! Tables of others are never read or changed. A table of ours that an earlier daemon left is replaced in one
+//! transaction that takes its elements over, so that published ports answer without a gap.
+
+mod element;
+mod rule;
+mod ruleset;
+mod transaction;
+mod watch;
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+use netlink_packet_netfilter::NetfilterProtoFamily;
+
+use crate::netlink::Socket;
+use crate::{Link, Published, Result};
+use element::{Element, Set};
+pub(crate) use ruleset::Policy;
+use transaction::Transaction;
+pub(crate) use watch::Watch;
+
+/// Multicast group with the changes of all tables (`NFNLGRP_NFTABLES`).
+const CHANGES_GROUP: u32 = 7;
+
+/// Something that is let through to a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Opening {
+    /// A port published for the container at an address.
+    Port(Published, Ipv4Addr),
+    /// A link from one container to another.
+    Link(Link),
+}
+
+impl Opening {
+    fn element(&self) -> Element {
+        match self {
+            Self::Port(published, address) => Element::published(published, *address),
+            Self::Link(link) => Element::link(link),
+        }
+    }
+}
+
+/// The table of one bridge.
+#[derive(Debug)]
+pub(crate) struct Firewall {
+    socket: Socket,
+    table: String,
+    policy: Policy,
+    /// Families that have a table, with the sets in each.
+    families: Vec<(NetfilterProtoFamily, &'static [Set])>,
+    elements: BTreeSet<Element>,
+}
+
+impl Firewall {
+    /// Installs the table, with the elements of the one it replaces.
+    pub(crate) fn open(policy: Policy) -> Result<Self> {
+        let socket = Socket::open(netlink_sys::protocols::NETLINK_NETFILTER)?;
+        socket.widen()?;
+        let mut families = vec![(NetfilterProtoFamily::IPv4, &Set::ALL[..])];
+        if !policy.icc && !bridged_frames_are_filtered() {
+            families.push((NetfilterProtoFamily::Bridge, &[Set::Links][..]));
+        }
+        let table = format!("longshore_{}", policy.bridge);
+        let mut firewall = Self { socket, table, policy, families, elements: BTreeSet::new() };
+        firewall.elements = firewall.installed()?;
+        firewall.install()?;
+        Ok(firewall)
+    }
+
+    /// Puts the table in place as it should be, whatever is there.
+    pub(crate) fn install(&mut self) -> Result<()> {
+        let mut transaction = Transaction::new(&self.table);
+        for (family, sets) in &self.families {
+            let chains = match family {
+                NetfilterProtoFamily::Bridge => ruleset::bridged(&self.policy),
+                _ => ruleset::ipv4(&self.policy),
+            };
+            transaction.replace_table(*family);
+            for (id, set) in (1..).zip(*sets) {
+                transaction.add_set(*family, *set, id);
+            }
+            for chain in &chains {
+                transaction.add_chain(*family, chain);
+            }
+            for chain in chains {
+                for rule in chain.rules {
+                    transaction.add_rule(*family, chain.name, rule);
+                }
+            }
+            let elements: Vec<&Element> = self.elements.iter().filter(|e| sets.contains(&e.set)).collect();
+            transaction.add_elements(*family, &elements);
+        }
+        transaction.commit(&mut self.socket)
+    }
+
+    /// Lets things through, all or none, in one transaction.
+    pub(crate) fn open_up(&mut self, openings: &[Opening]) -> Result<()> {
+        let elements: BTreeSet<Element> = openings.iter().map(Opening::element).collect();
+        self.change(&elements, &BTreeSet::new())
+    }
+
+    /// Takes things back, in one transaction.
+    pub(crate) fn close_off(&mut self, openings: &[Opening]) -> Result<()> {
+        let elements: BTreeSet<Element> = openings.iter().map(Opening::element).collect();
+        self.change(&BTreeSet::new(), &elements)
+    }
+
+    /// Makes what is let through exactly this.
+    pub(crate) fn reconcile(&mut self, openings: &[Opening]) -> Result<()> {
+        let wanted: BTreeSet<Element> = openings.iter().map(Opening::element).collect();
+        let surplus: BTreeSet<Element> = self.elements.difference(&wanted).cloned().collect();
+        self.change(&wanted, &surplus)
+    }
+
+    fn change(&mut self, add: &BTreeSet<Element>, remove: &BTreeSet<Element>) -> Result<()> {
+        let add: Vec<&Element> = add.difference(&self.elements).collect();
+        let remove: Vec<&Element> = remove.intersection(&self.elements).collect();
+        if add.is_empty() && remove.is_empty() {
+            return Ok(());
+        }
+        let mut transaction = Transaction::new(&self.table);
+        for (family, sets) in &self.families {
+            let within = |elements: &[&Element]| -> Vec<Element> {
+                elements.iter().filter(|e| sets.contains(&e.set)).map(|e| (*e).clone()).collect()
+            };
+            // Removed first: a key may come back with another value.
+            transaction.remove_elements(*family, &within(&remove).iter().collect::<Vec<_>>());
+            transaction.add_elements(*family, &within(&add).iter().collect::<Vec<_>>());
+        }
+        let (add, remove): (Vec<Element>, Vec<Element>) =
+            (add.into_iter().cloned().collect(), remove.into_iter().cloned().collect());
+        transaction.commit(&mut self.socket)?;
+        self.elements.retain(|element| !remove.contains(element));
+        self.elements.extend(add);
+        Ok(())
+    }
+
+    /// The elements that the kernel has now.
+    fn installed(&mut self) -> Result<BTreeSet<Element>> {
+        let mut elements = BTreeSet::new();
+        for set in Set::ALL {
+            elements.extend(transaction::elements(&mut self.socket, &self.table, set)?);
+        }
+        Ok(elements)
+    }
+
+    /// Removes the table.
+    pub(crate) fn remove(&mut self) -> Result<()> {
+        let mut transaction = Transaction::new(&self.table);
+        for (family, _) in &self.families {
+            transaction.remove_table(*family);
+        }
+        self.elements.clear();
+        transaction.commit(&mut self.socket)
+    }
+
+    /// The netlink address our own changes come from, and the name of the table.
+    pub(crate) fn identity(&self) -> (u32, String) {
+        (self.socket.port(), self.table.clone())
+    }
+}
+
+/// Whether the kernel shows frames that a bridge passes on to the tables for IPv4.
+fn bridged_frames_are_filtered() -> bool {
+    std::fs::read_to_string("/proc/sys/net/bridge/bridge-nf-call-iptables").is_ok_and(|text| text.trim() == "1")
+}

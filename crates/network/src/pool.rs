@@ -1,0 +1,241 @@
+//! Things made ahead by a thread of their own.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::{Error, Result};
+
+/// Things made in one pass, so that those who wait get theirs early.
+const PASS: usize = 4;
+/// A pool that ran empty grows up to this multiple of its size.
+const GROWTH: usize = 4;
+/// A pool that is more than half full is filled up only after this long without a take: the making must not
+/// compete with the start that took the last one.
+const QUIET: Duration = Duration::from_millis(25);
+/// A grown pool shrinks after this long without a take.
+const IDLE: Duration = Duration::from_secs(30);
+/// After a failure nothing is tried for so long, unless somebody waits.
+const REST: Duration = Duration::from_secs(1);
+
+/// Makes things, at most as many as asked for.
+pub(crate) trait Maker: Send + 'static {
+    /// What is made.
+    type Made: Send + 'static;
+
+    /// Makes up to `count` of them, at least one.
+    fn make(&mut self, count: usize) -> Result<Vec<Self::Made>>;
+
+    /// Takes one back that nobody wanted.
+    fn unmake(&mut self, surplus: Self::Made) {
+        drop(surplus);
+    }
+}
+
+/// A bounded stock of things, filled by a thread that ends with the pool.
+pub(crate) struct Pool<T> {
+    shared: Arc<Shared<T>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared<T> {
+    stock: Mutex<Stock<T>>,
+    /// Told when somebody took, waits, or the pool ends.
+    demand: Condvar,
+    /// Told when something was made, or could not be.
+    supply: Condvar,
+}
+
+struct Stock<T> {
+    ready: VecDeque<T>,
+    size: usize,
+    target: usize,
+    waiting: usize,
+    last_take: Instant,
+    /// Failures so far, and the last one's cause.
+    failures: u64,
+    failure: Option<Arc<Error>>,
+    started: bool,
+    ended: bool,
+}
+
+impl<T> Shared<T> {
+    fn lock(&self) -> MutexGuard<'_, Stock<T>> {
+        // A panic elsewhere leaves the stock whole: it is changed by single steps only.
+        self.stock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the thread does next.
+enum Step {
+    Make(usize),
+    Shrink,
+    Wait(Option<Duration>),
+    End,
+}
+
+impl<T> Stock<T> {
+    fn next(&self, rested: bool) -> Step {
+        if self.ended {
+            return Step::End;
+        }
+        let missing = (self.target + self.waiting).saturating_sub(self.ready.len());
+        let quiet = self.last_take.elapsed();
+        if self.waiting > self.ready.len() {
+            return Step::Make(missing.min(PASS));
+        }
+        if !self.started {
+            return Step::Wait(None);
+        }
+        if missing > 0 && !rested {
+            return Step::Wait(Some(REST));
+        }
+        if missing > 0 && (self.ready.len() <= self.target / 2 || quiet >= QUIET) {
+            return Step::Make(missing.min(PASS));
+        }
+        if missing > 0 {
+            return Step::Wait(Some(QUIET.saturating_sub(quiet).max(Duration::from_millis(1))));
+        }
+        if self.target > self.size && quiet >= IDLE {
+            return Step::Shrink;
+        }
+        Step::Wait((self.target > self.size).then(|| IDLE.saturating_sub(quiet).max(Duration::from_millis(1))))
+    }
+}
+
+impl<T: Send + 'static> Pool<T> {
+    /// Starts the thread; it makes nothing before [`Pool::start`] or the first [`Pool::take`].
+    pub(crate) fn open(name: &str, size: usize, maker: impl Maker<Made = T>) -> Result<Self> {
+        let stock = Stock {
+            ready: VecDeque::new(),
+            size,
+            target: size,
+            waiting: 0,
+            last_take: Instant::now(),
+            failures: 0,
+            failure: None,
+            started: false,
+            ended: false,
+        };
+        let shared = Arc::new(Shared { stock: Mutex::new(stock), demand: Condvar::new(), supply: Condvar::new() });
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn({
+                let shared = Arc::clone(&shared);
+                move || fill(&shared, maker)
+            })
+            .map_err(|cause| Error::system("start a thread", cause))?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// Lets the filling begin.
+    pub(crate) fn start(&self) {
+        self.shared.lock().started = true;
+        self.shared.demand.notify_one();
+    }
+
+    /// Takes the first thing that `fits`, if one is ready.
+    pub(crate) fn pick(&self, fits: impl FnMut(&T) -> bool) -> Option<T> {
+        let mut stock = self.shared.lock();
+        let position = stock.ready.iter().position(fits)?;
+        let found = stock.ready.remove(position);
+        stock.last_take = Instant::now();
+        drop(stock);
+        self.shared.demand.notify_one();
+        found
+    }
+
+    /// Takes one; waits for it to be made where none is ready.
+    pub(crate) fn take(&self) -> Result<T> {
+        let mut stock = self.shared.lock();
+        stock.started = true;
+        stock.last_take = Instant::now();
+        if stock.ready.is_empty() {
+            stock.target = (stock.target * 2).min(stock.size * GROWTH).max(stock.size);
+        }
+        stock.waiting += 1;
+        let failures = stock.failures;
+        loop {
+            if let Some(ready) = stock.ready.pop_front() {
+                stock.waiting -= 1;
+                drop(stock);
+                self.shared.demand.notify_one();
+                return Ok(ready);
+            }
+            if let Some(cause) = stock.failure.clone().filter(|_| stock.failures > failures) {
+                stock.waiting -= 1;
+                return Err(Error::Sandbox(cause));
+            }
+            self.shared.demand.notify_one();
+            stock = self.shared.supply.wait(stock).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl<T> Pool<T> {
+    /// Ends the thread and drops what is ready.
+    fn end(&mut self) {
+        self.shared.lock().ended = true;
+        self.shared.demand.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread was reported by the panic hook; there is nothing left to do about it.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl<T> Drop for Pool<T> {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl<T> fmt::Debug for Pool<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stock = self.shared.lock();
+        f.debug_struct("Pool").field("ready", &stock.ready.len()).field("target", &stock.target).finish()
+    }
+}
+
+fn fill<M: Maker>(shared: &Shared<M::Made>, mut maker: M) {
+    let mut failed_at: Option<Instant> = None;
+    let mut stock = shared.lock();
+    loop {
+        let rested = failed_at.is_none_or(|at| at.elapsed() >= REST);
+        match stock.next(rested) {
+            Step::End => break,
+            Step::Wait(None) => stock = shared.demand.wait(stock).unwrap_or_else(PoisonError::into_inner),
+            Step::Wait(Some(time)) => {
+                let waited = shared.demand.wait_timeout(stock, time);
+                stock = waited.unwrap_or_else(PoisonError::into_inner).0;
+            }
+            Step::Shrink => {
+                stock.target = stock.size;
+                let surplus = stock.ready.len().saturating_sub(stock.size);
+                let surplus: Vec<_> = stock.ready.drain(..surplus).collect();
+                drop(stock);
+                surplus.into_iter().for_each(|one| maker.unmake(one));
+                stock = shared.lock();
+            }
+            Step::Make(count) => {
+                drop(stock);
+                let made = maker.make(count);
+                stock = shared.lock();
+                match made {
+                    Ok(made) => {
+                        failed_at = None;
+                        stock.ready.extend(made);
+                    }
+                    Err(error) => {
+                        failed_at = Some(Instant::now());
+                        stock.failures += 1;
+                        stock.failure = Some(Arc::new(error));
+                    }
+                }
+                shared.supply.notify_all();
+            }
+        }
+    }
+}

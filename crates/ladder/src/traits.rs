@@ -24,6 +24,10 @@ pub struct Traits {
     pub ws_streams: bool,
     /// `wait` sends its headers before the container ends (1.30).
     pub wait_headers_early: bool,
+    /// What `Access-Control-Allow-Headers` names, where CORS is on (`X-Registry-Auth` since 1.16).
+    pub cors_headers: &'static str,
+    /// What `Access-Control-Allow-Methods` names, where CORS is on (`HEAD` since 1.20).
+    pub cors_methods: &'static str,
 }
 
 /// How a log line's time is written if timestamps are asked for.
@@ -48,6 +52,8 @@ impl Default for Traits {
             ws_binary: true,
             ws_streams: true,
             wait_headers_early: true,
+            cors_headers: "Origin, X-Requested-With, Content-Type, Accept, X-Registry-Auth",
+            cors_methods: "HEAD, GET, POST, DELETE, PUT, OPTIONS",
         }
     }
 }

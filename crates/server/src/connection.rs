@@ -1,0 +1,85 @@
+//! One connection: HTTP/1.1 driven by hand, so that a route can take the socket over.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
+
+use crate::Server;
+use crate::body::Body;
+use crate::exchange;
+use crate::handover::{self, Slot};
+use crate::transport::{Transport, Wire};
+
+/// How long a client may take to send a request's head; counts between requests as well. Docker's own value.
+const HEAD_WITHIN: Duration = Duration::from_secs(5 * 60);
+
+/// Serves a connection until it ends or a route has taken it over and given it away.
+pub(crate) async fn serve(server: Arc<Server>, wire: Wire) {
+    match timeout(HEAD_WITHIN, wire.readable()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => return tracing::debug!(%error, "a connection failed before its first request"),
+        Err(_) => return tracing::debug!("a connection sent no request in time"),
+    }
+    let slot = Arc::new(Slot::default());
+    let requests = Requests { server, slot: slot.clone() };
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
+        .title_case_headers(true)
+        .serve_connection(TokioIo::new(Transport { wire, slot: slot.clone() }), requests);
+    let taken = poll_fn(|cx| match connection.poll_without_shutdown(cx) {
+        Poll::Ready(Ok(())) => Poll::Ready(None),
+        Poll::Ready(Err(error)) => {
+            tracing::debug!(%error, "a connection ended");
+            Poll::Ready(None)
+        }
+        Poll::Pending => match slot.take() {
+            Some(handover) => Poll::Ready(Some(handover)),
+            None => Poll::Pending,
+        },
+    })
+    .await;
+    let parts = connection.into_parts();
+    let mut wire = parts.io.into_inner().wire;
+    let outcome = match taken {
+        Some(handover) => handover.carry_out(wire, parts.read_buf.to_vec()).await,
+        None => wire.shutdown().await,
+    };
+    if let Err(error) = outcome {
+        tracing::debug!(%error, "a client left");
+    }
+}
+
+/// The requests of one connection.
+struct Requests {
+    server: Arc<Server>,
+    slot: Arc<Slot>,
+}
+
+impl Service<Request<Incoming>> for Requests {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        // Now, not in the future: the HTTP library looks at the socket again before it polls that.
+        self.slot.keep_end(handover::possible(request.method(), request.uri().path()));
+        let (server, slot) = (self.server.clone(), self.slot.clone());
+        Box::pin(async move {
+            let response = exchange::answer(server, &slot, request).await;
+            slot.keep_end(false);
+            Ok(response)
+        })
+    }
+}

@@ -1,0 +1,73 @@
+//! Streams of JSON documents: events, and the progress of loads and pulls.
+
+use api::image::{ErrorDetail, Progress};
+use engine::ByteStream;
+use futures_util::stream::{self, BoxStream, StreamExt};
+
+/// Largest document of a stream; a longer one is cut off with an error.
+const DOCUMENT_BYTES: usize = 1024 * 1024;
+
+/// What Docker writes after each document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// After events and statistics.
+    Line,
+    /// After progress.
+    CarriageReturn,
+}
+
+impl End {
+    /// The bytes.
+    pub(crate) fn bytes(self) -> &'static [u8] {
+        match self {
+            Self::Line => b"\n",
+            Self::CarriageReturn => b"\r\n",
+        }
+    }
+}
+
+/// JSON documents as they come, each without its end.
+pub(crate) struct Messages {
+    pub(crate) documents: BoxStream<'static, Vec<u8>>,
+    pub(crate) end: End,
+}
+
+/// Splits a stream of documents, one a line, into documents. A failure becomes the last document, as clients expect.
+pub(crate) fn lines(bytes: ByteStream) -> BoxStream<'static, Vec<u8>> {
+    let split = stream::unfold(Some((bytes, Vec::new())), |state| async move {
+        let (mut bytes, mut kept) = state?;
+        loop {
+            if let Some(at) = kept.iter().position(|byte| *byte == b'\n') {
+                let rest = kept.split_off(at + 1);
+                kept.truncate(at);
+                return Some((kept, Some((bytes, rest))));
+            }
+            match bytes.next().await {
+                Some(Ok(piece)) if kept.len() + piece.len() <= DOCUMENT_BYTES => kept.extend_from_slice(&piece),
+                Some(Ok(_)) => return Some((failure("a message of the engine has no end"), None)),
+                Some(Err(error)) => return Some((failure(error.message()), None)),
+                None if kept.is_empty() => return None,
+                None => return Some((kept, None)),
+            }
+        }
+    });
+    let whole = split.filter_map(async |mut document| {
+        document.truncate(document.trim_ascii_end().len());
+        (!document.is_empty()).then_some(document)
+    });
+    whole.boxed()
+}
+
+/// The document that tells why a stream ended.
+pub(crate) fn failure(message: &str) -> Vec<u8> {
+    let detail = ErrorDetail { code: 0, message: message.to_owned() };
+    document(&Progress { error_detail: Some(detail), error: message.to_owned(), ..Progress::default() })
+}
+
+/// A document of a stream.
+pub(crate) fn document(message: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec(message).unwrap_or_else(|error| {
+        // Our own types have string keys and no failing implementations; if one ever fails, the client is told so.
+        format!("{{\"error\":{:?}}}", error.to_string()).into_bytes()
+    })
+}

@@ -1,0 +1,128 @@
+//! What a route answers, in the form of the newest API.
+
+use std::fmt;
+
+use engine::ByteStream;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use http::StatusCode;
+use http::header::{HeaderName, HeaderValue};
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::message::{End, Messages};
+
+/// The type of everything that is JSON.
+pub(crate) const JSON: &str = "application/json";
+/// The type of plain answers.
+pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
+/// The type of archives.
+pub(crate) const TAR: &str = "application/x-tar";
+
+/// A route's answer.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) content_type: Option<&'static str>,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) payload: Payload,
+}
+
+/// What follows the head.
+pub(crate) enum Payload {
+    /// Nothing.
+    Empty,
+    /// One JSON document.
+    Json(Vec<u8>),
+    /// Plain text.
+    Text(&'static str),
+    /// Bytes that nobody looks at.
+    Bytes(BoxStream<'static, Result<Vec<u8>, engine::Error>>),
+    /// JSON documents, each as soon as it is there.
+    Messages(Messages),
+    /// One JSON document that comes after the head.
+    Later(BoxFuture<'static, Vec<u8>>),
+}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "Empty",
+            Self::Json(_) => "Json",
+            Self::Text(_) => "Text",
+            Self::Bytes(_) => "Bytes",
+            Self::Messages(_) => "Messages",
+            Self::Later(_) => "Later",
+        })
+    }
+}
+
+impl Reply {
+    fn new(status: StatusCode, content_type: Option<&'static str>, payload: Payload) -> Self {
+        Self { status, content_type, headers: Vec::new(), payload }
+    }
+
+    /// A status alone.
+    pub(crate) fn empty(status: StatusCode) -> Self {
+        Self::new(status, None, Payload::Empty)
+    }
+
+    /// 204.
+    pub(crate) fn nothing() -> Self {
+        Self::empty(StatusCode::NO_CONTENT)
+    }
+
+    /// A document with a status.
+    pub(crate) fn json_with(status: StatusCode, document: &impl Serialize) -> Result<Self, Error> {
+        Ok(Self::new(status, Some(JSON), Payload::Json(encode(document)?)))
+    }
+
+    /// A document.
+    pub(crate) fn json(document: &impl Serialize) -> Result<Self, Error> {
+        Self::json_with(StatusCode::OK, document)
+    }
+
+    /// Plain text.
+    pub(crate) fn text(text: &'static str) -> Self {
+        Self::new(StatusCode::OK, Some(TEXT), Payload::Text(text))
+    }
+
+    /// Bytes as they come. A failure before the first of them is an error like any other.
+    pub(crate) async fn bytes(content_type: &'static str, mut stream: ByteStream) -> Result<Self, Error> {
+        let first = stream.next().await.transpose()?;
+        let rest = stream::unfold(stream, async |mut stream| stream.next().await.map(|piece| (piece, stream)));
+        let all = stream::iter(first.map(Ok)).chain(rest);
+        Ok(Self::new(StatusCode::OK, Some(content_type), Payload::Bytes(all.boxed())))
+    }
+
+    /// Bytes as they come, the head at once.
+    pub(crate) fn open(content_type: &'static str, stream: ByteStream) -> Self {
+        let all = stream::unfold(stream, async |mut stream| stream.next().await.map(|piece| (piece, stream)));
+        Self::new(StatusCode::OK, Some(content_type), Payload::Bytes(all.boxed()))
+    }
+
+    /// JSON documents as they come.
+    pub(crate) fn messages(documents: BoxStream<'static, Vec<u8>>, end: End) -> Self {
+        Self::new(StatusCode::OK, Some(JSON), Payload::Messages(Messages { documents, end }))
+    }
+
+    /// A document after the head.
+    pub(crate) fn later(document: BoxFuture<'static, Vec<u8>>) -> Self {
+        Self::new(StatusCode::OK, Some(JSON), Payload::Later(document))
+    }
+
+    /// The same with one more header.
+    pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+}
+
+/// A document and a newline, as Docker writes them.
+pub(crate) fn encode(document: &impl Serialize) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::with_capacity(256);
+    serde_json::to_writer(&mut bytes, document)
+        .map_err(|error| Error::of(model::ErrorKind::System, format!("the answer cannot be written: {error}")))?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}

@@ -1,0 +1,182 @@
+//! Containers: create, life, inspect, list, limits.
+
+use api::container::{ContainerConfig, CreateRequest, UpdateRequest};
+use engine::{CommitOptions, ListOptions, RemoveOptions, StopOptions, WaitCondition};
+use futures_util::FutureExt;
+use http::StatusCode;
+
+use crate::call::Call;
+use crate::error::Error;
+use crate::message::document;
+use crate::query::Query;
+use crate::reply::Reply;
+
+/// A start may have a body of so many bytes that says nothing (`{}`, `null`).
+const EMPTY_START_BYTES: u64 = 7;
+
+pub(crate) async fn list(call: &mut Call) -> Result<Reply, Error> {
+    let query = &call.query;
+    let options = ListOptions {
+        all: query.flag("all"),
+        limit: query.number("limit")?.unwrap_or_default(),
+        size: query.flag("size"),
+        filters: query.filters()?,
+    };
+    Reply::json(&call.server.engine.list(&options).await?)
+}
+
+pub(crate) async fn inspect(call: &mut Call) -> Result<Reply, Error> {
+    Reply::json(&call.server.engine.inspect(call.name(), call.query.flag("size")).await?)
+}
+
+pub(crate) async fn create(call: &mut Call) -> Result<Reply, Error> {
+    let body = call.document().await?;
+    let body = body.ok_or_else(|| Error::invalid("invalid JSON: got EOF while reading request body"))?;
+    let says_what = body.as_object().is_none_or(|members| {
+        members.keys().any(|key| !["hostconfig", "networkingconfig"].contains(&key.to_ascii_lowercase().as_str()))
+    });
+    if body.is_null() || !says_what {
+        return Err(Error::invalid("config cannot be empty in order to create a container"));
+    }
+    let request = CreateRequest::decode(&body).map_err(|error| Error::invalid(format!("invalid JSON: {error}")))?;
+    let (name, platform) = (call.query.text("name"), call.query.text("platform"));
+    let created = call.server.engine.create(name, platform, request).await?;
+    Reply::json_with(StatusCode::CREATED, &created)
+}
+
+pub(crate) async fn start(call: &mut Call) -> Result<Reply, Error> {
+    let host_config = if call.headers.contains_key(ladder::HOST_CONFIG_HEADER) {
+        // Set by the ladder only: a client below 1.24, whose body is the host configuration.
+        match call.document().await? {
+            Some(body) if !body.is_null() => {
+                Some(api::decode(&body).map_err(|error| Error::invalid(format!("invalid JSON: {error}")))?)
+            }
+            _ => None,
+        }
+    } else {
+        refuse_body(call)?;
+        None
+    };
+    call.server.engine.start(call.name(), host_config).await?;
+    Ok(Reply::nothing())
+}
+
+fn refuse_body(call: &Call) -> Result<(), Error> {
+    let length = call.header("content-length").parse::<u64>().unwrap_or_default();
+    if length > EMPTY_START_BYTES || call.headers.contains_key("transfer-encoding") {
+        return Err(Error::invalid(
+            "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24",
+        ));
+    }
+    Ok(())
+}
+
+fn stop_options(query: &Query) -> Result<StopOptions, Error> {
+    Ok(StopOptions { timeout_seconds: query.number("t")?, signal: query.given("signal").map(str::to_owned) })
+}
+
+pub(crate) async fn stop(call: &mut Call) -> Result<Reply, Error> {
+    call.server.engine.stop(call.name(), stop_options(&call.query)?).await?;
+    Ok(Reply::nothing())
+}
+
+pub(crate) async fn restart(call: &mut Call) -> Result<Reply, Error> {
+    call.server.engine.restart(call.name(), stop_options(&call.query)?).await?;
+    Ok(Reply::nothing())
+}
+
+pub(crate) async fn kill(call: &mut Call) -> Result<Reply, Error> {
+    call.server.engine.kill(call.name(), call.query.text("signal")).await?;
+    Ok(Reply::nothing())
+}
+
+pub(crate) async fn pause(call: &mut Call) -> Result<Reply, Error> {
+    call.server.engine.pause(call.name()).await?;
+    Ok(Reply::nothing())
+}
+
+pub(crate) async fn unpause(call: &mut Call) -> Result<Reply, Error> {
+    call.server.engine.unpause(call.name()).await?;
+    Ok(Reply::nothing())
+}
+
+/// Waits. The head goes out at once, so that a client knows that waiting has begun before it starts the container.
+pub(crate) async fn wait(call: &mut Call) -> Result<Reply, Error> {
+    let condition = WaitCondition::parse(call.query.text("condition"))?;
+    let waiting = call.server.engine.wait(call.name(), condition).await?;
+    let outcome = waiting.outcome().map(|outcome| {
+        let mut body = document(&outcome);
+        body.push(b'\n');
+        body
+    });
+    Ok(Reply::later(outcome.boxed()))
+}
+
+pub(crate) async fn delete(call: &mut Call) -> Result<Reply, Error> {
+    let query = &call.query;
+    let options = RemoveOptions { force: query.flag("force"), volumes: query.flag("v"), link: query.flag("link") };
+    call.server.engine.remove(call.name(), options).await?;
+    Ok(Reply::nothing())
+}
+
+pub(crate) async fn top(call: &mut Call) -> Result<Reply, Error> {
+    Reply::json(&call.server.engine.top(call.name(), call.query.text("ps_args")).await?)
+}
+
+pub(crate) async fn changes(call: &mut Call) -> Result<Reply, Error> {
+    let changes = call.server.engine.changes(call.name()).await?;
+    // Docker prints null, not [], for a container that changed nothing.
+    if changes.is_empty() { Reply::json(&()) } else { Reply::json(&changes) }
+}
+
+pub(crate) async fn rename(call: &mut Call) -> Result<Reply, Error> {
+    call.server.engine.rename(call.name(), call.query.text("name")).await?;
+    Ok(Reply::nothing())
+}
+
+pub(crate) async fn update(call: &mut Call) -> Result<Reply, Error> {
+    let request: UpdateRequest = call.json().await?;
+    Reply::json(&call.server.engine.update(call.name(), request).await?)
+}
+
+/// Height and width of a terminal, as parameters `h` and `w`.
+pub(super) fn terminal_size(query: &Query) -> Result<(u16, u16), Error> {
+    let read = |name: &str, word: &str| {
+        let text = query.text(name);
+        text.parse::<u16>().map_err(|error| Error::invalid(format!("invalid resize {word} {text:?}: {error}")))
+    };
+    Ok((read("h", "height")?, read("w", "width")?))
+}
+
+pub(crate) async fn resize(call: &mut Call) -> Result<Reply, Error> {
+    let (height, width) = terminal_size(&call.query)?;
+    call.server.engine.resize(call.name(), height, width).await?;
+    Ok(Reply::empty(StatusCode::OK))
+}
+
+pub(crate) async fn prune(call: &mut Call) -> Result<Reply, Error> {
+    Reply::json(&call.server.engine.prune(&call.query.filters()?).await?)
+}
+
+pub(crate) async fn commit(call: &mut Call) -> Result<Reply, Error> {
+    let config = match call.document().await? {
+        Some(body) if !body.is_null() => {
+            let config: ContainerConfig =
+                api::decode(&body).map_err(|error| Error::invalid(format!("invalid JSON: {error}")))?;
+            Some(config)
+        }
+        _ => None,
+    };
+    let query = &call.query;
+    let options = CommitOptions {
+        repository: query.text("repo").to_owned(),
+        tag: query.text("tag").to_owned(),
+        comment: query.text("comment").to_owned(),
+        author: query.text("author").to_owned(),
+        pause: query.flag_or("pause", true),
+        changes: query.all("changes"),
+        config,
+    };
+    let id = call.server.engine.commit(query.text("container"), options).await?;
+    Reply::json_with(StatusCode::CREATED, &id)
+}

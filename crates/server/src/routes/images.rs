@@ -1,0 +1,93 @@
+//! Images.
+
+use engine::{ImageListOptions, ImportOptions};
+use futures_util::{FutureExt, StreamExt, stream};
+use http::StatusCode;
+
+use super::unbuilt::not_built;
+use crate::call::{Call, with_upload};
+use crate::error::Error;
+use crate::message::{End, document, lines};
+use crate::reply::{Reply, TAR};
+
+pub(crate) async fn list(call: &mut Call) -> Result<Reply, Error> {
+    let query = &call.query;
+    let options =
+        ImageListOptions { all: query.flag("all"), shared_size: query.flag("shared-size"), filters: query.filters()? };
+    Reply::json(&call.server.engine.images(&options).await?)
+}
+
+pub(crate) async fn inspect(call: &mut Call) -> Result<Reply, Error> {
+    Reply::json(&call.server.engine.image_inspect(call.name()).await?)
+}
+
+pub(crate) async fn history(call: &mut Call) -> Result<Reply, Error> {
+    Reply::json(&call.server.engine.image_history(call.name()).await?)
+}
+
+pub(crate) async fn tag(call: &mut Call) -> Result<Reply, Error> {
+    let query = &call.query;
+    call.server.engine.image_tag(call.name(), query.text("repo"), query.text("tag")).await?;
+    Ok(Reply::empty(StatusCode::CREATED))
+}
+
+pub(crate) async fn delete(call: &mut Call) -> Result<Reply, Error> {
+    let (force, prune) = (call.query.flag("force"), !call.query.flag("noprune"));
+    if call.name().trim().is_empty() {
+        return Err(Error::invalid("image name cannot be blank"));
+    }
+    Reply::json(&call.server.engine.image_remove(call.name(), force, prune).await?)
+}
+
+/// Pull or import; only the import of the request's body is built.
+pub(crate) async fn create(call: &mut Call) -> Result<Reply, Error> {
+    let query = &call.query;
+    if query.given("fromImage").is_some() {
+        return Err(not_built("pulling an image (POST /images/create?fromImage=)"));
+    }
+    if query.text("fromSrc") != "-" {
+        return Err(not_built("importing an image from an address (POST /images/create?fromSrc=)"));
+    }
+    let options = ImportOptions {
+        repository: query.text("repo").to_owned(),
+        tag: query.text("tag").to_owned(),
+        message: query.text("message").to_owned(),
+        changes: query.all("changes"),
+        platform: query.text("platform").to_owned(),
+    };
+    let (upload, carry) = call.upload();
+    let id = with_upload(carry, call.server.engine.image_import(options, upload)).await?;
+    let done = api::image::Progress { status: id, ..Default::default() };
+    Ok(Reply::messages(stream::iter([document(&done)]).boxed(), End::CarriageReturn))
+}
+
+/// Loads archives. Progress goes out while the body still comes in.
+pub(crate) async fn load(call: &mut Call) -> Result<Reply, Error> {
+    let quiet = call.query.flag("quiet");
+    let (upload, carry) = call.upload();
+    let mut carry = carry.boxed().fuse();
+    let progress = with_upload(&mut carry, call.server.engine.image_load(upload, quiet)).await?;
+    let documents = stream::unfold((lines(progress), carry), async |(mut documents, mut carry)| {
+        loop {
+            tokio::select! {
+                biased;
+                document = documents.next() => return document.map(|document| (document, (documents, carry))),
+                // Once it has ended it stays silent.
+                () = &mut carry => {}
+            }
+        }
+    });
+    Ok(Reply::messages(documents.boxed(), End::CarriageReturn))
+}
+
+pub(crate) async fn save(call: &mut Call) -> Result<Reply, Error> {
+    let names = match call.name() {
+        "" => call.query.all("names"),
+        name => vec![name.to_owned()],
+    };
+    Reply::bytes(TAR, call.server.engine.image_save(&names).await?).await
+}
+
+pub(crate) async fn prune(call: &mut Call) -> Result<Reply, Error> {
+    Reply::json(&call.server.engine.images_prune(&call.query.filters()?).await?)
+}

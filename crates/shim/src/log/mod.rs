@@ -4,12 +4,20 @@
 //! longer than [`RECORD_LIMIT`] becomes several records, of which only the last ends with a newline.
 
 mod escape;
+mod reader;
+mod record;
+mod render;
+mod watch;
 mod writer;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 pub use escape::escape;
+pub use reader::{Reader, Selection};
+pub use record::Record;
+pub use render::{Style, Timestamps};
+pub use watch::Watch;
 pub use writer::Writer;
 
 /// The most bytes of output in one record.

@@ -10,7 +10,7 @@ use rustix::net::Shutdown;
 
 use super::detach::DetachKeys;
 use super::poll::Watched;
-use crate::log::Stream;
+use crate::log::{Stream, Style};
 use crate::protocol::{Attach, EndReason};
 
 /// A client of one process.
@@ -125,6 +125,12 @@ impl Client {
             self.pending.extend_from_slice(head.get(taken..).unwrap_or_default());
             self.pending.extend_from_slice(&chunk[taken.saturating_sub(head.len())..]);
         }
+    }
+
+    /// How records of the log are shown to it.
+    pub(super) fn style(&self) -> Style {
+        let framed = self.framed && !self.terminal;
+        Style { stdout: self.stdout, stderr: self.stderr, framed, ..Style::default() }
     }
 
     /// Keeps bytes that are sent as they are, before any later output.

@@ -212,8 +212,10 @@ impl Supervisor<'_> {
             Ok(client) => client,
             Err(errno) => return Ok(Err(format!("the client's descriptor cannot be used: {errno}"))),
         };
-        if let Some(position) = resume {
-            self.catch_up(&mut client, position);
+        if let Some(position) = resume
+            && let Err(error) = self.catch_up(&mut client, position)
+        {
+            return Ok(Err(error.to_string()));
         }
         self.clients.insert(key, client);
         self.tell(Event::Attached { attach_id }, None)?;

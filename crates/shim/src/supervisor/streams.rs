@@ -8,11 +8,14 @@ use super::exits::CLIENT_LINGER;
 use super::process::{Demand, Phase};
 use super::{CONTAINER, Supervisor};
 use crate::error::{Error, Result};
-use crate::log::Stream;
+use crate::log::{Reader, Record, Stream};
 use crate::protocol::{EndReason, Event, LogPosition};
 
 /// How much output a client may leave behind when its process has ended and the pipes have to be emptied.
 const LAST_BYTES: usize = 1024 * 1024;
+
+/// The most that is made up for between a replay and the live output; a replay stops far closer to the end.
+const CATCH_UP_BYTES: usize = 16 * 1024 * 1024;
 
 impl Supervisor<'_> {
     /// A process has written output, or closed it.
@@ -69,9 +72,21 @@ impl Supervisor<'_> {
         process.read_outputs(read).map_err(Error::system("watch a process's output"))
     }
 
-    /// Queues for a client what was recorded after `position`, and what is not recorded yet.
-    pub(super) fn catch_up(&self, client: &mut Client, position: LogPosition) {
-        let _ = (client, position);
+    /// Queues for a client what was recorded after `position`, and what is not recorded yet: the part of the output
+    /// between a replay of the log and the live stream.
+    pub(super) fn catch_up(&self, client: &mut Client, position: LogPosition) -> Result<()> {
+        let Some(log) = &self.log else { return Ok(()) };
+        let style = client.style();
+        let mut missed = Vec::new();
+        Reader::resume(log.path(), position)?.render(&style, &mut missed, CATCH_UP_BYTES)?;
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let text = log.unrecorded(stream).to_vec();
+            if !text.is_empty() {
+                style.render(&Record::of(stream, text), &mut missed);
+            }
+        }
+        client.queue(&missed);
+        Ok(())
     }
 
     /// A client has sent something, takes output again, or is gone.

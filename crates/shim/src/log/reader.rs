@@ -1,0 +1,301 @@
+//! Reads a container's log, while it is being written if need be.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use model::Timestamp;
+
+use super::{Record, Style, rotated};
+use crate::error::{Error, Result};
+use crate::protocol::LogPosition;
+
+/// How much is read from the file at once.
+const BLOCK_BYTES: usize = 128 * 1024;
+
+/// A line longer than this is no record of ours and is skipped.
+const LINE_LIMIT: usize = 1024 * 1024;
+
+/// More rotated files than anybody keeps.
+const MAX_GENERATIONS: u32 = 10_000;
+
+/// What of a log is read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Only the last so many records.
+    pub tail: Option<u64>,
+    /// Only records of this time or later.
+    pub since: Option<Timestamp>,
+    /// Only records of this time or earlier.
+    pub until: Option<Timestamp>,
+}
+
+/// Reads records in order, across rotated files, to the current end; and on from there whenever it is asked again.
+///
+/// It never blocks waiting for records: to follow a log, wait with a [`super::Watch`] (or a timer) and go on reading. A
+/// rotation loses and repeats nothing as long as the writer does not rotate all kept files away meanwhile.
+#[derive(Debug)]
+pub struct Reader {
+    path: PathBuf,
+    file: Option<File>,
+    /// Offset in the file of the end of `buffer`.
+    offset: u64,
+    buffer: Vec<u8>,
+    /// How much of `buffer` is used up.
+    used: usize,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+    past_until: bool,
+    /// The rest of an overlong line is being skipped.
+    skipping: bool,
+}
+
+impl Reader {
+    /// Opens the log at `path`. It need not exist yet.
+    pub fn open(path: &Path, selection: Selection) -> Result<Reader> {
+        let mut reader = Reader::at_nothing(path);
+        reader.since = selection.since;
+        reader.until = selection.until;
+        reader.seek_tail(selection.tail).map_err(|cause| reader.failed(cause))?;
+        Ok(reader)
+    }
+
+    /// Opens the log at `path` to read what follows `position`.
+    pub fn resume(path: &Path, position: LogPosition) -> Result<Reader> {
+        let mut reader = Reader::at_nothing(path);
+        let found = generation_of(path, position.inode).and_then(|generation| match generation {
+            Some(generation) => Ok((open(&rotated(path, generation))?, position.offset_bytes)),
+            // That file was rotated away: everything left is newer.
+            None => Ok((oldest(path)?, 0)),
+        });
+        (reader.file, reader.offset) = found.map_err(|cause| reader.failed(cause))?;
+        Ok(reader)
+    }
+
+    fn at_nothing(path: &Path) -> Reader {
+        Reader {
+            path: path.to_owned(),
+            file: None,
+            offset: 0,
+            buffer: Vec::new(),
+            used: 0,
+            since: None,
+            until: None,
+            past_until: false,
+            skipping: false,
+        }
+    }
+
+    /// Reads the next selected record; false at the current end of the log.
+    pub fn read(&mut self, record: &mut Record) -> Result<bool> {
+        while !self.past_until {
+            let Some(end) = memchr::memchr(b'\n', &self.buffer[self.used..]) else {
+                if !self.fill().map_err(|cause| self.failed(cause))? {
+                    return Ok(false);
+                }
+                continue;
+            };
+            let line = &self.buffer[self.used..self.used + end];
+            let decoded = !self.skipping && record.decode(line);
+            self.skipping = false;
+            self.used += end + 1;
+            // Torn lines (a crash, a full disk) are passed over.
+            if decoded && self.selects(record) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Appends selected records in `style` to `out` until it holds `limit_bytes` or the current end of the log is
+    /// reached; false in the latter case.
+    pub fn render(&mut self, style: &Style, out: &mut Vec<u8>, limit_bytes: usize) -> Result<bool> {
+        let mut record = Record::default();
+        while out.len() < limit_bytes {
+            if !self.read(&mut record)? {
+                return Ok(false);
+            }
+            style.render(&record, out);
+        }
+        Ok(true)
+    }
+
+    /// Whether a record later than `until` was met, so that nothing will follow.
+    pub fn is_past_until(&self) -> bool {
+        self.past_until
+    }
+
+    /// The place behind the last record that was read; `None` as long as there is no log.
+    pub fn position(&self) -> Option<LogPosition> {
+        let inode = self.file.as_ref()?.metadata().ok()?.ino();
+        Some(LogPosition { inode, offset_bytes: self.offset - (self.buffer.len() - self.used) as u64 })
+    }
+
+    fn selects(&mut self, record: &Record) -> bool {
+        if self.since.is_none() && self.until.is_none() {
+            return true;
+        }
+        let Some(time) = record.time() else { return true };
+        self.past_until = self.until.is_some_and(|until| time > until);
+        !self.past_until && self.since.is_none_or(|since| time >= since)
+    }
+
+    /// Reads more into the buffer; false at the current end of the log.
+    fn fill(&mut self) -> io::Result<bool> {
+        self.buffer.drain(..self.used);
+        self.used = 0;
+        if self.buffer.len() > LINE_LIMIT {
+            self.buffer.clear();
+            self.skipping = true;
+        }
+        loop {
+            if self.file.is_none() {
+                self.file = oldest(&self.path)?;
+                self.offset = 0;
+            }
+            if self.file.is_none() {
+                return Ok(false);
+            }
+            if self.read_block()? {
+                return Ok(true);
+            }
+            if !self.advance()? {
+                return Ok(false);
+            }
+        }
+    }
+
+    fn read_block(&mut self) -> io::Result<bool> {
+        let Some(file) = &self.file else { return Ok(false) };
+        let before = self.buffer.len();
+        self.buffer.resize(before + BLOCK_BYTES, 0);
+        let length = loop {
+            match file.read_at(&mut self.buffer[before..], self.offset) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        self.buffer.truncate(before + *length.as_ref().unwrap_or(&0));
+        self.offset += length? as u64;
+        Ok(self.buffer.len() > before)
+    }
+
+    /// At the end of a file: goes on to the next newer one; false if there is none (yet).
+    fn advance(&mut self) -> io::Result<bool> {
+        let Some(file) = &self.file else { return Ok(false) };
+        let metadata = file.metadata()?;
+        let generation = generation_of(&self.path, metadata.ino())?;
+        let next = match generation {
+            Some(0) => {
+                if metadata.len() < self.offset {
+                    // Somebody has cut the file off: it starts anew.
+                    self.offset = 0;
+                    self.buffer.clear();
+                    return Ok(metadata.len() > 0);
+                }
+                return Ok(false);
+            }
+            Some(generation) => open(&rotated(&self.path, generation - 1))?,
+            None => oldest(&self.path)?,
+        };
+        // What was written before the rotation was noticed.
+        if self.read_block()? {
+            return Ok(true);
+        }
+        // Another rotation between the two looks would make the next file the wrong one.
+        let Some(next) = next.filter(|_| generation_of(&self.path, metadata.ino()).is_ok_and(|now| now == generation))
+        else {
+            return Ok(false);
+        };
+        self.buffer.clear();
+        self.file = Some(next);
+        self.offset = 0;
+        Ok(true)
+    }
+
+    /// Places the reader before the last `tail` records, or at the very beginning.
+    fn seek_tail(&mut self, tail: Option<u64>) -> io::Result<()> {
+        let Some(mut wanted) = tail else {
+            self.file = oldest(&self.path)?;
+            return Ok(());
+        };
+        for generation in 0..MAX_GENERATIONS {
+            let Some(file) = open(&rotated(&self.path, generation))? else { break };
+            let (offset, found) = tail_offset(&file, wanted)?;
+            self.file = Some(file);
+            self.offset = offset;
+            wanted -= found;
+            if wanted == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn failed(&self, cause: io::Error) -> Error {
+        Error::Log { path: self.path.clone(), cause }
+    }
+}
+
+/// The offset of the last `wanted` lines of a file, and how many there are.
+fn tail_offset(file: &File, wanted: u64) -> io::Result<(u64, u64)> {
+    let mut block = vec![0; BLOCK_BYTES / 2];
+    let mut end = file.metadata()?.len();
+    // Every newline ends a line; the one wanted starts behind the newline before the first of them.
+    let mut newlines = 0;
+    while end > 0 {
+        let start = end.saturating_sub(block.len() as u64);
+        let part = &mut block[..(end - start) as usize];
+        file.read_exact_at(part, start)?;
+        for position in memchr::memrchr_iter(b'\n', part) {
+            if newlines == wanted {
+                return Ok((start + position as u64 + 1, wanted));
+            }
+            newlines += 1;
+        }
+        end = start;
+    }
+    Ok((0, newlines))
+}
+
+/// Opens a file that may not exist.
+fn open(path: &Path) -> io::Result<Option<File>> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The oldest file of a log, if there is any.
+fn oldest(path: &Path) -> io::Result<Option<File>> {
+    let mut last = open(path)?;
+    for generation in 1..MAX_GENERATIONS {
+        match open(&rotated(path, generation))? {
+            Some(file) => last = Some(file),
+            None => break,
+        }
+    }
+    Ok(last)
+}
+
+/// How many rotations ago the file with this inode number was the log; `None` if it is gone.
+fn generation_of(path: &Path, inode: u64) -> io::Result<Option<u32>> {
+    let mut missing = 0;
+    for generation in 0..MAX_GENERATIONS {
+        match std::fs::metadata(rotated(path, generation)) {
+            Ok(metadata) if metadata.ino() == inode => return Ok(Some(generation)),
+            Ok(_) => missing = 0,
+            // During a rotation one name is missing for a moment.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && missing < 2 => missing += 1,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+#[path = "reader_tests.rs"]
+mod tests;

@@ -1,0 +1,141 @@
+//! Turns records into what clients of `logs` and `attach` receive.
+
+use std::fmt::Write as _;
+
+use super::{Record, Stream};
+
+/// How the time of a record is shown before its text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Timestamps {
+    /// Not at all.
+    #[default]
+    None,
+    /// As it stands in the log: `2014-08-20T18:01:02.5Z `.
+    Rfc3339Nano,
+    /// With all nine digits of the fraction: `2014-08-20T18:01:02.500000000Z `.
+    Rfc3339Fixed,
+    /// Without year and zone, in brackets: `[Aug 20 18:01:02.500] `, for API versions below 1.14.
+    StampMilli,
+}
+
+/// What of a log is shown, and how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Style {
+    /// Standard output is shown.
+    pub stdout: bool,
+    /// Standard error is shown.
+    pub stderr: bool,
+    /// Each record in a frame that names its stream.
+    pub framed: bool,
+    /// The time before each record.
+    pub timestamps: Timestamps,
+    /// The attributes before each record (`key=value,key=value `).
+    pub details: bool,
+}
+
+impl Style {
+    /// Appends a record, if its stream is shown.
+    pub fn render(&self, record: &Record, out: &mut Vec<u8>) {
+        let shown = match record.stream {
+            Stream::Stdout => self.stdout,
+            Stream::Stderr => self.stderr,
+        };
+        if !shown {
+            return;
+        }
+        let start = out.len();
+        if self.framed {
+            out.extend_from_slice(&[0; 8]);
+        }
+        self.render_time(record, out);
+        if self.details {
+            out.extend_from_slice(details(record).as_bytes());
+        }
+        out.extend_from_slice(&record.text);
+        if self.framed {
+            // A record is far smaller than 4 GiB.
+            let length = (out.len() - start - 8) as u32;
+            out[start..start + 8].copy_from_slice(&record.stream.frame_head(length));
+        }
+    }
+
+    fn render_time(&self, record: &Record, out: &mut Vec<u8>) {
+        match self.timestamps {
+            Timestamps::None => return,
+            Timestamps::Rfc3339Nano => out.extend_from_slice(record.time_text().as_bytes()),
+            Timestamps::Rfc3339Fixed => match record.time() {
+                Some(time) => out.extend_from_slice(time.rfc3339_fixed().as_bytes()),
+                None => out.extend_from_slice(record.time_text().as_bytes()),
+            },
+            Timestamps::StampMilli => {
+                let stamp = record.time().and_then(|time| stamp_milli(&time.rfc3339_fixed()));
+                out.extend_from_slice(format!("[{}]", stamp.as_deref().unwrap_or(record.time_text())).as_bytes());
+            }
+        }
+        out.push(b' ');
+    }
+}
+
+/// `Jan _2 15:04:05.000` from `2006-01-02T15:04:05.000000000Z`.
+fn stamp_milli(fixed: &str) -> Option<String> {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let month: usize = fixed.get(5..7)?.parse().ok()?;
+    let day: u32 = fixed.get(8..10)?.parse().ok()?;
+    Some(format!("{} {day:>2} {}", MONTHS.get(month.checked_sub(1)?)?, fixed.get(11..23)?))
+}
+
+/// The attributes in the form of a query, sorted by key, and a space.
+fn details(record: &Record) -> String {
+    let mut text = String::new();
+    for (key, value) in record.attributes() {
+        if !text.is_empty() {
+            text.push(',');
+        }
+        query_escape(&key, &mut text);
+        text.push('=');
+        query_escape(&value, &mut text);
+    }
+    text.push(' ');
+    text
+}
+
+fn query_escape(text: &str, out: &mut String) {
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
+            b' ' => out.push('+'),
+            // Writing to a string cannot fail.
+            _ => drop(write!(out, "%{byte:02X}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(style: Style) -> Vec<u8> {
+        let mut record = Record::default();
+        let line = br#"{"log":"hi\n","stream":"stderr","attrs":{"b":"x y","a":"1"},"time":"2014-08-02T18:01:02.5Z"}"#;
+        assert!(record.decode(line));
+        let mut out = Vec::new();
+        style.render(&record, &mut out);
+        out
+    }
+
+    #[test]
+    fn records_are_shown_in_every_style() {
+        let style = Style { stderr: true, ..Style::default() };
+        assert_eq!(shown(style), b"hi\n");
+        assert_eq!(shown(Style { stdout: true, ..Style::default() }), b"");
+        let framed = shown(Style { framed: true, ..style });
+        assert_eq!(framed, b"\x02\0\0\0\0\0\0\x03hi\n");
+        let timed = |timestamps| String::from_utf8(shown(Style { timestamps, ..style })).unwrap();
+        assert_eq!(timed(Timestamps::Rfc3339Nano), "2014-08-02T18:01:02.5Z hi\n");
+        assert_eq!(timed(Timestamps::Rfc3339Fixed), "2014-08-02T18:01:02.500000000Z hi\n");
+        assert_eq!(timed(Timestamps::StampMilli), "[Aug  2 18:01:02.500] hi\n");
+        let detailed = shown(Style { details: true, timestamps: Timestamps::Rfc3339Nano, framed: true, ..style });
+        assert_eq!(&detailed[8..], b"2014-08-02T18:01:02.5Z a=1,b=x+y hi\n");
+        assert_eq!(usize::from(detailed[7]), detailed.len() - 8);
+    }
+}

@@ -1,10 +1,21 @@
 //! Layers: imported from tar streams, kept as directories named by chain id, exported as the same tar.
 
 use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 
-use model::{ChainId, DiffId};
+use model::{ChainId, DiffId, Digest};
+use rustix::fs::{Mode, OFlags};
+use sha2::{Digest as _, Sha256};
+use sys::root::Root;
 
-use crate::{Result, Storage};
+use crate::apply::{Applier, Flavour, LayerFlavour, Placed, Shadow};
+use crate::error::Doing;
+use crate::pipeline::{self, Incoming};
+use crate::split::{Record, Source, SplitReader, SplitWriter, locate};
+use crate::storage::Scratch;
+use crate::tar::{Entry, Reader};
+use crate::{Error, Result, Storage, copy, snapshot};
 
 /// A layer that is whole and on disk.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -21,12 +32,90 @@ pub struct Layer {
     pub tar_bytes: u64,
 }
 
+/// What `layer.json` holds.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Kept {
+    #[serde(flatten)]
+    pub(crate) layer: Layer,
+    #[serde(default)]
+    pub(crate) shadows: Vec<Shadow>,
+}
+
+const DESCRIPTION: &str = "layer.json";
+const MAX_DESCRIPTION_BYTES: usize = 64 * 1024 * 1024;
+
+impl Kept {
+    pub(crate) fn load(root: &Root, path: &Path) -> Result<Kept> {
+        let file = path.join(DESCRIPTION);
+        let bytes = root.read(&file, MAX_DESCRIPTION_BYTES)?;
+        let damaged = |reason: String| Error::Damaged { path: file.clone(), reason };
+        let kept: Kept = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+        if path.file_name() != Some(kept.layer.chain_id.hex().as_ref()) {
+            return Err(damaged("it describes another layer".into()));
+        }
+        Ok(kept)
+    }
+}
+
+pub(crate) fn folder(chain_id: &ChainId) -> PathBuf {
+    Path::new("layers").join(chain_id.hex())
+}
+
+/// The chain id of a layer with this diff id on top of `parent`.
+pub fn chain_id(parent: Option<&ChainId>, diff_id: &DiffId) -> ChainId {
+    match parent {
+        None => ChainId(diff_id.0),
+        Some(parent) => {
+            let digest = Sha256::digest(format!("{parent} {diff_id}").as_bytes());
+            ChainId(Digest::new(digest.into()))
+        }
+    }
+}
+
 impl Storage {
     /// Makes a layer on top of `parent` from a tar stream, plain or compressed with gzip, bzip2, xz or zstd (told by its first
     /// bytes). It exists when this returns, synced to disk, or not at all. Importing a layer that exists gives that one.
+    ///
+    /// Reading, decompression and hashing happen on the calling thread, unpacking on another.
     pub fn import(&self, tar: impl Read, parent: Option<&ChainId>) -> Result<Layer> {
-        let _ = (tar, parent);
-        Err(crate::unfinished(&self.path))
+        if let Some(parent) = parent {
+            self.layer(parent)?;
+        }
+        let scratch = self.scratch()?;
+        scratch.root.mkdir("diff", 0o755)?;
+        scratch.root.mkdir("aside", 0o700)?;
+        let lower = parent.map(|parent| self.mount_layers(Some(parent)).map(Root::from)).transpose()?;
+        let (stream, unpacked) = pipeline::run(tar, |incoming| unpack(&scratch.root, lower.as_ref(), incoming))?;
+        let diff_id = DiffId(Digest::new(stream.sha256));
+        let layer = Layer {
+            chain_id: chain_id(parent, &diff_id),
+            diff_id,
+            parent: parent.copied(),
+            size_bytes: unpacked.size_bytes,
+            tar_bytes: stream.bytes,
+        };
+        self.keep_layer(&scratch, Kept { layer, shadows: unpacked.shadows })
+    }
+
+    /// Writes the description, syncs once, and gives the layer its name.
+    fn keep_layer(&self, scratch: &Scratch<'_>, kept: Kept) -> Result<Layer> {
+        if let Ok(existing) = self.layer(&kept.layer.chain_id) {
+            return Ok(existing);
+        }
+        if kept.shadows.is_empty() && scratch.root.read_dir("aside")?.is_empty() {
+            scratch.root.rmdir("aside")?;
+        }
+        let description = serde_json::to_vec(&kept).map_err(std::io::Error::from).doing("describing a layer")?;
+        scratch.root.write(DESCRIPTION, &description, 0o600)?;
+        let layers = self.root.open_with("layers", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
+        rustix::fs::syncfs(&layers).doing("syncing a layer")?;
+        let layer = kept.layer.clone();
+        if scratch.publish("", &folder(&layer.chain_id))? {
+            rustix::fs::fsync(&layers).doing("syncing the layers' folder")?;
+        }
+        // If the place was taken, another import of the same layer was faster, and its files are the same.
+        self.kept.write().unwrap_or_else(PoisonError::into_inner).entry(layer.chain_id).or_insert(kept);
+        Ok(layer)
     }
 
     /// Makes an empty layer on top of `parent` (what build steps and imports without files leave).
@@ -36,22 +125,143 @@ impl Storage {
 
     /// The layer of this chain id.
     pub fn layer(&self, chain_id: &ChainId) -> Result<Layer> {
-        Err(crate::Error::NoLayer(*chain_id))
+        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
+        kept.get(chain_id).map(|kept| kept.layer.clone()).ok_or(Error::NoLayer(*chain_id))
     }
 
     /// All layers, in no particular order.
     pub fn layers(&self) -> Result<Vec<Layer>> {
-        Err(crate::unfinished(&self.path))
+        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(kept.values().map(|kept| kept.layer.clone()).collect())
     }
 
     /// Removes a layer. The caller sees to it that no image, layer or container stands on it.
     pub fn remove_layer(&self, chain_id: &ChainId) -> Result<()> {
-        Err(crate::Error::NoLayer(*chain_id))
+        let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+        if kept.remove(chain_id).is_none() {
+            return Err(Error::NoLayer(*chain_id));
+        }
+        self.discard(folder(chain_id))?;
+        self.discard(snapshot::init_folder(Some(chain_id)))?;
+        Ok(())
     }
 
-    /// Writes the layer's uncompressed tar, byte for byte what was imported.
+    /// Writes the layer's uncompressed tar, byte for byte what was imported. Fails, after having written, if the layer's
+    /// files were changed on disk since.
     pub fn export_layer(&self, chain_id: &ChainId, out: impl Write) -> Result<()> {
-        let _ = out;
-        Err(crate::Error::NoLayer(*chain_id))
+        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner).get(chain_id).cloned();
+        let kept = kept.ok_or(Error::NoLayer(*chain_id))?;
+        let folder = self.root.open_dir(folder(chain_id))?;
+        let mut split = SplitReader::new(folder.open_file("split.zst")?).doing("opening the layer's tar headers")?;
+        let aside = if folder.lookup("aside")?.is_some() { folder.open_dir("aside")? } else { folder.try_clone()? };
+        let mut export = Export {
+            diff: folder.open_dir("diff")?,
+            aside,
+            out: pipeline::Hashing::new(out),
+            buffer: vec![0; 256 * 1024],
+        };
+        let mut number = 0;
+        while let Some(record) = split.next_record()? {
+            match record {
+                Record::Bytes(bytes) => export.out.write_all(&bytes).doing("writing the tar stream")?,
+                Record::File { source, size, segments } => {
+                    export.file(&locate(source, number, &kept.shadows), size, &segments)?;
+                    number += 1;
+                }
+            }
+        }
+        export.out.flush().doing("writing the tar stream")?;
+        let found = DiffId(Digest::new(export.out.digest()));
+        if found != kept.layer.diff_id {
+            return Err(Error::LayerChanged { chain_id: *chain_id, expected: kept.layer.diff_id, found });
+        }
+        Ok(())
+    }
+}
+
+struct Unpacked {
+    size_bytes: u64,
+    shadows: Vec<Shadow>,
+}
+
+fn unpack(scratch: &Root, lower: Option<&Root>, incoming: Incoming) -> Result<Unpacked> {
+    let (diff, aside) = (scratch.open_dir("diff")?, scratch.open_dir("aside")?);
+    if let Some(lower) = lower {
+        copy::directory_like(lower, &diff)?;
+    }
+    let split = SplitWriter::new(scratch.create_new("split.zst", 0o600)?).doing("keeping the tar headers")?;
+    let flavour = Flavour::Layer(LayerFlavour { lower, aside: &aside, shadows: Vec::new(), records: 0 });
+    let mut applier = Applier::new(&diff, PathBuf::new(), flavour);
+    let mut reader = Reader::with_raw(incoming, split);
+    let mut size_bytes = 0;
+    while let Some(entry) = reader.next_entry()? {
+        let placed = applier.apply(&entry, &mut reader)?;
+        size_bytes += record(&mut applier, &mut reader, &entry, placed)?;
+    }
+    applier.finish()?;
+    let shadows = match applier.flavour {
+        Flavour::Layer(layer) => layer.shadows,
+        Flavour::Plain(_) => Vec::new(),
+    };
+    reader.into_raw().finish().doing("keeping the tar headers")?;
+    Ok(Unpacked { size_bytes, shadows })
+}
+
+/// Notes where an entry's contents went. Returns how much they count.
+fn record(
+    applier: &mut Applier<'_>,
+    reader: &mut Reader<Incoming, SplitWriter>,
+    entry: &Entry,
+    placed: Placed,
+) -> Result<u64> {
+    let (source, counts) = match placed {
+        Placed::Nowhere => return Ok(0),
+        Placed::File(path) => (Source::Diff(path), entry.unpacked_size()),
+        Placed::Aside(path) => (Source::Aside(path), 0),
+    };
+    if entry.size > 0 {
+        let segments = entry.sparse.as_ref().map_or(&[][..], |sparse| &sparse.segments);
+        reader.raw().file(&source, entry.size, segments).doing("keeping the tar headers")?;
+        if let Flavour::Layer(layer) = &mut applier.flavour {
+            layer.records += 1;
+        }
+    }
+    Ok(counts)
+}
+
+struct Export<W> {
+    diff: Root,
+    aside: Root,
+    out: pipeline::Hashing<W>,
+    buffer: Vec<u8>,
+}
+
+impl<W: Write> Export<W> {
+    fn file(&mut self, source: &Source, size: u64, segments: &[crate::tar::Segment]) -> Result<()> {
+        let file = match source {
+            Source::Diff(path) => self.diff.open_file(path)?,
+            Source::Aside(path) => self.aside.open_file(path)?,
+        };
+        let whole = [crate::tar::Segment { offset: 0, length: size }];
+        let segments = if segments.is_empty() { &whole } else { segments };
+        for segment in segments {
+            self.part(&file, segment.offset, segment.length)?;
+        }
+        Ok(())
+    }
+
+    fn part(&mut self, file: &std::fs::File, mut offset: u64, mut left: u64) -> Result<()> {
+        use std::os::unix::fs::FileExt;
+        while left > 0 {
+            let wanted = self.buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            let length = file.read_at(&mut self.buffer[..wanted], offset).doing("reading a layer's file")?;
+            if length == 0 {
+                return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof)).doing("reading a layer's file");
+            }
+            self.out.write_all(&self.buffer[..length]).doing("writing the tar stream")?;
+            offset += length as u64;
+            left -= length as u64;
+        }
+        Ok(())
     }
 }

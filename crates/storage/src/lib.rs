@@ -8,20 +8,29 @@
 //! - `volumes/<name>/_data`;
 //! - `tmp/`, `trash/`: what is not whole yet and what is being deleted; swept when the storage is opened.
 
+mod apply;
+mod changes;
+mod copy;
 mod error;
+mod init;
+mod pipeline;
+mod split;
 mod storage;
+mod trash;
+mod tree;
 
 pub mod archive;
+pub mod compression;
 pub mod layer;
 pub mod snapshot;
+pub mod tar;
 pub mod volume;
 
 pub use archive::{PathStat, Unarchive};
 pub use error::{Error, Result};
-pub use layer::Layer;
+pub use layer::{Layer, chain_id};
 pub use snapshot::{Change, ChangeKind};
 pub use storage::{DiskUsage, Storage};
 
-pub(crate) fn unfinished(path: &std::path::Path) -> Error {
-    Error::Unfit { path: path.to_path_buf(), reason: "not supported yet".into() }
-}
+#[cfg(test)]
+mod tests;

@@ -367,6 +367,13 @@ impl Root {
         fs::linkat(old.dir(), old.name(), new.dir(), new.name(), AtFlags::empty()).at("link", path)
     }
 
+    /// Makes a name beneath another root of the same file system a second name of `existing`. Neither is followed.
+    pub fn hard_link_into(&self, existing: impl AsRef<Path>, other: &Root, path: impl AsRef<Path>) -> Result<()> {
+        let (existing, path) = (existing.as_ref(), path.as_ref());
+        let (old, new) = (self.spot(existing)?, other.spot(path)?);
+        fs::linkat(old.dir(), old.name(), new.dir(), new.name(), AtFlags::empty()).at("link", path)
+    }
+
     /// Makes a device node, fifo or socket. `device` is the raw device number, zero where none applies.
     pub fn mknod(&self, path: impl AsRef<Path>, kind: Kind, mode: u32, device: u64) -> Result<()> {
         let path = path.as_ref();

@@ -1,0 +1,273 @@
+//! Unpacking archives: every path resolves beneath a root, whatever the archive says.
+//!
+//! Two flavours share one applier: a *layer*, whose `.wh.` names become overlayfs whiteouts, and a plain archive copied into
+//! a container.
+
+mod create;
+pub(crate) mod whiteout;
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::io::{BufRead, Write};
+use std::ops::Bound;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+use sys::root::{Kind, Metadata, Owner, Root, Time};
+
+use crate::tar::{Entry, EntryKind, Reader};
+use crate::{Error, Result};
+
+/// Marks a directory that hides what lies beneath it in lower layers.
+pub(crate) const OPAQUE: &str = "trusted.overlay.opaque";
+
+/// A layer being unpacked.
+pub(crate) struct LayerFlavour<'a> {
+    /// What lies beneath, merged; `None` for a first layer.
+    pub(crate) lower: Option<&'a Root>,
+    /// Takes what a later entry of the same archive replaced, so that the archive can be told again.
+    pub(crate) aside: &'a Root,
+    /// What was put aside so far.
+    pub(crate) shadows: Vec<Shadow>,
+    /// Number of file records written so far.
+    pub(crate) records: u64,
+}
+
+/// Something an archive held twice: the earlier one, moved out of the way.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Shadow {
+    /// File records before this number mean the earlier one.
+    pub(crate) before: u64,
+    /// Where it was, as bytes: paths need not be text.
+    pub(crate) path: Vec<u8>,
+    /// Its name in the folder of things put aside.
+    pub(crate) name: String,
+}
+
+/// A plain archive being unpacked.
+#[derive(Default)]
+pub(crate) struct PlainFlavour {
+    pub(crate) no_overwrite_dir_non_dir: bool,
+    pub(crate) owner: Option<Owner>,
+}
+
+pub(crate) enum Flavour<'a> {
+    Layer(LayerFlavour<'a>),
+    Plain(PlainFlavour),
+}
+
+/// Where the contents of a file entry went.
+pub(crate) enum Placed {
+    /// Beneath the root.
+    File(PathBuf),
+    /// Into the folder of things put aside.
+    Aside(PathBuf),
+    /// Nowhere: the entry has no contents, or they do not count.
+    Nowhere,
+}
+
+pub(crate) struct Applier<'a> {
+    root: &'a Root,
+    /// Directory all entries go to, resolved, relative to the root.
+    prefix: PathBuf,
+    pub(crate) flavour: Flavour<'a>,
+    /// The directory of the last entry; most often the next entry's too.
+    last: Option<(PathBuf, Root)>,
+    /// Directories' times, set at the end: making entries in them changes them.
+    times: BTreeMap<PathBuf, Time>,
+}
+
+impl<'a> Applier<'a> {
+    pub(crate) fn new(root: &'a Root, prefix: PathBuf, flavour: Flavour<'a>) -> Self {
+        Applier { root, prefix, flavour, last: None, times: BTreeMap::new() }
+    }
+
+    /// Unpacks one entry; the contents of a file are taken from `reader`.
+    pub(crate) fn apply<R: BufRead, S: Write>(&mut self, entry: &Entry, reader: &mut Reader<R, S>) -> Result<Placed> {
+        let path = clean(&entry.path)?;
+        let is_layer = matches!(self.flavour, Flavour::Layer(_));
+        if is_layer && let Some(placed) = self.whiteout(&path, entry, reader)? {
+            return Ok(placed);
+        }
+        let (Some(parent_path), Some(name)) = (path.parent(), path.file_name()) else {
+            if is_layer && entry.kind == EntryKind::Directory {
+                self.root_attributes(entry)?;
+            }
+            return Ok(Placed::Nowhere);
+        };
+        let parent = self.directory(&self.prefix.join(parent_path))?;
+        let placed = self.place(&parent, name, &path, entry, reader);
+        self.keep(self.prefix.join(parent_path), parent);
+        placed
+    }
+
+    /// Sets what can only be set when everything is in place. Must be called at the end.
+    pub(crate) fn finish(&mut self) -> Result<()> {
+        for (path, modified) in std::mem::take(&mut self.times) {
+            match self.root.set_modified(&path, modified) {
+                // Named through a link that a later entry replaced.
+                Err(error) if matches!(error.errno(), Errno::NOENT | Errno::NOTDIR) => {}
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    fn root_attributes(&mut self, entry: &Entry) -> Result<()> {
+        let root = self.root.try_clone()?;
+        self.attributes(&root, OsStr::new("."), entry)?;
+        self.times.insert(PathBuf::from("."), entry.modified);
+        Ok(())
+    }
+
+    fn place<R: BufRead, S: Write>(
+        &mut self,
+        parent: &Root,
+        name: &OsStr,
+        path: &Path,
+        entry: &Entry,
+        reader: &mut Reader<R, S>,
+    ) -> Result<Placed> {
+        let existing = parent.lookup(name)?;
+        if entry.kind == EntryKind::HardLink && clean(&entry.link)? == path {
+            return Err(Error::Tar(format!("{} is a hard link to itself", path.display())));
+        }
+        let mut opaque = false;
+        if let Some(existing) = &existing {
+            let merge = existing.is_dir() && entry.kind == EntryKind::Directory;
+            self.check_overwrite(existing, entry, path)?;
+            if !merge {
+                opaque = entry.kind == EntryKind::Directory;
+                self.displace(parent, name, path, existing)?;
+            }
+        }
+        match entry.kind {
+            EntryKind::File => self.file(parent, name, entry, reader)?,
+            EntryKind::Directory => self.make_directory(parent, name, path, entry, opaque)?,
+            EntryKind::HardLink => self.hard_link(parent, name, entry)?,
+            EntryKind::Symlink => {
+                parent.symlink(&entry.link, name)?;
+                self.attributes(parent, name, entry)?;
+                parent.set_modified(name, entry.modified)?;
+            }
+            EntryKind::CharDevice | EntryKind::BlockDevice | EntryKind::Fifo => {
+                let kind = match entry.kind {
+                    EntryKind::CharDevice => Kind::CharDevice,
+                    EntryKind::BlockDevice => Kind::BlockDevice,
+                    _ => Kind::Fifo,
+                };
+                let device = rustix::fs::makedev(entry.device.0, entry.device.1);
+                parent.mknod(name, kind, 0o600, device)?;
+                self.attributes(parent, name, entry)?;
+                parent.set_modified(name, entry.modified)?;
+            }
+        }
+        Ok(if entry.kind == EntryKind::File { Placed::File(path.to_path_buf()) } else { Placed::Nowhere })
+    }
+
+    fn check_overwrite(&self, existing: &Metadata, entry: &Entry, path: &Path) -> Result<()> {
+        let Flavour::Plain(PlainFlavour { no_overwrite_dir_non_dir: true, .. }) = self.flavour else {
+            return Ok(());
+        };
+        match (existing.is_dir(), entry.kind == EntryKind::Directory) {
+            (true, false) => Err(Error::DirectoryInTheWay(path.to_path_buf())),
+            (false, true) => Err(Error::NonDirectoryInTheWay(path.to_path_buf())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes away what an entry replaces.
+    fn displace(&mut self, parent: &Root, name: &OsStr, path: &Path, existing: &Metadata) -> Result<()> {
+        self.last = None;
+        let full = self.prefix.join(path);
+        if existing.is_dir() {
+            let beneath = (Bound::Included(full.clone()), Bound::Unbounded);
+            let gone = self.times.range(beneath).map(|(path, _)| path.clone());
+            let gone: Vec<_> = gone.take_while(|path| path.starts_with(&full)).collect();
+            for path in gone {
+                self.times.remove(&path);
+            }
+        }
+        match &mut self.flavour {
+            Flavour::Layer(layer) if matches!(existing.kind(), Kind::File | Kind::Directory) => {
+                let name_aside = layer.shadows.len().to_string();
+                parent.rename_into(name, layer.aside, &name_aside)?;
+                let path = full.as_os_str().as_bytes().to_vec();
+                layer.shadows.push(Shadow { before: layer.records, path, name: name_aside });
+            }
+            _ => {
+                parent.remove(name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The directory at `path`, opened; what is missing of it is made like the one beneath it.
+    fn directory(&mut self, path: &Path) -> Result<Root> {
+        if let Some((last, root)) = self.last.take()
+            && last == path
+        {
+            return Ok(root);
+        }
+        match self.root.open_dir(path) {
+            Ok(root) => Ok(root),
+            Err(error) if matches!(error.errno(), Errno::NOENT | Errno::NOTDIR) => self.make_directories(path),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn keep(&mut self, path: PathBuf, root: Root) {
+        self.last = Some((path, root));
+    }
+
+    fn make_directories(&mut self, path: &Path) -> Result<Root> {
+        let mut done = PathBuf::new();
+        let mut parent = self.root.try_clone()?;
+        for name in path.iter() {
+            let next = done.join(name);
+            parent = match self.root.open_dir(&next) {
+                Ok(dir) => dir,
+                Err(error) if matches!(error.errno(), Errno::NOENT | Errno::NOTDIR) => {
+                    let hidden = parent.lookup(name)?;
+                    if let Some(hidden) = hidden {
+                        if !hidden.is_whiteout() {
+                            return Err(error.into());
+                        }
+                        parent.unlink(name)?;
+                    }
+                    parent.mkdir(name, 0o755)?;
+                    self.inherit(&parent, name, &next, hidden.is_some())?;
+                    parent.open_dir(name)?
+                }
+                Err(error) => return Err(error.into()),
+            };
+            done = next;
+        }
+        Ok(parent)
+    }
+}
+
+/// A member's path, lexically cleaned as Docker does: relative, without `.` and `..`. One that leads out is refused.
+fn clean(path: &OsStr) -> Result<PathBuf> {
+    if path.as_bytes().contains(&0) {
+        return Err(Error::Tar("NUL in a path".into()));
+    }
+    let mut parts: Vec<&OsStr> = Vec::new();
+    for part in path.as_bytes().split(|byte| *byte == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." => {
+                parts.pop().ok_or_else(|| Error::Tar(format!("{path:?} leads out of the archive")))?;
+            }
+            part => parts.push(OsStr::from_bytes(part)),
+        }
+    }
+    Ok(parts.into_iter().collect())
+}
+
+/// Whether an extended attribute may come from an archive. `trusted.*` is overlayfs's own.
+fn may_set(name: &OsString) -> bool {
+    let name = name.as_bytes();
+    [&b"user."[..], b"security.", b"system.posix_acl_"].iter().any(|prefix| name.starts_with(prefix))
+}

@@ -1,0 +1,141 @@
+//! A stream read, decompressed and hashed on one thread and used on another, a bounded number of buffers in between.
+
+use std::io::{self, BufRead, Read, Write};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use sha2::{Digest, Sha256};
+
+use crate::compression::decompress;
+use crate::{Error, Result};
+
+const BUFFER_BYTES: usize = 256 * 1024;
+/// Buffers on their way: 4 MiB, enough for one thread to go on while the other waits for the disk.
+const BUFFERS: usize = 16;
+
+/// What went through.
+pub(crate) struct Stream {
+    /// Digest of the plain stream.
+    pub(crate) sha256: [u8; 32],
+    /// Its length.
+    pub(crate) bytes: u64,
+}
+
+/// The plain stream, as the other thread sees it.
+pub(crate) struct Incoming {
+    receiver: Receiver<io::Result<Vec<u8>>>,
+    spent: SyncSender<Vec<u8>>,
+    current: Vec<u8>,
+    position: usize,
+}
+
+/// Feeds the plain contents of `input` to `consumer`, which runs on a thread of its own and must read to the end.
+pub(crate) fn run<T: Send>(
+    input: impl Read,
+    consumer: impl FnOnce(Incoming) -> Result<T> + Send,
+) -> Result<(Stream, T)> {
+    let mut input = decompress(input)?;
+    let (sender, receiver) = sync_channel(BUFFERS);
+    let (spent, fresh) = sync_channel(BUFFERS + 2);
+    std::thread::scope(|scope| {
+        let incoming = Incoming { receiver, spent, current: Vec::new(), position: 0 };
+        let thread = std::thread::Builder::new().name("unpack".into());
+        let consumer = thread.spawn_scoped(scope, move || consumer(incoming));
+        let consumer = consumer.map_err(|source| Error::Io { action: "starting a thread", source })?;
+        let stream = pump(&mut input, &sender, &fresh);
+        drop(sender);
+        let outcome = consumer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        Ok((stream, outcome))
+    })
+}
+
+/// Reads to the end, or until the other side has gone. Errors of the input are handed to the other side, which reports them.
+fn pump(input: &mut dyn Read, sender: &SyncSender<io::Result<Vec<u8>>>, fresh: &Receiver<Vec<u8>>) -> Stream {
+    let (mut hash, mut bytes) = (Sha256::new(), 0);
+    loop {
+        let mut buffer = fresh.try_recv().unwrap_or_default();
+        buffer.resize(BUFFER_BYTES, 0);
+        let message = fill(input, &mut buffer).map(|length| {
+            buffer.truncate(length);
+            buffer
+        });
+        let is_last = !matches!(&message, Ok(buffer) if !buffer.is_empty());
+        if let Ok(buffer) = &message {
+            hash.update(buffer);
+            bytes += buffer.len() as u64;
+        }
+        if sender.send(message).is_err() || is_last {
+            return Stream { sha256: hash.finalize().into(), bytes };
+        }
+    }
+}
+
+fn fill(input: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match input.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(length) => filled += length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+impl BufRead for Incoming {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.position == self.current.len() {
+            let next = match self.receiver.recv() {
+                Ok(message) => message?,
+                Err(_) => Vec::new(), // the end was seen already
+            };
+            let spent = std::mem::replace(&mut self.current, next);
+            self.position = 0;
+            // If the other side has ended or has enough buffers this one is simply freed.
+            drop(self.spent.try_send(spent));
+        }
+        Ok(&self.current[self.position..])
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        self.position += bytes;
+    }
+}
+
+impl Read for Incoming {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let available = self.fill_buf()?;
+        let length = available.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&available[..length]);
+        self.consume(length);
+        Ok(length)
+    }
+}
+
+/// A writer that hashes what passes.
+pub(crate) struct Hashing<W> {
+    out: W,
+    hash: Sha256,
+}
+
+impl<W: Write> Hashing<W> {
+    pub(crate) fn new(out: W) -> Self {
+        Hashing { out, hash: Sha256::new() }
+    }
+
+    pub(crate) fn digest(self) -> [u8; 32] {
+        self.hash.finalize().into()
+    }
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let length = self.out.write(bytes)?;
+        self.hash.update(&bytes[..length]);
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}

@@ -111,7 +111,7 @@ impl Metadata {
 
     /// Number of names.
     pub fn links(&self) -> u64 {
-        self.stat.st_nlink as u64
+        self.stat.st_nlink
     }
 
     /// File system and inode number: what makes two names the same file.

@@ -13,7 +13,7 @@ use crate::netlink::{Batch, rtnl};
 use crate::pool::Pool;
 use crate::ports::Ports;
 use crate::sandbox::{Plug, Prepared, SandboxMaker};
-use crate::{Error, Ipv4Net, Link, Live, PortRequest, Published, Result, Sandbox, Wanted, conntrack, sysctl};
+use crate::{Error, Ipv4Net, Link, Live, PortRequest, Published, Result, Sandbox, Wanted, sysctl};
 pub use config::BridgeConfig;
 
 /// An open bridge. All methods may be called from any thread.
@@ -242,7 +242,7 @@ impl Bridge {
     }
 
     fn forget(&self, published: &[Published], address: Ipv4Addr) -> Result<()> {
-        if self.firewall.is_some() { conntrack::forget(published, address) } else { Ok(()) }
+        self.firewalled(|firewall| firewall.forget_flows(published, address))
     }
 
     /// Ends the bridge and removes its interface and firewall table.

@@ -8,7 +8,6 @@ use std::net::{IpAddr, Ipv4Addr};
 use netlink_packet_core::{DefaultNla, Emitable, NLA_F_NESTED};
 use netlink_packet_netfilter::conntrack::{ConntrackMessage, IPTuple, ProtoTuple, Protocol as Number, Tuple};
 use netlink_packet_netfilter::{NetfilterHeader, NetfilterMessage, NetfilterProtoFamily};
-use netlink_sys::protocols::NETLINK_NETFILTER;
 
 use crate::netlink::{Batch, Socket, errno};
 use crate::{Error, Protocol, Published, Result};
@@ -42,7 +41,7 @@ fn forget_flows(batch: &mut Batch, direction: u16, tuple: &[Tuple], flags: u32) 
 
 /// Forgets the UDP flows to these published ports of the container at `address`, and those that were
 /// going to their host ports before.
-pub(crate) fn forget(published: &[Published], address: Ipv4Addr) -> Result<()> {
+pub(crate) fn forget(socket: &mut Socket, published: &[Published], address: Ipv4Addr) -> Result<()> {
     let mut batch = Batch::default();
     let mut any = false;
     for one in published.iter().filter(|one| one.protocol == Protocol::Udp) {
@@ -59,7 +58,7 @@ pub(crate) fn forget(published: &[Published], address: Ipv4Addr) -> Result<()> {
     if !any {
         return Ok(());
     }
-    let outcomes = Socket::open(NETLINK_NETFILTER)?.exchange_each(&batch)?;
+    let outcomes = socket.exchange_each(&batch)?;
     outcomes.into_iter().find(|outcome| outcome.as_ref().is_err_and(|error| !is_harmless(error))).unwrap_or(Ok(()))
 }
 

@@ -229,6 +229,43 @@ fn published_ports_answer_without_bridge_netfilter() {
     published_ports_answer(false);
 }
 
+/// Sends datagrams until one is answered; whose address the server names.
+fn insist(socket: &UdpSocket) -> Option<String> {
+    let mut buffer = [0; 64];
+    for _ in 0..5 {
+        // A former refusal may be reported here; the next datagram tells more.
+        let _ = socket.send(b"hello");
+        if let Ok(length) = socket.recv(&mut buffer) {
+            return Some(String::from_utf8_lossy(&buffer[..length]).into_owned());
+        }
+    }
+    None
+}
+
+#[test]
+fn udp_flows_follow_the_ports() {
+    isolated(|| {
+        let other = other_host();
+        let bridge = bridge();
+        let (one, two) = (bridge.take(Wanted::default()), bridge.take(Wanted::default()));
+        let (one, two) = (one.expect("a sandbox"), two.expect("a sandbox"));
+        serve(&one);
+        let udp = [request(80, HostPort::Exact(5353), Protocol::Udp)];
+        let client = within(&other, || UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a socket"));
+        client.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
+        client.connect(("192.0.2.1", 5353)).expect("connect");
+        assert_eq!(insist(&client), None, "not published yet");
+        bridge.publish("one", one.address, &udp).expect("published");
+        assert!(insist(&client).is_some(), "the old flow is forgotten");
+        bridge.unpublish("one").expect("withdrawn");
+        assert_eq!(insist(&client), None, "withdrawn");
+        serve(&two);
+        bridge.publish("two", two.address, &udp).expect("published");
+        assert!(insist(&client).is_some(), "the port moved");
+        bridge.destroy().expect("destroyed");
+    });
+}
+
 #[test]
 fn loopback_services_of_the_host_stay_private() {
     isolated(|| {

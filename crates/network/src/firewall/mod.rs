@@ -15,7 +15,7 @@ use std::net::Ipv4Addr;
 use netlink_packet_netfilter::NetfilterProtoFamily;
 
 use crate::netlink::Socket;
-use crate::{Link, Published, Result};
+use crate::{Link, Published, Result, conntrack};
 use element::{Element, Set};
 pub(crate) use ruleset::Policy;
 use transaction::Transaction;
@@ -89,8 +89,7 @@ impl Firewall {
                     transaction.add_rule(*family, chain.name, rule);
                 }
             }
-            let elements: Vec<&Element> = self.elements.iter().filter(|e| sets.contains(&e.set)).collect();
-            transaction.add_elements(*family, &elements);
+            transaction.add_elements(*family, &members(&self.elements, sets));
         }
         transaction.commit(&mut self.socket)
     }
@@ -115,24 +114,18 @@ impl Firewall {
     }
 
     fn change(&mut self, add: &BTreeSet<Element>, remove: &BTreeSet<Element>) -> Result<()> {
-        let add: Vec<&Element> = add.difference(&self.elements).collect();
-        let remove: Vec<&Element> = remove.intersection(&self.elements).collect();
-        if add.is_empty() && remove.is_empty() {
-            return Ok(());
-        }
+        let add: Vec<Element> = add.difference(&self.elements).cloned().collect();
+        let remove: Vec<Element> = remove.intersection(&self.elements).cloned().collect();
         let mut transaction = Transaction::new(&self.table);
         for (family, sets) in &self.families {
-            let within = |elements: &[&Element]| -> Vec<Element> {
-                elements.iter().filter(|e| sets.contains(&e.set)).map(|e| (*e).clone()).collect()
-            };
             // Removed first: a key may come back with another value.
-            transaction.remove_elements(*family, &within(&remove).iter().collect::<Vec<_>>());
-            transaction.add_elements(*family, &within(&add).iter().collect::<Vec<_>>());
+            transaction.remove_elements(*family, &members(&remove, sets));
+            transaction.add_elements(*family, &members(&add, sets));
         }
-        let (add, remove): (Vec<Element>, Vec<Element>) =
-            (add.into_iter().cloned().collect(), remove.into_iter().cloned().collect());
         transaction.commit(&mut self.socket)?;
-        self.elements.retain(|element| !remove.contains(element));
+        for element in &remove {
+            self.elements.remove(element);
+        }
         self.elements.extend(add);
         Ok(())
     }
@@ -156,13 +149,26 @@ impl Firewall {
         transaction.commit(&mut self.socket)
     }
 
+    /// Forgets UDP flows that would go on as if the ports of the container at `address` had not changed.
+    pub(crate) fn forget_flows(&mut self, published: &[Published], address: Ipv4Addr) -> Result<()> {
+        conntrack::forget(&mut self.socket, published, address)
+    }
+
     /// The netlink address our own changes come from, and the name of the table.
     pub(crate) fn identity(&self) -> (u32, String) {
         (self.socket.port(), self.table.clone())
     }
 }
 
+/// The elements that belong to some sets.
+fn members<'a>(elements: impl IntoIterator<Item = &'a Element>, sets: &[Set]) -> Vec<&'a Element> {
+    elements.into_iter().filter(|element| sets.contains(&element.set)).collect()
+}
+
 /// Whether the kernel shows frames that a bridge passes on to the tables for IPv4.
 fn bridged_frames_are_filtered() -> bool {
     std::fs::read_to_string("/proc/sys/net/bridge/bridge-nf-call-iptables").is_ok_and(|text| text.trim() == "1")
 }
+
+#[cfg(test)]
+mod tests;

@@ -165,11 +165,14 @@ impl Bridge {
         }
         let published = lock(&self.ports).take(container, address, requests, self.config.default_bind)?;
         let openings: Vec<Opening> = published.iter().map(|one| Opening::Port(*one, address)).collect();
-        if let Err(error) = self.firewalled(|firewall| firewall.open_up(&openings)) {
+        let opened = self.firewalled(|firewall| {
+            firewall.open_up(&openings)?;
+            firewall.forget_flows(&published, address).or_else(|error| firewall.close_off(&openings).and(Err(error)))
+        });
+        if let Err(error) = opened {
             lock(&self.ports).free_some(container, &published);
             return Err(error);
         }
-        self.forget(&published, address)?;
         Ok(published)
     }
 
@@ -177,12 +180,12 @@ impl Bridge {
     pub fn unpublish(&self, container: &str) -> Result<()> {
         let held = lock(&self.ports).of(container);
         let openings: Vec<Opening> = held.iter().map(|(one, address)| Opening::Port(*one, *address)).collect();
-        self.firewalled(|firewall| firewall.close_off(&openings))?;
+        self.firewalled(|firewall| {
+            firewall.close_off(&openings)?;
+            held.iter().try_for_each(|(one, address)| firewall.forget_flows(&[*one], *address))
+        })?;
         // Free for others only when no packet goes there any more.
         lock(&self.ports).free(container);
-        for (one, address) in held {
-            self.forget(&[one], address)?;
-        }
         Ok(())
     }
 
@@ -221,9 +224,12 @@ impl Bridge {
         ports.clear();
         links.clear();
         for one in live {
-            match lock(&self.addresses).reserve(one.address) {
+            let reserved = lock(&self.addresses).reserve(one.address);
+            match reserved {
                 // A record of another subnet's time must not keep the others from their network.
-                Ok(()) | Err(Error::AddressTaken { .. } | Error::AddressOutside { .. }) => {}
+                Ok(()) | Err(Error::AddressOutside { .. }) => {}
+                // The pool must not use the address, should it have started already.
+                Err(Error::AddressTaken { .. }) => drop(self.pool.pick(|p| p.sandbox.address == one.address)),
                 Err(error) => return Err(error),
             }
             ports.restore(&one.container, one.address, &one.published);
@@ -239,10 +245,6 @@ impl Bridge {
 
     fn firewalled(&self, change: impl FnOnce(&mut Firewall) -> Result<()>) -> Result<()> {
         self.firewall.as_ref().map_or(Ok(()), |firewall| change(&mut lock(firewall)))
-    }
-
-    fn forget(&self, published: &[Published], address: Ipv4Addr) -> Result<()> {
-        self.firewalled(|firewall| firewall.forget_flows(published, address))
     }
 
     /// Ends the bridge and removes its interface and firewall table.

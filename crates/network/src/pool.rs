@@ -59,6 +59,8 @@ struct Stock<T> {
     failure: Option<Arc<Error>>,
     started: bool,
     ended: bool,
+    /// The thread waits without a time limit: the next take must tell it.
+    resting: bool,
 }
 
 impl<T> Shared<T> {
@@ -105,6 +107,13 @@ impl<T> Stock<T> {
     }
 }
 
+impl<T> Stock<T> {
+    /// Whether the thread must be told of a take. To wake it each time would cost the taker more than the take.
+    fn must_wake(&self) -> bool {
+        self.resting || self.waiting > 0 || self.ready.len() <= self.target / 2
+    }
+}
+
 impl<T: Send + 'static> Pool<T> {
     /// Starts the thread; it makes nothing before [`Pool::start`] or the first [`Pool::take`].
     pub(crate) fn open(name: &str, size: usize, maker: impl Maker<Made = T>) -> Result<Self> {
@@ -118,6 +127,7 @@ impl<T: Send + 'static> Pool<T> {
             failure: None,
             started: false,
             ended: false,
+            resting: false,
         };
         let shared = Arc::new(Shared { stock: Mutex::new(stock), demand: Condvar::new(), supply: Condvar::new() });
         let thread = std::thread::Builder::new()
@@ -142,8 +152,11 @@ impl<T: Send + 'static> Pool<T> {
         let position = stock.ready.iter().position(fits)?;
         let found = stock.ready.remove(position);
         stock.last_take = Instant::now();
+        let wake = stock.must_wake();
         drop(stock);
-        self.shared.demand.notify_one();
+        if wake {
+            self.shared.demand.notify_one();
+        }
         found
     }
 
@@ -160,8 +173,11 @@ impl<T: Send + 'static> Pool<T> {
         loop {
             if let Some(ready) = stock.ready.pop_front() {
                 stock.waiting -= 1;
+                let wake = stock.must_wake();
                 drop(stock);
-                self.shared.demand.notify_one();
+                if wake {
+                    self.shared.demand.notify_one();
+                }
                 return Ok(ready);
             }
             if let Some(cause) = stock.failure.clone().filter(|_| stock.failures > failures) {
@@ -206,7 +222,11 @@ fn fill<M: Maker>(shared: &Shared<M::Made>, mut maker: M) {
         let rested = failed_at.is_none_or(|at| at.elapsed() >= REST);
         match stock.next(rested) {
             Step::End => break,
-            Step::Wait(None) => stock = shared.demand.wait(stock).unwrap_or_else(PoisonError::into_inner),
+            Step::Wait(None) => {
+                stock.resting = true;
+                stock = shared.demand.wait(stock).unwrap_or_else(PoisonError::into_inner);
+                stock.resting = false;
+            }
             Step::Wait(Some(time)) => {
                 let waited = shared.demand.wait_timeout(stock, time);
                 stock = waited.unwrap_or_else(PoisonError::into_inner).0;

@@ -335,6 +335,10 @@ pub(crate) mod errno {
     pub(crate) const ENOENT: i32 = Errno::NOENT.raw_os_error();
     /// No such interface.
     pub(crate) const ENODEV: i32 = Errno::NODEV.raw_os_error();
+    /// The request makes no sense to this kernel.
+    pub(crate) const EINVAL: i32 = Errno::INVAL.raw_os_error();
+    /// This kernel cannot do it.
+    pub(crate) const EOPNOTSUPP: i32 = Errno::OPNOTSUPP.raw_os_error();
 }
 
 #[cfg(test)]

@@ -176,3 +176,54 @@ pub fn granted() -> CapabilitySet {
         .fold(0, |set, number| set | bit(number))
         & permitted
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn set(add: &[&str], drop: &[&str]) -> CapabilitySet {
+        let owned = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        resolve(&owned(add), &owned(drop), false).unwrap()
+    }
+
+    #[test]
+    fn default_is_dockers() {
+        assert_eq!(DEFAULT, 0xa804_25fb);
+        assert_eq!(names(DEFAULT).len(), 14);
+    }
+
+    #[test]
+    fn adding_and_dropping() {
+        let net_admin = parse("NET_ADMIN").unwrap();
+        assert_eq!(set(&["cap_net_admin"], &[]), DEFAULT | net_admin);
+        assert_eq!(set(&[], &["CHOWN"]), DEFAULT & !1);
+        assert_eq!(set(&["ALL"], &["CAP_CHOWN"]), ALL & !1);
+        assert_eq!(set(&["chown"], &["all"]), 1);
+        assert_eq!(set(&[], &["ALL"]), 0);
+        assert_eq!(resolve(&[], &[], true).unwrap(), ALL);
+    }
+
+    #[test]
+    fn unknown_ones_are_named() {
+        for name in ["BANANA", "cap_banana"] {
+            assert_eq!(parse(name).unwrap_err().to_string(), "invalid capability: \"CAP_BANANA\"");
+        }
+    }
+
+    #[test]
+    fn clamped_sets_stay_consistent() {
+        let sets = Capabilities { bounding: ALL, effective: 7, permitted: 7, inheritable: 6, ambient: 6 };
+        let clamped = sets.clamp(0b101);
+        assert_eq!(clamped, Capabilities { bounding: 5, effective: 5, permitted: 5, inheritable: 4, ambient: 4 });
+        assert_eq!(Capabilities::for_user(DEFAULT, 1000).effective, 0);
+    }
+
+    proptest! {
+        #[test]
+        fn names_and_numbers_agree(bits in 0..=ALL) {
+            let back = names(bits).iter().map(|name| parse(name).unwrap()).fold(0, |all, bit| all | bit);
+            prop_assert_eq!(back, bits);
+        }
+    }
+}

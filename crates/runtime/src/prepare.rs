@@ -40,6 +40,7 @@ impl Steps {
             self.push(Stage::Internal, Action::Hide);
         }
         self.push(Stage::Internal, Action::DieWithParent(parent));
+        self.push(Stage::Internal, Action::ResetSignals);
         self.push(Stage::Internal, Action::SetUmask(0));
         if let Some(score) = process.oom_score_adj {
             self.push(Stage::Rlimit, Action::OomScore(score.to_string().into_bytes()));

@@ -52,6 +52,7 @@ pub(crate) enum Action {
     RenewDeathSignal,
     /// Hides the child from others in a joined pid namespace until it executes.
     Hide,
+    ResetSignals,
     SetUmask(u32),
     OomScore(Vec<u8>),
     JoinCgroup {
@@ -309,6 +310,10 @@ fn carry_out_stateless(action: &Action) -> Result<()> {
         }
         Action::RenewDeathSignal => process::die_with_parent(),
         Action::Hide => process::set_dumpable(false),
+        Action::ResetSignals => {
+            process::reset_signals();
+            Ok(())
+        }
         Action::SetUmask(mask) => {
             rustix::process::umask(Mode::from_raw_mode(*mask));
             Ok(())

@@ -1,11 +1,24 @@
 //! Control groups: v1, hybrid and v2.
+//!
+//! On a hybrid machine the v1 hierarchies carry the controllers and are the ones used. A plan is made from the layout
+//! alone and touches nothing; carrying it out is left to the functions below.
+
+mod action;
+mod file;
+mod layout;
+mod program;
+mod stats;
+mod v1;
+mod v2;
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::devices::DeviceRule;
-use crate::error::Result;
+
+pub use action::{create, freeze, kill, oom_killed, oom_kills, pids, remove, thaw, update};
+pub use stats::stats;
 
 /// How this machine has its control groups mounted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -188,76 +201,4 @@ pub struct BlkioEntry {
     pub bytes: u64,
     /// Operations.
     pub operations: u64,
-}
-
-impl Layout {
-    /// Reads this machine's layout from `/proc/self/mountinfo`.
-    pub fn detect() -> Result<Self> {
-        Ok(Self::default())
-    }
-
-    /// Directories and writes for container `id` below `parent` (relative to each hierarchy's mount point).
-    pub fn plan(&self, parent: &str, id: &str, resources: &Resources) -> Result<CgroupPlan> {
-        let _ = (parent, id, resources);
-        Ok(CgroupPlan::default())
-    }
-}
-
-/// Makes the directories of `plan` and writes its values.
-pub fn create(plan: &CgroupPlan) -> Result<()> {
-    let _ = plan;
-    Ok(())
-}
-
-/// Removes the directories; retries for a short while if the last process is just leaving. Missing ones are no error.
-pub fn remove(plan: &CgroupPlan) -> Result<()> {
-    let _ = plan;
-    Ok(())
-}
-
-/// Writes the values of `changed` (planned for the same container) to the existing directories.
-pub fn update(changed: &CgroupPlan) -> Result<()> {
-    let _ = changed;
-    Ok(())
-}
-
-/// Suspends all processes; returns when they are.
-pub fn freeze(plan: &CgroupPlan) -> Result<()> {
-    let _ = plan;
-    Ok(())
-}
-
-/// Resumes all processes.
-pub fn thaw(plan: &CgroupPlan) -> Result<()> {
-    let _ = plan;
-    Ok(())
-}
-
-/// Ids of all processes, in the caller's pid namespace.
-pub fn pids(plan: &CgroupPlan) -> Result<Vec<i32>> {
-    let _ = plan;
-    Ok(Vec::new())
-}
-
-/// Kills all processes.
-pub fn kill(plan: &CgroupPlan) -> Result<()> {
-    let _ = plan;
-    Ok(())
-}
-
-/// How many processes the kernel killed because memory ran out.
-pub fn oom_kills(plan: &CgroupPlan) -> Result<u64> {
-    let _ = plan;
-    Ok(0)
-}
-
-/// Whether the kernel killed a process because memory ran out.
-pub fn oom_killed(plan: &CgroupPlan) -> Result<bool> {
-    Ok(oom_kills(plan)? > 0)
-}
-
-/// Reads the usage counters.
-pub fn stats(plan: &CgroupPlan) -> Result<Stats> {
-    let _ = plan;
-    Ok(Stats::default())
 }

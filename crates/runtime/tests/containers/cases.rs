@@ -7,6 +7,7 @@ use runtime::{Mount, MountSource, Namespace, Plan, PlanFds, Rlimit, Stage, Stdio
 use sys::process::Exit;
 
 use crate::container::{exec, output, plan, process, put, rootfs, run, start, start_in};
+use crate::groups;
 
 type Case = (&'static str, fn());
 
@@ -24,6 +25,11 @@ pub(crate) const ALL: &[Case] = &[
     ("exec_joins", exec_joins),
     ("foreign_mounts_and_joined_namespaces", foreign_mounts_and_joined_namespaces),
     ("planted_links_lead_nowhere", planted_links_lead_nowhere),
+    ("limits_are_in_force", groups::limits_are_in_force),
+    ("usage_suspension_and_killing", groups::usage_suspension_and_killing),
+    ("devices_are_guarded", groups::devices_are_guarded),
+    ("unified_hierarchy", groups::unified_hierarchy),
+    ("nested_groups_go_too", groups::nested_groups_go_too),
 ];
 
 fn exit_code_comes_back() {

@@ -5,6 +5,7 @@
 
 mod cases;
 mod container;
+mod groups;
 mod probe;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

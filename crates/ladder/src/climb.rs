@@ -4,7 +4,7 @@ use api::routes::{self, Endpoint, Params};
 use serde_json::Value;
 
 use crate::exchange::{Body, Request, Response};
-use crate::rung::{Asked, Change, OldRoute, Rung};
+use crate::rung::{Asked, Change, Message, OldRoute, Rung};
 use crate::rungs::RUNGS;
 use crate::traits::Traits;
 use crate::version::{NEWEST, Version};
@@ -65,11 +65,7 @@ pub fn reads(version: Version, method: &str, path: &str, content_type: Option<&s
         None => routes::resolve(method, path).map(|(endpoint, _)| endpoint),
     };
     match endpoint {
-        Some(Endpoint::Build)
-            if content_type.is_some_and(|kind| kind.starts_with("multipart/")) =>
-        {
-            Reads::Bytes
-        }
+        Some(Endpoint::Build) if content_type.is_some_and(|kind| kind.starts_with("multipart/")) => Reads::Bytes,
         Some(
             Endpoint::Build
             | Endpoint::ContainerArchivePut
@@ -87,34 +83,30 @@ pub fn reads(version: Version, method: &str, path: &str, content_type: Option<&s
 
 /// Takes a request of a version up to the newest.
 pub fn climb(version: Version, mut request: Request) -> Climbed {
-    let asked = clone_head(&request);
+    let asked = as_asked(&request);
     let old = old_route(version, &request.method, &request.path);
-    if let Some((route, params)) = &old
-        && let Err(answer) = (route.up)(&mut request, params)
+    if let Some(old) = &old
+        && let Err(answer) = (old.route.up)(&mut request, &old.params)
     {
         return Climbed::Answer(error_for(version, answer));
     }
     let Some((endpoint, params)) = routes::resolve(&request.method, &request.path) else {
         return Climbed::Answer(no_such_page(version));
     };
-    let changes: Vec<&'static Change> = above(version)
-        .flat_map(|rung| rung.changes)
-        .filter(|change| change.touches(endpoint))
-        .collect();
+    // A route that was removed does not change below its removal, but errors do.
+    let lowest = old.as_ref().filter(|old| !old.route.alias).map_or(version, |old| old.removed_at);
+    let concerns =
+        |rung: &Rung, change: &Change| change.routes.is_empty() || (rung.version > lowest && change.touches(endpoint));
+    let changes: Vec<&'static Change> =
+        above(version).flat_map(|rung| rung.changes.iter().filter(move |change| concerns(rung, change))).collect();
     if old.is_none() && changes.iter().any(|change| change.adds) {
         return Climbed::Answer(no_such_page(version));
     }
-    let asked_params = old
-        .as_ref()
-        .map_or_else(|| params.clone(), |(_, params)| params.clone());
+    let asked_params = old.as_ref().map_or_else(|| params.clone(), |old| old.params.clone());
     let descent = Box::new(Descent {
         changes,
-        old: old.map(|(route, _)| route),
-        asked: Asked {
-            endpoint,
-            request: asked,
-            params: asked_params,
-        },
+        old: old.map(|old| old.route),
+        asked: Asked::new(endpoint, asked, asked_params),
         traits: traits(version),
     });
     for up in descent.changes.iter().rev().filter_map(|change| change.up) {
@@ -122,25 +114,13 @@ pub fn climb(version: Version, mut request: Request) -> Climbed {
             return Climbed::Answer(descent.response(answer));
         }
     }
-    Climbed::Forward {
-        request,
-        endpoint,
-        params,
-        descent,
-    }
+    Climbed::Forward { request, endpoint, params, descent }
 }
 
 /// Takes an error that belongs to no operation (no such page, a refused version) down to a version.
 pub fn error_for(version: Version, mut response: Response) -> Response {
-    let asked = Asked {
-        endpoint: Endpoint::Ping,
-        request: nothing(),
-        params: Params::default(),
-    };
-    for change in above(version)
-        .flat_map(|rung| rung.changes)
-        .filter(|change| change.routes.is_empty())
-    {
+    let asked = Asked::new(Endpoint::Ping, nothing(), Params::default());
+    for change in above(version).flat_map(|rung| rung.changes).filter(|change| change.routes.is_empty()) {
         lower(change, &mut response, &asked);
     }
     response
@@ -160,9 +140,7 @@ impl Descent {
     /// If not, hand its head over with [`Body::Stream`]. Errors are always handed over whole.
     pub fn buffers_body(&self) -> bool {
         self.changes.iter().any(|change| change.down.is_some())
-            || self
-                .old
-                .is_some_and(|old| old.answer.is_some() && old.message.is_none())
+            || self.old.is_some_and(|old| old.answer.is_some() && old.message.is_none())
     }
 
     /// Whether the messages of a streamed response must be collected into one JSON list, to be handed over as the body.
@@ -182,34 +160,9 @@ impl Descent {
     }
 
     /// Takes one message of a stream down, and encodes it. Empty if older clients never saw such a message.
-    pub fn message(&self, mut message: Value) -> Vec<u8> {
-        for step in self
-            .changes
-            .iter()
-            .filter_map(|change| change.message)
-            .chain(self.old.and_then(|old| old.message))
-        {
-            if message.is_null() {
-                return Vec::new();
-            }
-            step(&mut message, &self.asked);
-        }
-        match message {
-            Value::Null => Vec::new(),
-            // A rung where messages were plain text leaves the text.
-            Value::String(text) => text.into_bytes(),
-            message => {
-                let end = if matches!(
-                    self.asked.endpoint,
-                    Endpoint::Events | Endpoint::ContainerStats
-                ) {
-                    "\n"
-                } else {
-                    "\r\n"
-                };
-                format!("{message}{end}").into_bytes()
-            }
-        }
+    pub fn message(&self, message: Value) -> Vec<u8> {
+        let steps = self.changes.iter().filter_map(|change| change.message).chain(self.old.and_then(|old| old.message));
+        lower_message(steps, message, &self.asked)
     }
 
     /// How the connection behaves.
@@ -230,43 +183,87 @@ fn lower(change: &Change, response: &mut Response, asked: &Asked) {
     }
 }
 
+/// Takes a message down steps, and encodes it.
+fn lower_message(steps: impl Iterator<Item = Message>, mut message: Value, asked: &Asked) -> Vec<u8> {
+    for step in steps {
+        if message.is_null() {
+            break;
+        }
+        step(&mut message, asked);
+    }
+    match message {
+        Value::Null => Vec::new(),
+        // A rung where messages were plain text leaves the text.
+        Value::String(text) => text.into_bytes(),
+        message => {
+            let end = if matches!(asked.endpoint, Endpoint::Events | Endpoint::ContainerStats) { "\n" } else { "\r\n" };
+            format!("{message}{end}").into_bytes()
+        }
+    }
+}
+
+/// Takes a response down the rungs between two versions.
+#[cfg(test)]
+pub(crate) fn descend(from: Version, to: Version, response: &mut Response, asked: &Asked) {
+    for change in above(to)
+        .filter(|rung| rung.version <= from)
+        .flat_map(|rung| rung.changes)
+        .filter(|change| change.touches(asked.endpoint))
+    {
+        lower(change, response, asked);
+    }
+}
+
+/// Takes a message down the rungs between two versions.
+#[cfg(test)]
+pub(crate) fn descend_message(from: Version, to: Version, message: Value, asked: &Asked) -> Vec<u8> {
+    let changes = above(to)
+        .filter(|rung| rung.version <= from)
+        .flat_map(|rung| rung.changes)
+        .filter(|change| change.touches(asked.endpoint));
+    lower_message(changes.filter_map(|change| change.message), message, asked)
+}
+
 /// The rungs above a version, newest first.
 fn above(version: Version) -> impl Iterator<Item = &'static Rung> {
-    RUNGS
-        .iter()
-        .copied()
-        .take_while(move |rung| rung.version > version)
+    RUNGS.iter().copied().take_while(move |rung| rung.version > version)
 }
 
 /// The route that a later version removed, if the request means one that its version had.
-fn old_route(version: Version, method: &str, path: &str) -> Option<(&'static OldRoute, Params)> {
+fn old_route(version: Version, method: &str, path: &str) -> Option<Removed> {
     above(version)
-        .flat_map(|rung| rung.changes)
-        .filter_map(|change| change.removes)
-        .filter(|old| old.since <= version && old.method == method)
-        .find_map(|old| Some((old, routes::matches(old.pattern, path)?)))
+        .flat_map(|rung| rung.changes.iter().filter_map(|change| Some((rung.version, change.removes?))))
+        .filter(|(_, route)| route.since <= version && route.method == method)
+        .find_map(|(removed_at, route)| {
+            Some(Removed { removed_at, route, params: routes::matches(route.pattern, path)? })
+        })
+}
+
+/// A route that is no more, as a request means it.
+struct Removed {
+    removed_at: Version,
+    route: &'static OldRoute,
+    params: Params,
 }
 
 fn no_such_page(version: Version) -> Response {
     error_for(version, Response::error(404, "page not found"))
 }
 
-fn clone_head(request: &Request) -> Request {
+fn as_asked(request: &Request) -> Request {
+    let body = match &request.body {
+        Body::Json(value) => Body::Json(value.clone()),
+        _ => Body::Empty,
+    };
     Request {
         method: request.method.clone(),
         path: request.path.clone(),
         query: request.query.clone(),
         headers: request.headers.clone(),
-        body: Body::Empty,
+        body,
     }
 }
 
 fn nothing() -> Request {
-    Request {
-        method: String::new(),
-        path: String::new(),
-        query: Vec::new(),
-        headers: Vec::new(),
-        body: Body::Empty,
-    }
+    Request { method: String::new(), path: String::new(), query: Vec::new(), headers: Vec::new(), body: Body::Empty }
 }

@@ -2,9 +2,24 @@
 
 use serde_json::{Map, Value, json};
 
-/// The header by which a climbed `POST /containers/{name}/start` says that its body is a HostConfig (clients below 1.24 sent one).
-/// The server removes it from what clients send, so that only the ladder can set it.
+/// What the names of the headers begin with by which the ladder and the server talk. The server removes all such headers from what
+/// clients send and from what it answers.
+pub const INTERNAL_PREFIX: &str = "x-longshore-";
+
+/// On a climbed `POST /containers/{name}/start`: the body is a HostConfig (clients below 1.24 sent one). Each key that it has
+/// replaces the container's own; keys that it has not stay as they are.
 pub const HOST_CONFIG_HEADER: &str = "x-longshore-host-config";
+
+/// On a climbed `GET /containers/{name}/archive`: a path that is a link is followed, and the archive named after its target, as
+/// `POST /containers/{name}/copy` of old did.
+pub const FOLLOW_HEADER: &str = "x-longshore-follow";
+
+/// On a climbed `POST /containers/create`: the name may be a single character, and may begin with `_`, `.` or `-` (below 1.15).
+pub const OLD_NAME_HEADER: &str = "x-longshore-old-name";
+
+/// On the answer to `POST /containers/{name}/wait`, set by the server: the container's process never ran, so that older versions
+/// know no exit code of it.
+pub const NEVER_STARTED_HEADER: &str = "x-longshore-never-started";
 
 /// What a client asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,20 +113,12 @@ impl Request {
 impl Response {
     /// A response without a body.
     pub fn empty(status: u16) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            body: Body::Empty,
-        }
+        Self { status, headers: Vec::new(), body: Body::Empty }
     }
 
     /// A response with a JSON document.
     pub fn json(status: u16, value: Value) -> Self {
-        Self {
-            status,
-            headers: vec![("Content-Type".into(), "application/json".into())],
-            body: Body::Json(value),
-        }
+        Self { status, headers: vec![("Content-Type".into(), "application/json".into())], body: Body::Json(value) }
     }
 
     /// An error in the form of the newest version.
@@ -140,8 +147,7 @@ impl Response {
 
     /// Removes header `name`.
     pub fn remove_header(&mut self, name: &str) {
-        self.headers
-            .retain(|(key, _)| !key.eq_ignore_ascii_case(name));
+        self.headers.retain(|(key, _)| !key.eq_ignore_ascii_case(name));
     }
 
     /// Whether this is an error: status 400 or above.
@@ -169,24 +175,15 @@ impl Response {
 
 /// Whether a text is true in Docker's words.
 pub fn truth(text: &str) -> bool {
-    !matches!(
-        text.trim().to_ascii_lowercase().as_str(),
-        "" | "0" | "no" | "false" | "none"
-    )
+    !matches!(text.trim().to_ascii_lowercase().as_str(), "" | "0" | "no" | "false" | "none")
 }
 
 fn first<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    pairs
-        .iter()
-        .find(|(key, _)| key == name)
-        .map(|(_, value)| value.as_str())
+    pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 
 fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    headers
-        .iter()
-        .find(|(key, _)| key.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value.as_str())
+    headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }
 
 fn set_header(headers: &mut Vec<(String, String)>, name: &str, value: &str) {

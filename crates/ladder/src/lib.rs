@@ -13,15 +13,22 @@
 
 mod climb;
 mod exchange;
+mod json;
+mod lenient;
 mod rung;
 mod rungs;
 mod selection;
+#[cfg(test)]
+mod testing;
 mod traits;
 mod version;
 mod wording;
 
 pub use climb::{Climbed, Descent, Reads, at_newest, climb, error_for, reads, traits};
-pub use exchange::{Body, HOST_CONFIG_HEADER, Request, Response, truth};
+pub use exchange::{
+    Body, FOLLOW_HEADER, HOST_CONFIG_HEADER, INTERNAL_PREFIX, NEVER_STARTED_HEADER, OLD_NAME_HEADER, Request, Response,
+    truth,
+};
 pub use rung::{Answer, Asked, Change, Down, Message, OldRoute, Rung, Up};
 pub use rungs::RUNGS;
 pub use selection::Policy;

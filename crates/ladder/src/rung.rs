@@ -1,9 +1,12 @@
 //! A rung of the ladder: what one version changed, as code and as documentation.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
 use api::routes::{Endpoint, Params};
 use serde_json::Value;
 
-use crate::exchange::{Request, Response};
+use crate::exchange::{Body, Request, Response};
 use crate::traits::Traits;
 use crate::version::Version;
 use crate::wording::Wording;
@@ -66,6 +69,8 @@ pub struct OldRoute {
     pub pattern: &'static str,
     /// The version that brought it.
     pub since: Version,
+    /// It is another name of a route that still is, and changed with it. Else only what changed after its removal matters.
+    pub alias: bool,
     /// Turns the request into one that the rung's version knows, or answers it.
     pub up: fn(&mut Request, &Params) -> Result<(), Response>,
     /// Turns the answer back, if anything is to be done.
@@ -75,20 +80,49 @@ pub struct OldRoute {
 }
 
 /// What the client asked, in its own version's form; for those ways down that depend on it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Asked {
     /// The operation of the newest API that the request came to.
     pub endpoint: Endpoint,
-    /// The request as the client sent it, without its body.
+    /// The request as the client sent it; of its body only JSON.
     pub request: Request,
     /// The variable parts of the path.
     pub params: Params,
+    notes: Mutex<BTreeMap<String, Value>>,
 }
 
+/// How many things a way down may remember, so that a long stream of events cannot fill the memory.
+const NOTES: usize = 1024;
+
 impl Asked {
+    pub(crate) fn new(endpoint: Endpoint, request: Request, params: Params) -> Self {
+        Self { endpoint, request, params, notes: Mutex::default() }
+    }
+
     /// The name or id in the path.
     pub fn name(&self) -> &str {
         self.params.first()
+    }
+
+    /// The JSON that the client sent, or null.
+    pub(crate) fn body(&self) -> &Value {
+        match &self.request.body {
+            Body::Json(value) => value,
+            _ => &Value::Null,
+        }
+    }
+
+    /// Remembers something for an older rung, or for a later message of the same stream.
+    pub(crate) fn note(&self, key: &str, value: Value) {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        if notes.len() < NOTES || notes.contains_key(key) {
+            notes.insert(key.to_owned(), value);
+        }
+    }
+
+    /// Takes back what was remembered.
+    pub(crate) fn recall(&self, key: &str) -> Option<Value> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).remove(key)
     }
 }
 

@@ -16,11 +16,7 @@ pub struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self {
-            default: NEWEST,
-            oldest: Version::new(0, 0),
-            strict: false,
-        }
+        Self { default: NEWEST, oldest: Version::new(0, 0), strict: false }
     }
 }
 
@@ -31,8 +27,7 @@ impl Policy {
     /// streaming calls of Docker's clients up to 1.2 wrote their version (`Host: v1.14`) while they left it out of the path.
     pub fn select(&self, prefix: Option<&str>, host: Option<&str>) -> Result<Version, Response> {
         let written = prefix.or_else(|| host?.strip_prefix('v'));
-        let Some((version, text)) = written.and_then(|text| Some((Version::parse(text)?, text)))
-        else {
+        let Some((version, text)) = written.and_then(|text| Some((Version::parse(text)?, text))) else {
             return Ok(self.default);
         };
         if version < self.oldest {
@@ -95,10 +90,7 @@ fn refuse(refusals: &[Refusal], client: Version, written: &str, server: Version)
     let Some(refusal) = refusals.iter().find(|refusal| client <= refusal.up_to) else {
         return Response::empty(400);
     };
-    let text = refusal
-        .text
-        .replace("{client}", written)
-        .replace("{server}", &server.to_string());
+    let text = refusal.text.replace("{client}", written).replace("{server}", &server.to_string());
     crate::climb::error_for(client, Response::error(refusal.status, &text))
 }
 
@@ -110,39 +102,16 @@ mod tests {
     const STRICT: Policy = Policy {
         strict: true,
         oldest: Version::new(1, 24),
-        ..Policy {
-            default: NEWEST,
-            oldest: OLDEST,
-            strict: true,
-        }
+        ..Policy { default: NEWEST, oldest: OLDEST, strict: true }
     };
 
     #[test]
     fn prefix_then_host_then_default() {
-        let policy = Policy {
-            default: Version::new(1, 14),
-            ..Policy::default()
-        };
-        assert_eq!(
-            policy.select(Some("1.9"), Some("v1.3")).unwrap(),
-            Version::new(1, 9)
-        );
-        assert_eq!(
-            policy.select(None, Some("v1.3")).unwrap(),
-            Version::new(1, 3)
-        );
-        for host in [
-            None,
-            Some(""),
-            Some("/var/run/docker.sock"),
-            Some("vagrant:2375"),
-            Some("docker"),
-        ] {
-            assert_eq!(
-                policy.select(None, host).unwrap(),
-                Version::new(1, 14),
-                "{host:?}"
-            );
+        let policy = Policy { default: Version::new(1, 14), ..Policy::default() };
+        assert_eq!(policy.select(Some("1.9"), Some("v1.3")).unwrap(), Version::new(1, 9));
+        assert_eq!(policy.select(None, Some("v1.3")).unwrap(), Version::new(1, 3));
+        for host in [None, Some(""), Some("/var/run/docker.sock"), Some("vagrant:2375"), Some("docker")] {
+            assert_eq!(policy.select(None, host).unwrap(), Version::new(1, 14), "{host:?}");
         }
     }
 
@@ -158,10 +127,7 @@ mod tests {
         let refused = STRICT.select(Some("1.99"), None).unwrap_err();
         assert_eq!(
             (refused.status, refused.message()),
-            (
-                400,
-                Some("client version 1.99 is too new. Maximum supported API version is 1.51")
-            )
+            (400, Some("client version 1.99 is too new. Maximum supported API version is 1.51"))
         );
         let refused = STRICT.select(Some("1.14"), None).unwrap_err();
         assert_eq!(refused.status, 400);

@@ -16,6 +16,9 @@ pub struct Traits {
     /// Errors are plain text with a newline rather than `{"message": …}` (below 1.24). [`Descent::response`](crate::Descent::response)
     /// already does so for the answers that pass through it; this is for errors that the connection layer words itself.
     pub error_text: bool,
+    /// Logs have the type of what they begin with (below 1.15): none if nothing comes, `application/octet-stream` for frames,
+    /// `text/plain; charset=utf-8` for text of a terminal or without frames.
+    pub logs_sniffed: bool,
     /// How times are written in logs.
     pub log_timestamps: LogTimestamps,
     /// `attach/ws` sends binary frames (1.28); below text frames.
@@ -48,6 +51,7 @@ impl Default for Traits {
             engine_headers: true,
             server_header: true,
             error_text: false,
+            logs_sniffed: false,
             log_timestamps: LogTimestamps::Rfc3339Nano,
             ws_binary: true,
             ws_streams: true,

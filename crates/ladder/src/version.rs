@@ -29,21 +29,14 @@ impl Version {
     /// 0 and as the largest, and numbers after the second do not matter (`1.14.1` is 1.14, `1.` is 1.0, `.` is 0.0).
     /// None for any other text.
     pub fn parse(text: &str) -> Option<Self> {
-        if text.is_empty()
-            || !text
-                .bytes()
-                .all(|byte| byte.is_ascii_digit() || byte == b'.')
-        {
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
             return None;
         }
         let mut numbers = text.split('.').map(|digits| match digits {
             "" => 0,
             digits => digits.parse().unwrap_or(u32::MAX),
         });
-        Some(Self::new(
-            numbers.next().unwrap_or(0),
-            numbers.next().unwrap_or(0),
-        ))
+        Some(Self::new(numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)))
     }
 
     /// Splits `/v1.14/info` into its version and `/info`. None if the path has no version prefix.
@@ -77,11 +70,7 @@ mod tests {
             ("1.14.1", 1, 14),
             ("99999999999.1", u32::MAX, 1),
         ] {
-            assert_eq!(
-                Version::parse(text),
-                Some(Version::new(major, minor)),
-                "{text}"
-            );
+            assert_eq!(Version::parse(text), Some(Version::new(major, minor)), "{text}");
         }
         for text in ["", "abc", "-1.0", "1.x", "1,2"] {
             assert_eq!(Version::parse(text), None, "{text}");
@@ -96,18 +85,8 @@ mod tests {
 
     #[test]
     fn a_prefix_is_split_only_once() {
-        assert_eq!(
-            Version::split_prefix("/v1.14/v1.2/info"),
-            Some(("1.14", "/v1.2/info"))
-        );
-        for path in [
-            "/info",
-            "/v/info",
-            "/vabc/info",
-            "/V1.14/info",
-            "/volumes",
-            "/v1.14",
-        ] {
+        assert_eq!(Version::split_prefix("/v1.14/v1.2/info"), Some(("1.14", "/v1.2/info")));
+        for path in ["/info", "/v/info", "/vabc/info", "/V1.14/info", "/volumes", "/v1.14"] {
             assert_eq!(Version::split_prefix(path), None, "{path}");
         }
     }

@@ -5,7 +5,7 @@ use crate::rung::Asked;
 
 /// An error's text in the newer and in the older version.
 ///
-/// In the newer text `*` stands for any text, as little as possible. In the older one `{1}`, `{2}`, … give back what the
+/// In the newer text `*` stands for any text, as little as possible, and letters fit in either case. In the older one `{1}`, `{2}`, … give back what the
 /// stars stood for, `{2:12}` no more than its first twelve characters, and `{name}` the name or id in the request's path.
 #[derive(Clone, Copy, Debug)]
 pub struct Wording {
@@ -20,20 +20,12 @@ pub struct Wording {
 impl Wording {
     /// An error that the version worded anew.
     pub const fn new(newer: &'static str, older: &'static str) -> Self {
-        Self {
-            newer,
-            older,
-            status: None,
-        }
+        Self { newer, older, status: None }
     }
 
     /// An error that the version worded anew and gave another status.
     pub const fn with_status(newer: &'static str, older: &'static str, status: u16) -> Self {
-        Self {
-            newer,
-            older,
-            status: Some(status),
-        }
+        Self { newer, older, status: Some(status) }
     }
 }
 
@@ -42,9 +34,7 @@ pub(crate) fn reword(response: &mut Response, wordings: &[Wording], asked: &Aske
     let Some(message) = response.message() else {
         return;
     };
-    let fitting = wordings
-        .iter()
-        .find_map(|wording| Some((wording, captures(wording.newer, message)?)));
+    let fitting = wordings.iter().find_map(|wording| Some((wording, captures(wording.newer, message)?)));
     let Some((wording, stars)) = fitting else {
         return;
     };
@@ -53,25 +43,27 @@ pub(crate) fn reword(response: &mut Response, wordings: &[Wording], asked: &Aske
     response.set_message(&text);
 }
 
-/// What the stars of a pattern stand for in a text; None if it does not fit.
+/// What the stars of a pattern stand for in a text; None if it does not fit. Letters fit in either case.
 fn captures<'a>(pattern: &str, text: &'a str) -> Option<Vec<&'a str>> {
-    let mut pieces = pattern.split('*');
-    let mut rest = text.strip_prefix(pieces.next()?)?;
+    let mut pieces = pattern.split('*').peekable();
+    let first = pieces.next()?;
+    let mut rest = text.get(first.len()..).filter(|_| at(text, 0, first))?;
     let mut stars = Vec::new();
-    let mut pieces = pieces.peekable();
     while let Some(piece) = pieces.next() {
-        let end = match (pieces.peek(), piece) {
-            (None, "") => rest.len(),
-            (None, last) => rest
-                .len()
-                .checked_sub(last.len())
-                .filter(|_| rest.ends_with(last))?,
-            (Some(_), piece) => rest.find(piece)?,
+        let end = match pieces.peek() {
+            Some(_) => (0..=rest.len().checked_sub(piece.len())?).find(|&start| at(rest, start, piece))?,
+            None => rest.len().checked_sub(piece.len()).filter(|&start| at(rest, start, piece))?,
         };
-        stars.push(&rest[..end]);
-        rest = &rest[end + piece.len()..];
+        stars.push(rest.get(..end)?);
+        rest = rest.get(end + piece.len()..)?;
     }
     rest.is_empty().then_some(stars)
+}
+
+/// Whether a piece stands at a place of a text.
+fn at(text: &str, start: usize, piece: &str) -> bool {
+    text.as_bytes().get(start..start + piece.len()).is_some_and(|found| found.eq_ignore_ascii_case(piece.as_bytes()))
+        && text.is_char_boundary(start)
 }
 
 /// Fills the older text's places.
@@ -81,14 +73,11 @@ fn fill(older: &str, stars: &[&str], name: &str) -> String {
     while let Some((before, after)) = rest.split_once('{') {
         text.push_str(before);
         let Some((place, after)) = after.split_once('}') else {
-            break;
+            return text + &rest[before.len()..];
         };
         let (key, width) = place.split_once(':').unwrap_or((place, ""));
         let value = match key.parse::<usize>() {
-            Ok(number) => stars
-                .get(number.wrapping_sub(1))
-                .copied()
-                .unwrap_or_default(),
+            Ok(number) => stars.get(number.wrapping_sub(1)).copied().unwrap_or_default(),
             Err(_) => name,
         };
         match width.parse() {
@@ -98,4 +87,25 @@ fn fill(older: &str, stars: &[&str], name: &str) -> String {
         rest = after;
     }
     text + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stars_take_as_little_as_they_can() {
+        assert_eq!(captures("a * is *", "A b is c is d"), Some(vec!["b", "c is d"]));
+        assert_eq!(captures("* is on", "é is on"), Some(vec!["é"]));
+        assert_eq!(captures("*", ""), Some(vec![""]));
+        assert_eq!(captures("a", "ab"), None);
+        assert_eq!(captures("a*b", "a"), None);
+        assert_eq!(captures("*é*", "xéy"), Some(vec!["x", "y"]));
+    }
+
+    #[test]
+    fn places_are_filled() {
+        assert_eq!(fill("{1:2} of {name}, {2}{9}", &["abc", "d"], "web"), "ab of web, d");
+        assert_eq!(fill("no {place", &[], ""), "no {place");
+    }
 }

@@ -1,0 +1,128 @@
+//! Bodies as Docker read them below 1.15: every value was first made a text, then read as what was wanted.
+//!
+//! Numbers may be written as texts and the other way round, a lone text stands for a list of one, booleans follow the rule of
+//! query parameters, unknown keys do not matter, and what follows the first JSON document is ignored.
+
+use serde_json::{Map, Value, json};
+
+use crate::exchange::{Body, Response, truth};
+use crate::json::Object;
+
+/// What a field wants.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    Text,
+    Number,
+    Flag,
+    /// A list of texts.
+    Texts,
+    /// A list of objects.
+    Objects,
+    /// An object whose values do not matter, such as `{"80/tcp": {}}`.
+    Keys,
+    /// An object.
+    Map,
+}
+
+/// Reads the object of a body, or tells what stands in the way in words of the time.
+pub(crate) fn object(body: &Body) -> Result<Object, Response> {
+    let fail = |text: &str| Err(Response::error(500, text));
+    let value = match body {
+        Body::Json(value) => value.clone(),
+        Body::Text(text) if !text.trim().is_empty() => {
+            match serde_json::Deserializer::from_str(text).into_iter::<Value>().next() {
+                Some(Ok(value)) => value,
+                Some(Err(error)) if error.is_eof() => return fail("unexpected EOF"),
+                Some(Err(error)) => return fail(&format!("invalid character in JSON: {error}")),
+                None => return fail("EOF"),
+            }
+        }
+        _ => return fail("EOF"),
+    };
+    match value {
+        Value::Object(object) => Ok(object),
+        Value::Null => Ok(Map::new()),
+        Value::Array(_) => fail("json: cannot unmarshal array into Go value of type map[string]interface {}"),
+        Value::String(_) => fail("json: cannot unmarshal string into Go value of type map[string]interface {}"),
+        Value::Bool(_) => fail("json: cannot unmarshal bool into Go value of type map[string]interface {}"),
+        Value::Number(_) => fail("json: cannot unmarshal number into Go value of type map[string]interface {}"),
+    }
+}
+
+/// Keeps the known fields of an object, each as what it wants to be; fields that are not there stay away.
+pub(crate) fn fields(object: &Object, known: &[(&str, Kind)]) -> Object {
+    known.iter().filter_map(|(key, kind)| Some(((*key).to_owned(), read(object.get(*key)?, *kind)))).collect()
+}
+
+fn read(value: &Value, kind: Kind) -> Value {
+    match kind {
+        Kind::Text => json!(text(value)),
+        Kind::Number => json!(number(value)),
+        Kind::Flag => json!(truth(&text(value))),
+        Kind::Texts => texts(value),
+        Kind::Objects if value.as_array().is_some_and(|items| items.iter().all(Value::is_object)) => value.clone(),
+        Kind::Keys => value
+            .as_object()
+            .map_or(Value::Null, |object| object.keys().map(|key| (key.clone(), json!({}))).collect::<Object>().into()),
+        Kind::Map if value.is_object() => value.clone(),
+        Kind::Objects | Kind::Map => Value::Null,
+    }
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        // Numbers were read as floating point and their fraction cut off.
+        Value::Number(number) => number
+            .as_i64()
+            .map_or_else(|| format!("{:.0}", number.as_f64().unwrap_or_default().trunc()), |number| number.to_string()),
+        other => other.to_string(),
+    }
+}
+
+fn number(value: &Value) -> i64 {
+    text(value).trim().parse().unwrap_or_default()
+}
+
+fn texts(value: &Value) -> Value {
+    match value {
+        Value::Array(items) if items.iter().all(Value::is_string) => value.clone(),
+        Value::Array(_) | Value::Null | Value::Object(_) => Value::Null,
+        Value::String(lone) if lone.is_empty() => Value::Null,
+        lone => json!([text(lone)]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_was_sent() {
+        let known = [
+            ("a", Kind::Text),
+            ("b", Kind::Number),
+            ("c", Kind::Flag),
+            ("d", Kind::Texts),
+            ("e", Kind::Keys),
+            ("f", Kind::Objects),
+            ("g", Kind::Map),
+        ];
+        let sent = json!({"a": 5, "b": "67108864", "c": "yes", "d": "echo hi", "e": {"/x": null}, "f": {"k": 1}, "g": ["80/tcp"], "h": 1});
+        let read = fields(sent.as_object().unwrap(), &known);
+        assert_eq!(
+            Value::from(read),
+            json!({"a": "5", "b": 67108864, "c": true, "d": ["echo hi"], "e": {"/x": {}}, "f": null, "g": null})
+        );
+    }
+
+    #[test]
+    fn junk_after_the_document_does_not_matter() {
+        assert_eq!(Value::from(object(&Body::Text("{\"a\":1} trailing".into())).unwrap()), json!({"a": 1}));
+        assert!(object(&Body::Json(Value::Null)).unwrap().is_empty());
+        for (body, text) in [(Body::Empty, "EOF"), (Body::Text("{".into()), "unexpected EOF")] {
+            assert_eq!(object(&body).unwrap_err().message(), Some(text));
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! API 1.15, Docker 1.3.
+
+use api::routes::Endpoint::{
+    ContainerAttach, ContainerCreate, ContainerInspect, ContainerKill, ContainerList, ContainerLogs, ContainerPause,
+    ContainerResize, ContainerStart, ContainerTop, ContainerUnpause, ContainerWait, Events, ExecCreate, ExecResize,
+    ExecStart, ImageCreate, ImageDelete, ImageHistory, ImageInspect, ImageList, ImagePush, ImageSave, ImageSaveMany,
+    ImageTag, Info,
+};
+
+use super::v1_15_create as create;
+use super::v1_15_inspect as inspect;
+use super::v1_15_list as list;
+use super::v1_15_stream as stream;
+use crate::exchange::{NEVER_STARTED_HEADER, Response};
+use crate::json::{keep, object};
+use crate::rung::{Asked, Change, OldRoute, Rung};
+use crate::version::Version;
+use crate::wording::Wording;
+
+/// The annotation in which a container of an older client keeps what it wrote and the newest version cannot hold: lists that are
+/// empty rather than missing, `LxcConf`, `PortSpecs`, policies that do not exist.
+pub(super) const AS_WRITTEN: &str = "longshore.as-written";
+
+pub(super) const RUNG: Rung = Rung {
+    version: Version::new(1, 15),
+    release: "1.3",
+    changes: &[
+        Change::added(&[ExecCreate, ExecStart, ExecResize], "Commands can be run in a running container."),
+        Change::added(&[ImageSaveMany], "`GET /images/get` saves several images."),
+        Change::to(
+            &[ContainerCreate],
+            "Create honours HostConfig, wants a JSON `Content-Type`, and reads its body strictly.",
+        )
+        .up(create::create)
+        .answer(create::missing_image),
+        Change::to(&[ContainerStart], "The body of start is read strictly.")
+            .up(create::start)
+            .answer(create::missing_container),
+        Change::to(&[ContainerCreate], "Names of containers need two characters, the first of them a letter or digit.")
+            .wordings(CREATE),
+        Change::to(&[ContainerStart], "A start that fails says why in other words.").wordings(START),
+        Change::to(&[ContainerPause], "So does pause.").wordings(&[
+            Wording::with_status(
+                "Container * is already paused",
+                "Cannot pause container {name}: Container {1} is already paused",
+                500,
+            ),
+            Wording::with_status(
+                "Container * is not running",
+                "Cannot pause container {name}: Container {1} is not running",
+                500,
+            ),
+        ]),
+        Change::to(&[ContainerUnpause], "So does unpause.").wordings(&[Wording::with_status(
+            "Container * is not paused",
+            "Cannot unpause container {name}: Container {1} is not paused",
+            500,
+        )]),
+        Change::to(&[ContainerKill], "So does kill.").wordings(&[Wording::with_status(
+            "Invalid signal: *",
+            "Invalid signal: {1}",
+            500,
+        )]),
+        Change::to(&[ContainerTop], "So does top.").wordings(&[
+            Wording::with_status("Container * is not running", "Container {name} is not running", 500),
+            Wording::with_status("*couldn't find PID field in ps output*", "Couldn't find PID field in ps output", 500),
+            Wording::with_status("ps: *", "Error running ps: exit status 1", 500),
+            Wording::with_status("*error running ps*", "Error running ps: exit status 1", 500),
+        ]),
+        Change::to(&[ContainerLogs], "Logs without a stream are a bad parameter.")
+            .wordings(&[Wording::with_status(
+                "Bad parameters: you must choose at least one stream*",
+                "Bad parameters: you must choose at least one stream",
+                400,
+            )])
+            .traits(|traits| traits.logs_sniffed = true),
+        Change::to(&[ContainerWait], "Wait for a missing container is answered with 404.")
+            .wordings(&[Wording::with_status("No such container: *", "wait: no such container: {1}", 500)])
+            .answer(never_ran),
+        Change::to(&[ContainerResize], "Resize is documented.").up(stream::resize),
+        Change::to(
+            &[ContainerInspect],
+            "Containers tell their restarts, `NetworkSettings` of IPv6, and much of HostConfig.",
+        )
+        .down(inspect::inspect),
+        Change::to(&[ContainerList], "`GET /containers/json` has more filters, and unknown ones are errors.")
+            .up(list::containers_up)
+            .down(list::containers_down),
+        Change::to(&[ImageList], "`GET /images/json` has more filters, and unknown ones are errors.")
+            .up(list::images_up)
+            .down(list::images_down),
+        Change::to(&[ImageInspect], "Values that read as numbers keep their quotes.").down(inspect::image),
+        Change::to(&[ImageInspect, ImageDelete], "Missing images are shown with their tag.")
+            .wordings(&[Wording::with_status("No such image: *", "No such image: {name}", 404)]),
+        Change::to(&[ImageHistory, ImageSave, ImageTag], "So they are by history, save and tag.")
+            .wordings(&[Wording::with_status("No such image: *", "No such id: {name}", 404)]),
+        Change::to(&[ImageHistory], "History tells comments.").down(|history, _| {
+            crate::json::each(history, |item| keep(item, &["Id", "Created", "CreatedBy", "Tags", "Size"]))
+        }),
+        Change::to(&[ImageTag], "A name that cannot be is refused.").up(stream::tag),
+        Change::to(&[ImagePush], "The body of push holds no credentials any more.").up(stream::push),
+        Change::to(&[ImageCreate], "Progress is told in other words.").message(stream::progress),
+        Change::to(&[Events], "Every signal of kill is an event; before only SIGKILL was.").message(stream::one_kill),
+        Change::to(&[Info], "`GET /info` tells more.")
+            .down(|info, _| object(info, &[]).into_iter().for_each(|info| keep(info, INFO)))
+            .answer(inspect::info),
+        Change::to(&[], "The status of an error no longer follows from its words.").answer(status_by_words),
+        Change::removed(&VIZ, "`GET /images/viz` no longer says that clients do this now."),
+        Change::to(&[ContainerAttach], "Attach is documented to be upgraded."),
+    ],
+};
+
+const CREATE: &[Wording] = &[
+    Wording::with_status(
+        "Conflict. The container name \"/*\" is already in use by container \"*\". You have to remove (or rename) that container to be able to reuse that name.",
+        "Conflict, The name {1} is already assigned to {2:12}. You have to delete (or rename) that container to be able to assign {1} to a container again.",
+        409,
+    ),
+    Wording::with_status(
+        "Invalid container name (*), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
+        "Invalid container name ({1}), only [a-zA-Z0-9_.-] are allowed",
+        500,
+    ),
+    Wording::with_status("No command specified*", "No command specified", 500),
+    Wording::with_status("*", "{1}", 500),
+];
+
+const START: &[Wording] = &[
+    Wording::with_status("*exec: \"*: unknown", "Cannot start container {name}: exec: \"{2}", 500),
+    Wording::with_status("*exec: \"*", "Cannot start container {name}: exec: \"{2}", 500),
+    Wording::with_status("*Bind for *", "Cannot start container {name}: Bind for {2}", 500),
+    Wording::with_status(
+        "*unable to find user *: *",
+        "Cannot start container {name}: finalize namespace setup user get supplementary groups Unable to find user {2}",
+        500,
+    ),
+    Wording::with_status("*Cannot mkdir: *", "Cannot start container {name}: Cannot mkdir: {2}", 500),
+    Wording::with_status("Cannot link to *", "Cannot start container {name}: Cannot link to {2}", 500),
+    Wording::with_status(
+        "invalid CapAdd: unknown capability: \"CAP_*\"",
+        "Cannot start container {name}: Unknown capability to add: \"{1}\"",
+        500,
+    ),
+    Wording::with_status(
+        "invalid CapDrop: unknown capability: \"CAP_*\"",
+        "Cannot start container {name}: Unknown capability drop: \"{1}\"",
+        500,
+    ),
+    Wording::with_status(
+        "invalid CapAdd: unknown capability: *",
+        "Cannot start container {name}: Unknown capability to add: {1}",
+        500,
+    ),
+    Wording::with_status(
+        "invalid CapDrop: unknown capability: *",
+        "Cannot start container {name}: Unknown capability drop: {1}",
+        500,
+    ),
+    Wording::with_status(
+        "cannot bind mount volume: *",
+        "Cannot start container {name}: cannot bind mount volume: {1}",
+        500,
+    ),
+    Wording::with_status(
+        "Illegal bind destination: *",
+        "Cannot start container {name}: Illegal bind destination: {1}",
+        500,
+    ),
+    Wording::with_status(
+        "Invalid volume specification: *",
+        "Cannot start container {name}: Invalid volume specification: {1}",
+        500,
+    ),
+    Wording::with_status("could not get container for *: *", "Could not find entity for {1}", 500),
+    Wording::with_status(
+        "bad format for links: *",
+        "Invalid format to parse.  {1} should match template name:alias",
+        500,
+    ),
+    Wording::with_status("network * not found", "Cannot start container {name}: invalid network mode: {1}", 500),
+    Wording::with_status(
+        "invalid mode: *",
+        "Cannot start container {name}: Malformed volumes-from specification: {1}",
+        500,
+    ),
+];
+
+const INFO: &[&str] = &[
+    "Containers",
+    "Debug",
+    "Driver",
+    "DriverStatus",
+    "ExecutionDriver",
+    "IPv4Forwarding",
+    "Images",
+    "IndexServerAddress",
+    "KernelVersion",
+    "MemoryLimit",
+    "NEventsListener",
+    "NFd",
+    "NGoroutines",
+    "OperatingSystem",
+    "SwapLimit",
+];
+
+/// Words and the status that they meant, in the order in which they were looked for.
+const STATUS: &[(&str, u16)] = &[
+    ("No such", 404),
+    ("Bad parameter", 400),
+    ("Conflict", 409),
+    ("Impossible", 406),
+    ("Wrong login/password", 401),
+    ("hasn't been activated", 403),
+];
+
+/// Texts that the router itself answered with.
+const ROUTER: &[&str] = &[
+    "404 page not found",
+    "This is now implemented in the client.",
+    "client and server don't have same version",
+    "client is too old",
+];
+
+fn status_by_words(response: &mut Response, _: &Asked) {
+    let Some(text) =
+        response.message().filter(|text| response.is_error() && !ROUTER.iter().any(|own| text.starts_with(own)))
+    else {
+        return;
+    };
+    response.status = STATUS.iter().find(|(words, _)| text.contains(words)).map_or(500, |(_, status)| *status);
+}
+
+fn never_ran(response: &mut Response, _: &Asked) {
+    if response.header(NEVER_STARTED_HEADER).is_some()
+        && let Some(answer) = response.body.json().and_then(serde_json::Value::as_object_mut)
+    {
+        answer.insert("StatusCode".into(), 0.into());
+    }
+}
+
+/// From 1.7 on the route was there only to say that it was gone.
+static VIZ: OldRoute = OldRoute {
+    method: "GET",
+    pattern: "/images/viz",
+    since: Version::new(1, 7),
+    alias: false,
+    up: |_, _| Err(Response::error(404, "This is now implemented in the client.")),
+    answer: None,
+    message: None,
+};

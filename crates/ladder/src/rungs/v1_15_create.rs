@@ -1,0 +1,249 @@
+//! Create and start as clients below 1.15 wrote them.
+
+use serde_json::{Map, Value, json};
+
+use super::v1_15::AS_WRITTEN;
+use crate::exchange::{Body, HOST_CONFIG_HEADER, OLD_NAME_HEADER, Request, Response};
+use crate::json::{Object, child, is_empty, number, text};
+use crate::lenient::{self, Kind};
+use crate::rung::Asked;
+
+const CONFIG: &[(&str, Kind)] = &[
+    ("Hostname", Kind::Text),
+    ("Domainname", Kind::Text),
+    ("User", Kind::Text),
+    ("Memory", Kind::Number),
+    ("MemorySwap", Kind::Number),
+    ("CpuShares", Kind::Number),
+    ("Cpuset", Kind::Text),
+    ("AttachStdin", Kind::Flag),
+    ("AttachStdout", Kind::Flag),
+    ("AttachStderr", Kind::Flag),
+    ("PortSpecs", Kind::Texts),
+    ("ExposedPorts", Kind::Keys),
+    ("Tty", Kind::Flag),
+    ("OpenStdin", Kind::Flag),
+    ("StdinOnce", Kind::Flag),
+    ("Env", Kind::Texts),
+    ("Cmd", Kind::Texts),
+    ("Image", Kind::Text),
+    ("Volumes", Kind::Keys),
+    ("WorkingDir", Kind::Text),
+    ("Entrypoint", Kind::Texts),
+    ("NetworkDisabled", Kind::Flag),
+];
+
+const HOST_CONFIG: &[(&str, Kind)] = &[
+    ("Binds", Kind::Texts),
+    ("ContainerIDFile", Kind::Text),
+    ("LxcConf", Kind::Objects),
+    ("Privileged", Kind::Flag),
+    ("PortBindings", Kind::Map),
+    ("Links", Kind::Texts),
+    ("PublishAllPorts", Kind::Flag),
+    ("Dns", Kind::Texts),
+    ("DnsSearch", Kind::Texts),
+    ("VolumesFrom", Kind::Texts),
+    ("Devices", Kind::Objects),
+    ("NetworkMode", Kind::Text),
+    ("CapAdd", Kind::Texts),
+    ("CapDrop", Kind::Texts),
+    ("RestartPolicy", Kind::Map),
+];
+
+/// A HostConfig in the body of create did not count; it came with start.
+pub(super) fn create(request: &mut Request) -> Result<(), Response> {
+    let mut config = lenient::fields(&lenient::object(&request.body)?, CONFIG);
+    if text(&config, "Image").is_empty() {
+        return Err(Response::error(500, "prefix can't be empty"));
+    }
+    let mut written = Map::new();
+    if number(&config, "CpuShares") < 0 {
+        written.extend(config.remove("CpuShares").map(|shares| ("CpuShares".to_owned(), shares)));
+    }
+    for limit in ["Memory", "MemorySwap"] {
+        if number(&config, "Memory") > 0 {
+            written.insert(limit.into(), json!(number(&config, limit)));
+        }
+    }
+    let directory = text(&config, "WorkingDir");
+    if !directory.is_empty() && !directory.starts_with('/') {
+        written.insert("WorkingDir".into(), json!(directory));
+        let absolute = json!(format!("/{directory}"));
+        config.insert("WorkingDir".into(), absolute);
+    }
+    let mut host_config = Map::new();
+    if let Some(specs) = config.remove("PortSpecs").filter(|specs| !specs.is_null()) {
+        written.insert("ExposedPorts".into(), config.get("ExposedPorts").cloned().unwrap_or_default());
+        if let Some(bindings) = port_bindings(&specs) {
+            if let Some(exposed) = child(&mut config, "ExposedPorts") {
+                exposed.extend(bindings.keys().map(|port| (port.clone(), json!({}))));
+            }
+            host_config.insert("PortBindings".into(), bindings.into());
+        }
+        written.insert("PortSpecs".into(), specs);
+    }
+    annotate(&mut host_config, "Config", written);
+    config.insert("HostConfig".into(), host_config.into());
+    request.body = Body::Json(config.into());
+    request.set_header("Content-Type", "application/json");
+    request.set_header(OLD_NAME_HEADER, "1");
+    Ok(())
+}
+
+/// `[[ip:]public:]private[/protocol]` as PortBindings; None if one of them is nonsense.
+fn port_bindings(specs: &Value) -> Option<Object> {
+    let mut bindings = Map::new();
+    for spec in specs.as_array()?.iter().filter_map(Value::as_str) {
+        let (ports, protocol) = spec.split_once('/').unwrap_or((spec, "tcp"));
+        let parts: Vec<&str> = ports.split(':').collect();
+        let (ip, public, private) = match parts[..] {
+            [private] => ("", "", private),
+            [public, private] => ("", public, private),
+            [ip, public, private] => (ip, public, private),
+            _ => return None,
+        };
+        private.parse::<u16>().ok()?;
+        if !public.is_empty() {
+            public.parse::<u16>().ok()?;
+        }
+        let place = bindings.entry(format!("{private}/{protocol}")).or_insert_with(|| json!([]));
+        place.as_array_mut()?.push(json!({"HostIp": ip, "HostPort": public}));
+    }
+    Some(bindings)
+}
+
+/// A body replaced the whole HostConfig of the start before. `{}` and null were no body.
+pub(super) fn start(request: &mut Request) -> Result<(), Response> {
+    if matches!(request.body, Body::Empty | Body::Stream) {
+        return Ok(());
+    }
+    if request.header("Content-Type").and_then(|kind| kind.split(';').next()).map(str::trim) != Some("application/json")
+    {
+        return Err(Response::error(500, "Content-Type of application/json is required"));
+    }
+    let sent = lenient::object(&request.body)?;
+    if sent.is_empty() {
+        request.body = Body::Empty;
+        return Ok(());
+    }
+    let read = lenient::fields(&sent, HOST_CONFIG);
+    let mut config = Map::new();
+    for (key, kind) in HOST_CONFIG {
+        // Ports may have been asked for at create, as PortSpecs.
+        if *key != "PortBindings" {
+            let missing = match kind {
+                Kind::Text => json!(""),
+                Kind::Flag => json!(false),
+                _ => Value::Null,
+            };
+            config.insert((*key).into(), missing);
+        }
+    }
+    let written = read
+        .iter()
+        .filter(|(key, value)| !survives(key, value))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    config.extend(read);
+    check(&config)?;
+    config.remove("LxcConf");
+    if let Some(policy) = config.get_mut("RestartPolicy").and_then(Value::as_object_mut)
+        && number(policy, "MaximumRetryCount") < 0
+    {
+        policy.insert("MaximumRetryCount".into(), json!(0));
+    }
+    annotate(&mut config, "HostConfig", written);
+    request.body = Body::Json(config.into());
+    request.set_header(HOST_CONFIG_HEADER, "start");
+    Ok(())
+}
+
+/// Whether the newest version gives a value back as it was written.
+fn survives(key: &str, value: &Value) -> bool {
+    match key {
+        "LxcConf" => value.is_null(),
+        "NetworkMode" => !matches!(value.as_str(), Some("bridge" | "default")),
+        "RestartPolicy" => {
+            value.is_null()
+                || value.as_object().is_some_and(|policy| {
+                    matches!(text(policy, "Name"), "always" | "on-failure") && number(policy, "MaximumRetryCount") >= 0
+                })
+        }
+        _ => value.is_null() || value.is_string() || value.is_boolean() || !is_empty(value),
+    }
+}
+
+/// Errors of values that today's versions accept.
+fn check(config: &Object) -> Result<(), Response> {
+    let texts = |key: &str| {
+        config.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>()
+    };
+    for key in ["CapAdd", "CapDrop"] {
+        if let Some(name) = texts(key).into_iter().find(|name| name.starts_with("CAP_")) {
+            return Err(Response::error(500, &format!("invalid {key}: unknown capability: \"CAP_{name}\"")));
+        }
+    }
+    for link in texts("Links") {
+        let parts: Vec<&str> = link.split(':').collect();
+        match parts[..] {
+            ["", _] => return Err(Response::error(500, "Container name cannot be empty")),
+            [_, _] => {}
+            _ => return Err(Response::error(500, &format!("bad format for links: {link}"))),
+        }
+    }
+    for from in texts("VolumesFrom") {
+        if from.split_once(':').is_some_and(|(_, mode)| !matches!(mode, "ro" | "rw")) {
+            return Err(Response::error(500, &format!("invalid mode: {from}")));
+        }
+    }
+    Ok(())
+}
+
+/// Notes what was written in the annotation of a HostConfig.
+fn annotate(config: &mut Object, part: &str, written: Object) {
+    if !written.is_empty() {
+        let text = json!({ part: written }).to_string();
+        config.insert("Annotations".into(), json!({ AS_WRITTEN: text }));
+    }
+}
+
+/// `No such image: x:latest` was `No such image: x (tag: latest)`: the image as it was asked for, and the tag that was meant.
+pub(super) fn missing_image(response: &mut Response, asked: &Asked) {
+    if !(response.is_error() && response.message().is_some_and(|text| text.starts_with("No such image: "))) {
+        return;
+    }
+    let image = lenient::object(&asked.request.body).map(|body| text(&body, "Image").to_owned()).unwrap_or_default();
+    let last = image.rsplit('/').next().unwrap_or_default();
+    let tag = last.split_once(':').map_or("latest", |(_, tag)| tag);
+    let text = format!("No such image: {image} (tag: {tag})");
+    response.status = 404;
+    response.set_message(&text);
+}
+
+/// A container that is missing may be another than the one that is to start.
+pub(super) fn missing_container(response: &mut Response, asked: &Asked) {
+    let Some(other) = response
+        .message()
+        .and_then(|text| text.strip_prefix("No such container: "))
+        .filter(|other| *other != asked.name())
+    else {
+        return;
+    };
+    if !response.is_error() {
+        return;
+    }
+    let shared = asked.body()["NetworkMode"].as_str().is_some_and(|mode| mode == format!("container:{other}"));
+    let (status, text) = match shared {
+        true => (500, format!("Cannot start container {}: no such container to join network: {other}", asked.name())),
+        false => (
+            406,
+            format!(
+                "Cannot start container {}: Container {other} not found. Impossible to mount its volumes",
+                asked.name()
+            ),
+        ),
+    };
+    response.status = status;
+    response.set_message(&text);
+}

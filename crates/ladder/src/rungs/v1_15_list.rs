@@ -1,0 +1,137 @@
+//! Lists as clients below 1.15 asked for them and read them.
+
+use serde_json::{Map, Value, json};
+
+use crate::exchange::{Request, Response};
+use crate::json::{each, keep, text};
+use crate::rung::Asked;
+
+/// Reads `filters` as its time did: an object of lists of texts.
+fn filters(text: Option<&str>) -> Result<Map<String, Value>, Response> {
+    let fail = |text: String| Err(Response::error(500, &text));
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(Map::new()) };
+    let filters = match serde_json::from_str::<Value>(text) {
+        Ok(Value::Object(filters)) => filters,
+        Ok(Value::Null) => Map::new(),
+        Ok(_) => return fail("json: cannot unmarshal value into Go value of type filters.Args".into()),
+        Err(error) => return fail(format!("invalid character in filters: {error}")),
+    };
+    match filters
+        .values()
+        .all(|values| values.is_null() || values.as_array().is_some_and(|values| values.iter().all(Value::is_string)))
+    {
+        true => Ok(filters),
+        false => fail("json: cannot unmarshal value into Go value of type []string".into()),
+    }
+}
+
+/// The texts of one filter.
+fn wanted<'a>(filters: &'a Map<String, Value>, name: &str) -> impl Iterator<Item = &'a str> {
+    filters.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// The only filter was `exited`, for containers that do not run; that is done on the way down.
+pub(super) fn containers_up(request: &mut Request) -> Result<(), Response> {
+    let filters = filters(request.parameter("filters"))?;
+    if let Some(bad) = wanted(&filters, "exited").find(|code| code.parse::<i64>().is_err()) {
+        return Err(Response::error(500, &format!("strconv.ParseInt: parsing {bad:?}: invalid syntax")));
+    }
+    request.remove_parameter("filters");
+    // No limit, unless it was a number above zero.
+    if !request.parameter("limit").is_some_and(|limit| limit.trim().parse::<u32>().is_ok_and(|limit| limit > 0)) {
+        request.remove_parameter("limit");
+    }
+    for flag in ["all", "size"] {
+        let on = request.flag(flag);
+        request.remove_parameter(flag);
+        if on {
+            request.set_parameter(flag, "1");
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn containers_down(list: &mut Value, asked: &Asked) {
+    let filters = filters(asked.request.parameter("filters")).unwrap_or_default();
+    let codes: Vec<i64> = wanted(&filters, "exited").filter_map(|code| code.parse().ok()).collect();
+    if let Some(list) = list.as_array_mut()
+        && !codes.is_empty()
+    {
+        list.retain(|container| {
+            container["Status"].as_str().is_none_or(|status| {
+                status.starts_with("Up ") || exit_code(status).is_some_and(|code| codes.contains(&code))
+            })
+        });
+    }
+    each(list, |container| {
+        keep(container, &["Command", "Created", "Id", "Image", "Names", "Ports", "SizeRootFs", "SizeRw", "Status"]);
+        if container.get("Ports").is_none_or(Value::is_null) {
+            container.insert("Ports".into(), json!([]));
+        }
+        // An address of a port that is not published did not exist.
+        if text(container, "Status").contains("(health") || text(container, "Status").contains("(unhealthy)") {
+            let status = text(container, "Status").split(" (").next().unwrap_or_default().to_owned();
+            container.insert("Status".into(), json!(status));
+        }
+    });
+}
+
+/// The code in `Exited (3) 2 hours ago`.
+fn exit_code(status: &str) -> Option<i64> {
+    match status {
+        // Never ran.
+        "" => Some(0),
+        status => status.split_once('(')?.1.split_once(')')?.0.parse().ok(),
+    }
+}
+
+/// The only filter was `dangling`, and only if it was `true`.
+pub(super) fn images_up(request: &mut Request) -> Result<(), Response> {
+    let filters = filters(request.parameter("filters"))?;
+    request.remove_parameter("filters");
+    if wanted(&filters, "dangling").any(|value| value.eq_ignore_ascii_case("true")) {
+        request.set_parameter("filters", json!({"dangling": ["true"]}).to_string());
+    }
+    Ok(())
+}
+
+pub(super) fn images_down(list: &mut Value, asked: &Asked) {
+    // The pattern was compared with names without their tags.
+    let tagged = asked
+        .request
+        .parameter("filter")
+        .and_then(|filter| filter.rsplit('/').next())
+        .is_some_and(|name| name.contains(':'));
+    if tagged {
+        *list = json!([]);
+    }
+    each(list, |image| keep(image, &["Created", "Id", "ParentId", "RepoTags", "Size", "VirtualSize"]));
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{ask, climbed, refusal};
+    use crate::{Body, Response};
+    use serde_json::{Value, json};
+
+    #[test]
+    fn exited_chose_among_those_that_do_not_run() {
+        let (request, _, descent) =
+            climbed("1.14", ask("GET", "/containers/json", "all=1&filters={\"exited\":[\"3\"]}", Value::Null));
+        assert_eq!(request.parameter("filters"), None);
+        let list = json!([{"Status": "Up 3 seconds"}, {"Status": "Exited (3) 1 second ago"}, {"Status": "Exited (0) 1 second ago"}]);
+        let Body::Json(list) = descent.response(Response::json(200, list)).body else { panic!("no JSON") };
+        assert_eq!(
+            list,
+            json!([{"Status": "Up 3 seconds", "Ports": []}, {"Status": "Exited (3) 1 second ago", "Ports": []}])
+        );
+    }
+
+    #[test]
+    fn bad_filters_are_500() {
+        for filters in ["notjson", "[]", "{\"exited\":\"0\"}", "{\"exited\":{\"0\":true}}", "{\"exited\":[\"x\"]}"] {
+            let answer = refusal("1.14", ask("GET", "/containers/json", &format!("filters={filters}"), Value::Null));
+            assert_eq!(answer.status, 500, "{filters}");
+        }
+    }
+}

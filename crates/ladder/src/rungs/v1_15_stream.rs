@@ -1,0 +1,104 @@
+//! Small things of 1.15: resize, tag, push, progress, events of kill.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE;
+use serde_json::{Value, json};
+
+use crate::exchange::{Body, Request, Response};
+use crate::json::text;
+use crate::rung::Asked;
+
+/// Sizes were numbers with a sign, cut to sixteen bits.
+pub(super) fn resize(request: &mut Request) -> Result<(), Response> {
+    for name in ["h", "w"] {
+        let size = request.parameter(name).unwrap_or_default();
+        let Ok(number) = size.parse::<i64>() else {
+            return Err(Response::error(500, &format!("strconv.ParseInt: parsing {size:?}: invalid syntax")));
+        };
+        request.set_parameter(name, (number & 0xffff).to_string());
+    }
+    Ok(())
+}
+
+pub(super) fn tag(request: &mut Request) -> Result<(), Response> {
+    if request.parameter("repo").unwrap_or_default().is_empty() {
+        return Err(Response::error(500, "Repository name can't be empty"));
+    }
+    Ok(())
+}
+
+/// Credentials came in a header or, if that was missing, in the body, which then had to be JSON.
+pub(super) fn push(request: &mut Request) -> Result<(), Response> {
+    if request.header("X-Registry-Auth").is_none() {
+        let credentials = match &request.body {
+            Body::Json(credentials) => credentials.to_string(),
+            Body::Empty => return Err(Response::error(500, "EOF")),
+            _ => return Err(Response::error(500, "invalid character in credentials")),
+        };
+        request.set_header("X-Registry-Auth", &URL_SAFE.encode(credentials));
+    }
+    request.body = Body::Empty;
+    Ok(())
+}
+
+/// `Downloading from` was said before an import from elsewhere; other words stay.
+pub(super) fn progress(message: &mut Value, _: &Asked) {
+    if let Some(message) = message.as_object_mut() {
+        message.remove("aux");
+    }
+}
+
+/// Only SIGKILL of kill was an event: neither other signals nor those that stop and restart send.
+pub(super) fn one_kill(event: &mut Value, asked: &Asked) {
+    let Some(fields) = event.as_object() else { return };
+    let stopping = format!("stopping {}", text(fields, "id"));
+    match text(fields, "status") {
+        "kill" => {
+            let signal = asked.recall("signal").unwrap_or_default();
+            let killed = signal.is_null() || signal == "9" || signal == "KILL" || signal == "SIGKILL";
+            if signal == "15" {
+                asked.note(&stopping, json!(true));
+            }
+            let stopped = killed && asked.recall(&stopping).is_some();
+            if stopped || !killed {
+                *event = Value::Null;
+            }
+        }
+        "die" => {
+            asked.recall(&stopping);
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{ask, climbed, refused, up};
+    use api::routes::Endpoint::{ContainerResize, ImagePush, ImageTag};
+    use serde_json::{Value, json};
+
+    #[test]
+    fn only_kill_itself_was_an_event() {
+        let (_, _, descent) = climbed("1.14", ask("GET", "/events", "", Value::Null));
+        let mut statuses = String::new();
+        for (action, signal) in [("kill", "15"), ("kill", "9"), ("die", ""), ("stop", ""), ("kill", "9"), ("die", "")] {
+            let event = json!({"Type": "container", "Action": action, "Actor": {"ID": "c", "Attributes": {"image": "a", "signal": signal}}});
+            let message = String::from_utf8(descent.message(event)).unwrap();
+            statuses += message.split("\"status\":").nth(1).unwrap_or_default();
+        }
+        assert_eq!(statuses, "\"die\"}\n\"stop\"}\n\"kill\"}\n\"die\"}\n");
+    }
+
+    #[test]
+    fn credentials_could_be_the_body() {
+        let request = up("1.14", ImagePush, "", json!({"username": "u"}));
+        assert_eq!(request.header("X-Registry-Auth"), Some("eyJ1c2VybmFtZSI6InUifQ=="));
+        assert_eq!(refused("1.14", ImagePush, Value::Null).status, 500);
+    }
+
+    #[test]
+    fn sizes_and_names_are_looked_at_first() {
+        assert_eq!(up("1.14", ContainerResize, "h=-1&w=5", Value::Null).parameter("h"), Some("65535"));
+        assert_eq!(refused("1.14", ImageTag, Value::Null).message(), Some("Repository name can't be empty"));
+    }
+}

@@ -1,0 +1,74 @@
+//! API 1.16, Docker 1.4.
+
+use super::shapes::forget;
+use crate::json::{number, object, remove, text};
+use crate::rung::{Asked, Change, Rung};
+use crate::version::Version;
+use api::routes::Endpoint::{Build, ContainerCreate, ContainerInspect, ExecInspect, Info};
+use serde_json::Value;
+
+pub(super) const RUNG: Rung = Rung {
+    version: Version::new(1, 16),
+    release: "1.4",
+    changes: &[
+        Change::added(&[ExecInspect], "`GET /exec/{id}/json` tells about an exec."),
+        Change::to(&[ContainerInspect], "Volumes are made at create; before at the first start.")
+            .down(volumes_at_start),
+        Change::to(&[ContainerCreate], "Create takes `MacAddress`.").up(|request| {
+            request.object().into_iter().for_each(|body| remove(body, &["MacAddress"]));
+            Ok(())
+        }),
+        Change::to(&[Build], "Build takes `pull`.").up(|request| forget(request, &["pull"])),
+        Change::to(&[Info], "`GET /info` tells `ID`, `Name`, `Labels`, `NCPU`, `MemTotal` and `DockerRootDir`.").down(
+            |info, _| {
+                object(info, &[])
+                    .into_iter()
+                    .for_each(|info| remove(info, &["ID", "Name", "Labels", "NCPU", "MemTotal", "DockerRootDir"]))
+            },
+        ),
+    ],
+};
+
+/// Whether a container was never asked to start: then none of its files and volumes were there.
+/// A start that failed leaves an exit code.
+fn is_fresh(container: &mut Value) -> bool {
+    object(container, &["State"])
+        .is_some_and(|state| text(state, "StartedAt").starts_with("0001-") && number(state, "ExitCode") == 0)
+}
+
+fn volumes_at_start(container: &mut Value, asked: &Asked) {
+    let fresh = is_fresh(container);
+    object(container, &["Config"]).into_iter().for_each(|config| remove(config, &["MacAddress"]));
+    let Some(fields) = container.as_object_mut() else { return };
+    if fresh {
+        for path in ["HostnamePath", "HostsPath", "ResolvConfPath"] {
+            fields.insert(path.into(), Value::from(""));
+        }
+        for volumes in ["Volumes", "VolumesRW"] {
+            fields.insert(volumes.into(), Value::Null);
+        }
+        asked.note("fresh", Value::Bool(true));
+    } else if let Some(state) = object(container, &["State"])
+        && text(state, "StartedAt").starts_with("0001-")
+    {
+        // Only a process that ran had an exit code.
+        state.insert("ExitCode".into(), 0.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{down, missing};
+    use api::routes::Endpoint::{ContainerInspect, ExecInspect};
+    use serde_json::json;
+
+    #[test]
+    fn a_fresh_container_had_no_volumes() {
+        let container = |exit: i64| json!({"State": {"StartedAt": "0001-01-01T00:00:00Z", "ExitCode": exit}, "HostsPath": "/x", "Volumes": {"/a": "/b"}});
+        let fresh = down("1.16", "1.15", ContainerInspect, container(0));
+        assert_eq!((&fresh["Volumes"], &fresh["HostsPath"]), (&json!(null), &json!("")));
+        let failed = down("1.16", "1.15", ContainerInspect, container(127));
+        assert_eq!((&failed["Volumes"], &failed["State"]["ExitCode"]), (&json!({"/a": "/b"}), &json!(0)));
+        assert!(missing("1.15", ExecInspect));
+    }
+}

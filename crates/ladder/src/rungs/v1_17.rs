@@ -1,0 +1,176 @@
+//! API 1.17, Docker 1.5.
+
+use super::shapes::{forget, host_config};
+use super::v1_20::drop_statuses;
+use crate::exchange::{Request, Response};
+use crate::json::{each, map_text, number, object, remove};
+use crate::rung::{Asked, Change, Rung};
+use crate::version::Version;
+use crate::wording::Wording;
+use api::routes::Endpoint::{
+    Build, Commit, ContainerCreate, ContainerDelete, ContainerInspect, ContainerList, ContainerRename, ContainerStats,
+    ContainerWait, Events, ImageInspect, ImageList,
+};
+use serde_json::{Value, json};
+
+pub(super) const RUNG: Rung = Rung { version: Version::new(1, 17), release: "1.5", changes: &[
+Change::to(&[], "Attach and exec may be upgraded: status 101 for requests with `Upgrade: tcp`.").traits(|traits| traits.upgrade = false),
+Change::added(&[ContainerRename, ContainerStats], "Containers can be renamed, and tell what they use."),
+Change::to(&[ContainerInspect, ContainerWait, ContainerList], "A container that a signal ended has the exit code 128 and the signal's number; before -1.").down(ended_by_signal),
+Change::to(&[ContainerInspect], "Containers tell `Labels`, `ExecIDs`, `ReadonlyRootfs`, `AppArmorProfile`, `State.OOMKilled` and `State.Error`.").down(inspect),
+Change::to(&[ContainerList, ImageList, ImageInspect], "Containers and images have labels.").down(labels),
+Change::to(&[ContainerList], "The image of a container is shown as it was named at create; before with its tag.").down(|list, _| each(list, |container| map_text(container.get_mut("Image"), with_tag))),
+Change::to(&[Events], "So is it in events; `exec_create`, `exec_start` and `oom` are events.").message(|event, _| {
+    drop_statuses(event, &["exec_create", "exec_start", "oom"]);
+    map_text(event.get_mut("from"), with_tag);
+}),
+Change::to(&[ContainerCreate], "A container needs more memory; `Labels` and `ReadonlyRootfs` are honoured.").up(create),
+Change::to(&[ContainerDelete], "Removal of a running container is a conflict (409).").wordings(&[Wording::with_status(
+    "cannot remove container \"*\": container is running: stop the container before removing or force remove",
+    "You cannot remove a running container. Stop the container before attempting removal or use -f",
+    500,
+)]),
+Change::to(&[Build], "Build takes `dockerfile`.").up(|request| forget(request, &["dockerfile", "labels"])),
+Change::to(&[Commit], "Commit takes `changes`.").up(|request| forget(request, &["changes"])),
+] };
+
+/// The least memory that a container can have today, in bytes.
+const LEAST_MEMORY: i64 = 6 << 20;
+
+/// Signals have the numbers 1 to 31; no exit code of that range was told from them.
+fn is_signal(code: i64) -> bool {
+    (129..=159).contains(&code)
+}
+
+fn ended_by_signal(value: &mut Value, _: &Asked) {
+    each(value, |container| map_text(container.get_mut("Status"), signal_in_status));
+    if let Some(state) = object(value, &["State"])
+        && is_signal(number(state, "ExitCode"))
+    {
+        state.insert("ExitCode".into(), json!(-1));
+    }
+    if let Some(answer) = value.as_object_mut()
+        && is_signal(number(answer, "StatusCode"))
+    {
+        answer.insert("StatusCode".into(), json!(-1));
+    }
+}
+
+/// `Exited (137) 2 hours ago` is `Exited (-1) 2 hours ago`.
+fn signal_in_status(status: &str) -> Option<String> {
+    let (start, rest) = status.split_once('(')?;
+    let (code, rest) = rest.split_once(')')?;
+    is_signal(code.parse().ok()?).then(|| format!("{start}(-1){rest}"))
+}
+
+/// `busybox` is `busybox:latest`; ids and names with a tag or digest stay.
+pub(super) fn with_tag(image: &str) -> Option<String> {
+    let last = image.rsplit('/').next()?;
+    let id = image.len() >= 12 && image.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (!image.is_empty() && !last.contains([':', '@']) && !id).then(|| format!("{image}:latest"))
+}
+
+fn inspect(container: &mut Value, _: &Asked) {
+    object(container, &["State"]).into_iter().for_each(|state| remove(state, &["OOMKilled", "Error"]));
+    object(container, &["Config"]).into_iter().for_each(|config| remove(config, &["Labels"]));
+    object(container, &["HostConfig"]).into_iter().for_each(|config| remove(config, &["ReadonlyRootfs"]));
+    object(container, &[])
+        .into_iter()
+        .for_each(|container| remove(container, &["ExecIDs", "AppArmorProfile", "LogPath"]));
+}
+
+fn labels(value: &mut Value, _: &Asked) {
+    each(value, |item| remove(item, &["Labels"]));
+    for key in ["Config", "ContainerConfig"] {
+        object(value, &[key]).into_iter().for_each(|config| remove(config, &["Labels"]));
+    }
+}
+
+fn create(request: &mut Request) -> Result<(), Response> {
+    request.object().into_iter().for_each(|body| remove(body, &["Labels"]));
+    let Some(config) = request.object() else { return Ok(()) };
+    let memory = number(config, "Memory");
+    if memory != 0 && memory < 524_288 {
+        return Err(Response::error(500, "Minimum memory limit allowed is 512k"));
+    }
+    if memory != 0 {
+        config.insert("Memory".into(), json!(memory.max(LEAST_MEMORY)));
+    }
+    // A limit of swap that cannot be was no limit.
+    let swap = number(config, "MemorySwap");
+    if swap > 0 && swap < memory.max(1) || memory == 0 {
+        config.remove("MemorySwap");
+    }
+    host_config(request).into_iter().for_each(|config| remove(config, &["ReadonlyRootfs"]));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{answer, down, message, refused, up};
+    use crate::{Body, Response};
+    use api::routes::Endpoint::{
+        ContainerCreate, ContainerDelete, ContainerInspect, ContainerList, ContainerWait, Events,
+    };
+    use serde_json::json;
+
+    #[test]
+    fn signals_were_minus_one() {
+        assert_eq!(down("1.17", "1.16", ContainerWait, json!({"StatusCode": 137})), json!({"StatusCode": -1}));
+        assert_eq!(down("1.17", "1.16", ContainerWait, json!({"StatusCode": 127})), json!({"StatusCode": 127}));
+        assert_eq!(
+            down("1.17", "1.16", ContainerInspect, json!({"State": {"ExitCode": 143, "Error": ""}})),
+            json!({"State": {"ExitCode": -1}})
+        );
+        let list = json!([{"Status": "Exited (137) 2 hours ago", "Image": "busybox", "Labels": {}}]);
+        assert_eq!(
+            down("1.17", "1.16", ContainerList, list),
+            json!([{"Status": "Exited (-1) 2 hours ago", "Image": "busybox:latest"}])
+        );
+    }
+
+    #[test]
+    fn names_of_images_had_tags() {
+        for (image, older) in [
+            ("a", Some("a:latest")),
+            ("a:1", None),
+            ("host:5000/a", Some("host:5000/a:latest")),
+            ("0123456789ab", None),
+            ("", None),
+        ] {
+            assert_eq!(super::with_tag(image).as_deref(), older, "{image}");
+        }
+        assert_eq!(
+            message("1.17", "1.16", Events, json!({"status": "die", "from": "a"})),
+            "{\"from\":\"a:latest\",\"status\":\"die\"}\n"
+        );
+    }
+
+    #[test]
+    fn little_memory_was_enough() {
+        let Body::Json(body) = up("1.16", ContainerCreate, "", json!({"Memory": 524288, "MemorySwap": -1})).body else {
+            panic!("no JSON")
+        };
+        assert_eq!((&body["HostConfig"]["Memory"], &body["HostConfig"]["MemorySwap"]), (&json!(6 << 20), &json!(-1)));
+        assert_eq!(
+            refused("1.16", ContainerCreate, json!({"Memory": -1})).message(),
+            Some("Minimum memory limit allowed is 512k")
+        );
+    }
+
+    #[test]
+    fn running_containers_were_an_error() {
+        let error = Response::error(
+            409,
+            "cannot remove container \"a\": container is running: stop the container before removing or force remove",
+        );
+        let older = answer("1.16", ContainerDelete, error);
+        assert_eq!(
+            (older.status, older.message()),
+            (
+                500,
+                Some("You cannot remove a running container. Stop the container before attempting removal or use -f")
+            )
+        );
+    }
+}

@@ -1,0 +1,143 @@
+//! API 1.22, Docker 1.10.
+
+use super::shapes::{host_config, plain_id};
+use crate::exchange::{Request, Response};
+use crate::json::{Object, default, each, map_text, object, remove, text};
+use crate::rung::{Asked, Change, Rung};
+use crate::version::Version;
+use api::routes::Endpoint::{
+    Build, Commit, ContainerCreate, ContainerInspect, ContainerList, ContainerUpdate, Events, ExecStart, ImageCreate,
+    ImageDelete, ImageHistory, ImageInspect, ImageList, Info, Version as GetVersion,
+};
+use serde_json::{Value, json};
+
+pub(super) const RUNG: Rung = Rung { version: Version::new(1, 22), release: "1.10", changes: &[
+Change::to(&[ContainerInspect, ContainerList, ImageList, ImageInspect, ImageHistory, ImageDelete, Commit], "Ids of images are digests of their content, `sha256:<hex>` rather than `<hex>`.").down(plain_ids),
+Change::to(&[ImageCreate, Build], "So are they in messages.").message(|message, _| map_text(message.get_mut("status"), plain_id)),
+Change::to(&[Events], "Events tell `Type`, `Action` and `Actor`, also of networks, volumes and the daemon.").message(flat_event),
+Change::added(&[ContainerUpdate], "`POST /containers/{name}/update` changes resources of a container."),
+Change::to(&[ContainerList], "`GET /containers/json` lists `NetworkSettings`.").down(|list, _| each(list, |container| remove(container, &["NetworkSettings"]))),
+Change::to(&[ContainerCreate], "`NetworkingConfig`, `ShmSize`, `Tmpfs`, `IsolationOf` and limits of devices are honoured.").up(create),
+Change::to(&[ContainerInspect], "`LxcConf` and `ExecDriver` are gone.").down(inspect),
+Change::to(&[ExecStart], "Exec start wants a JSON `Content-Type`.").up(|request| {
+    request.set_header("Content-Type", "application/json");
+    Ok(())
+}),
+Change::to(&[Info], "`GET /info` tells `OSType`, `Architecture`, plugins and how many containers run; `ExecutionDriver` is gone.").down(info),
+Change::to(&[GetVersion], "`GET /version` tells `BuildTime`.").down(|value, _| object(value, &[]).into_iter().for_each(|value| remove(value, &["BuildTime"]))),
+] };
+
+const BROUGHT: &[&str] = &[
+    "ShmSize",
+    "Tmpfs",
+    "BlkioWeightDevice",
+    "BlkioDeviceReadBps",
+    "BlkioDeviceWriteBps",
+    "BlkioDeviceReadIOps",
+    "BlkioDeviceWriteIOps",
+    "OomScoreAdj",
+];
+
+fn plain_ids(value: &mut Value, _: &Asked) {
+    match value {
+        Value::Array(items) => items.iter_mut().filter_map(Value::as_object_mut).for_each(plain),
+        Value::Object(item) => plain(item),
+        _ => {}
+    }
+}
+
+fn plain(item: &mut Object) {
+    for key in ["Id", "Parent", "ParentId", "Image", "ImageID", "Deleted", "Untagged"] {
+        map_text(item.get_mut(key), plain_id);
+    }
+    for key in ["Config", "ContainerConfig"] {
+        map_text(item.get_mut(key).and_then(|config| config.get_mut("Image")), plain_id);
+    }
+}
+
+/// Only containers and images had events, with the fields that the newest version still repeats for them.
+fn flat_event(event: &mut Value, asked: &Asked) {
+    let Some(fields) = event.as_object_mut() else { return };
+    let attributes = fields.get("Actor").and_then(|actor| actor.get("Attributes")).cloned().unwrap_or_default();
+    let id = fields.get("Actor").and_then(|actor| actor.get("ID")).cloned().unwrap_or_default();
+    match text(fields, "Type") {
+        "container" => {
+            default(fields, "from", attributes["image"].clone());
+        }
+        "image" => {}
+        _ => {
+            *event = Value::Null;
+            return;
+        }
+    }
+    let action = text(fields, "Action").to_owned();
+    default(fields, "status", json!(action));
+    default(fields, "id", id);
+    if text(fields, "status") == "kill" {
+        // For the rung below which only SIGKILL was an event.
+        asked.note("signal", attributes["signal"].clone());
+    }
+    map_text(fields.get_mut("id"), plain_id);
+    map_text(fields.get_mut("from"), plain_id);
+    remove(fields, &["Type", "Action", "Actor", "scope"]);
+}
+
+fn create(request: &mut Request) -> Result<(), Response> {
+    request.object().into_iter().for_each(|body| remove(body, &["NetworkingConfig"]));
+    host_config(request).into_iter().for_each(|config| remove(config, BROUGHT));
+    Ok(())
+}
+
+fn inspect(container: &mut Value, _: &Asked) {
+    if let Some(config) = object(container, &["HostConfig"]) {
+        remove(config, BROUGHT);
+        default(config, "LxcConf", json!([]));
+    }
+    object(container, &[]).into_iter().for_each(|container| default(container, "ExecDriver", json!("native-0.2")));
+}
+
+fn info(info: &mut Value, _: &Asked) {
+    let Some(info) = info.as_object_mut() else { return };
+    remove(
+        info,
+        &[
+            "OSType",
+            "Architecture",
+            "Plugins",
+            "ContainersRunning",
+            "ContainersPaused",
+            "ContainersStopped",
+            "SystemStatus",
+        ],
+    );
+    default(info, "ExecutionDriver", json!("native-0.2"));
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{down, message};
+    use api::routes::Endpoint::{ContainerInspect, Events, ImageCreate, ImageDelete};
+    use serde_json::json;
+
+    #[test]
+    fn ids_were_plain() {
+        assert_eq!(
+            down("1.22", "1.21", ImageDelete, json!([{"Untagged": "a:latest"}, {"Deleted": "sha256:12"}])),
+            json!([{"Untagged": "a:latest"}, {"Deleted": "12"}])
+        );
+        assert_eq!(message("1.22", "1.21", ImageCreate, json!({"status": "sha256:12"})), "{\"status\":\"12\"}\r\n");
+        let container =
+            down("1.22", "1.21", ContainerInspect, json!({"Image": "sha256:12", "HostConfig": {"ShmSize": 1}}));
+        assert_eq!(container, json!({"Image": "12", "ExecDriver": "native-0.2", "HostConfig": {"LxcConf": []}}));
+    }
+
+    #[test]
+    fn events_were_flat() {
+        let event = json!({"Type": "container", "Action": "start", "Actor": {"ID": "c", "Attributes": {"image": "busybox"}}, "time": 1});
+        assert_eq!(
+            message("1.22", "1.21", Events, event),
+            "{\"from\":\"busybox\",\"id\":\"c\",\"status\":\"start\",\"time\":1}\n"
+        );
+        assert_eq!(message("1.22", "1.21", Events, json!({"Type": "network", "Action": "create"})), "");
+    }
+}

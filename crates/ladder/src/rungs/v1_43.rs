@@ -1,0 +1,73 @@
+//! API 1.43, Docker 24.0.
+
+use api::routes::Endpoint::{ContainerCreate, ContainerInspect, ImageInspect, ImageList};
+use serde_json::{Value, json};
+
+use super::v1_15::AS_WRITTEN;
+use crate::exchange::{Request, Response};
+use crate::json::{each, is_empty, object, remove};
+use crate::rung::{Asked, Change, Rung};
+use crate::version::Version;
+
+pub(super) const RUNG: Rung = Rung {
+    version: Version::new(1, 43),
+    release: "24.0",
+    changes: &[
+        Change::to(&[ContainerCreate, ContainerInspect], "Containers have `HostConfig.Annotations`.")
+            .up(no_annotations)
+            .down(annotations),
+        Change::to(&[ImageList], "Images without a name have empty `RepoTags` and `RepoDigests` rather than `<none>`.")
+            .down(|images, _| {
+                each(images, |image| {
+                    for (key, none) in [("RepoTags", "<none>:<none>"), ("RepoDigests", "<none>@<none>")] {
+                        if image.get(key).is_none_or(is_empty) {
+                            image.insert(key.to_owned(), json!([none]));
+                        }
+                    }
+                });
+            }),
+        Change::to(&[ImageInspect], "`VirtualSize` is deprecated."),
+    ],
+};
+
+fn no_annotations(request: &mut Request) -> Result<(), Response> {
+    if let Some(annotations) = request.body.json().and_then(|body| object(body, &["HostConfig", "Annotations"])) {
+        // What an older rung keeps there is its own.
+        annotations.retain(|key, _| key == AS_WRITTEN);
+    }
+    Ok(())
+}
+
+fn annotations(container: &mut Value, asked: &Asked) {
+    let Some(config) = object(container, &["HostConfig"]) else { return };
+    if let Some(written) = config.get("Annotations").and_then(|all| all.get(AS_WRITTEN)) {
+        asked.note(AS_WRITTEN, written.clone());
+    }
+    remove(config, &["Annotations"]);
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{down, up};
+    use api::routes::Endpoint::{ContainerCreate, ContainerInspect, ImageList};
+    use serde_json::json;
+
+    #[test]
+    fn images_without_a_name_said_none() {
+        let list = json!([{"RepoTags": [], "RepoDigests": []}]);
+        assert_eq!(
+            down("1.43", "1.42", ImageList, list),
+            json!([{"RepoTags": ["<none>:<none>"], "RepoDigests": ["<none>@<none>"]}])
+        );
+    }
+
+    #[test]
+    fn there_were_no_annotations() {
+        assert_eq!(
+            down("1.43", "1.42", ContainerInspect, json!({"HostConfig": {"Annotations": {"a": "b"}}})),
+            json!({"HostConfig": {}})
+        );
+        let request = up("1.42", ContainerCreate, "", json!({"HostConfig": {"Annotations": {"a": "b"}}}));
+        assert_eq!(request.body, crate::Body::Json(json!({"HostConfig": {"Annotations": {}}})));
+    }
+}

@@ -43,6 +43,8 @@ pub fn listen(path: &Path) -> rustix::io::Result<OwnedFd> {
         SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
         None,
     )?;
+    // Only its owner may connect, whatever the folder allows.
+    rustix::fs::fchmod(&socket, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)?;
     with_address(path, |address| match rustix::net::bind(&socket, address) {
         Err(Errno::ADDRINUSE) if matches!(connect(path), Err(Errno::CONNREFUSED)) => {
             rustix::fs::unlink(path)?;
@@ -152,6 +154,8 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         let path = folder.join("a.sock");
         let first = listen(&path).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600);
         let client = connect(&path).unwrap();
         let served = accept(&first).unwrap();
         send(&client, b"hi", &[]).unwrap();

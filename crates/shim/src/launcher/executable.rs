@@ -8,6 +8,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
@@ -31,7 +32,10 @@ impl Executable {
 
     /// A command that executes it. The child must be started before this is dropped.
     pub(super) fn command(&self) -> Command {
-        Command::new(format!("/proc/self/fd/{}", self.file.as_raw_fd()))
+        let mut command = Command::new(format!("/proc/self/fd/{}", self.file.as_raw_fd()));
+        // Containers can look at a child of ours until it executes their program: nothing of the daemon's is left in it.
+        command.env_clear().arg0("longshore");
+        command
     }
 }
 
@@ -59,4 +63,27 @@ pub(super) fn copied() -> Result<Executable> {
     let path = format!("/proc/self/fd/{}", copy.as_raw_fd());
     let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
     Ok(Executable { file: file.map_err(Error::system("reopen our program's copy"))? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_can_be_executed_and_neither_can_be_written() {
+        for executable in [mounted().unwrap(), copied().unwrap()] {
+            // This test program lists its tests and ends.
+            let output = executable.command().arg("--list").output().unwrap();
+            assert!(output.status.success());
+            assert!(!output.stdout.is_empty());
+            let path = format!("/proc/self/fd/{}", executable.file.as_raw_fd());
+            let written =
+                File::options().write(true).open(&path).and_then(|mut file| io::Write::write(&mut file, b"x"));
+            assert!(written.is_err());
+            assert!(
+                std::fs::set_permissions(&path, std::fs::metadata(&path).unwrap().permissions()).is_err()
+                    || rustix::fs::fcntl_get_seals(&executable.file).is_ok()
+            );
+        }
+    }
 }

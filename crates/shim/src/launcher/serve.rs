@@ -53,8 +53,8 @@ pub fn run_with(control: OwnedFd, runtime: impl Fn() -> Box<dyn Runtime>) -> ! {
 
 fn serve(control: OwnedFd, runtime: &dyn Fn() -> Box<dyn Runtime>) -> crate::Result<()> {
     // Already a session of our own only if the daemon arranged it.
-    drop(rustix::process::setsid());
-    drop(rustix::thread::set_name(c"longshore-lnch"));
+    let _ = rustix::process::setsid();
+    let _ = rustix::thread::set_name(c"longshore-lnch");
     // The kernel reaps shims; interrupts typed at the daemon's terminal are the daemon's business.
     for signal in [SIGCHLD, SIGHUP, SIGINT] {
         set_disposition(signal, Disposition::Ignore).map_err(Error::system("ignore a signal"))?;
@@ -88,8 +88,8 @@ fn serve(control: OwnedFd, runtime: &dyn Fn() -> Box<dyn Runtime>) -> crate::Res
 fn become_shim(control: OwnedFd, container_id: &str, socket: &Path, runtime: &dyn Fn() -> Box<dyn Runtime>) -> ! {
     let mut runtime = runtime();
     // None of these matters enough to give up a container: a shim without them works.
-    drop(rustix::process::setsid());
-    drop(rustix::thread::set_name(c"longshore-shim"));
+    let _ = rustix::process::setsid();
+    let _ = rustix::thread::set_name(c"longshore-shim");
     drop(std::fs::write("/proc/self/oom_score_adj", SHIM_OOM_SCORE.to_string()));
     drop(leave_standard_streams());
     // Children are reaped one by one, for their status.

@@ -1,7 +1,7 @@
 //! Tells when there may be something new in a log.
 
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
@@ -33,7 +33,7 @@ impl Watch {
         let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
         loop {
             match rustix::io::read(&self.inotify, &mut buffer) {
-                Ok((events, _)) if events.is_empty() => return Ok(()),
+                Ok(([], _)) => return Ok(()),
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return Ok(()),
                 Err(errno) => return Err(Error::system("read a watch")(errno)),
@@ -45,5 +45,11 @@ impl Watch {
 impl AsFd for Watch {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.inotify.as_fd()
+    }
+}
+
+impl AsRawFd for Watch {
+    fn as_raw_fd(&self) -> RawFd {
+        self.inotify.as_raw_fd()
     }
 }

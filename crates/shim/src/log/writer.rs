@@ -154,13 +154,15 @@ impl Writer {
     fn rotate(&mut self) {
         let path = &self.config.path;
         let keep = self.config.max_files.max(1);
+        let mut moved = Ok(());
         for generation in (1..keep).rev() {
-            // A missing older file is normal: there were not that many rotations yet.
-            if std::fs::rename(rotated(path, generation - 1), rotated(path, generation)).is_err() && generation == 1 {
-                return;
-            }
+            moved = std::fs::rename(rotated(path, generation - 1), rotated(path, generation));
         }
-        if keep == 1 && std::fs::remove_file(path).is_err() {
+        if keep == 1 {
+            moved = std::fs::remove_file(path);
+        }
+        // Missing files are normal: there were not that many rotations yet, or somebody has removed one.
+        if moved.is_err_and(|error| error.kind() != io::ErrorKind::NotFound) {
             return;
         }
         // Readers that still hold the old file lose nothing, because it is replaced and not cut.

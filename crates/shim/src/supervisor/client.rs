@@ -232,14 +232,16 @@ impl Client {
         self.is_gone() || (self.phase == Phase::Lingering && self.input == Input::Ended)
     }
 
-    /// Tells the loop what to wait for.
-    pub(super) fn update_interest(&mut self) -> rustix::io::Result<()> {
+    /// Tells the loop what to wait for. A descriptor that cannot be waited for counts as a broken connection.
+    pub(super) fn update_interest(&mut self) {
         let mut events = EventFlags::empty();
         events.set(EventFlags::IN, self.input == Input::Wanted);
         events.set(EventFlags::OUT, self.pending_bytes() > 0);
         // While input is held a hang-up would be reported again and again, so nothing is waited for then.
         let nothing = events.is_empty() && self.input == Input::Held;
-        self.socket.wait_for((!nothing).then_some(events))
+        if self.socket.wait_for((!nothing).then_some(events)).is_err() {
+            self.lose();
+        }
     }
 }
 

@@ -18,19 +18,27 @@ use crate::protocol::{
     Attach, Command, EndReason, Event, Exec, ExecState, Failure, PROTOCOL, Start, State, WindowSize,
 };
 
+/// How long to wait after a daemon could not be accepted.
+const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
+
 /// A command that was not carried out: why.
 type Outcome = std::result::Result<(), String>;
 
 impl Supervisor<'_> {
     /// A new daemon connects; the one before is gone, otherwise the listener is not watched.
     pub(super) fn accept(&mut self) -> Result<()> {
-        match sys::socket::accept(&self.listener) {
-            Ok(socket) => {
-                self.control = Some(Control::new(socket, &self.poll)?);
+        let accepted = sys::socket::accept(&self.listener).map_err(Error::system("accept a daemon"));
+        match accepted.and_then(|socket| Control::new(socket, &self.poll)) {
+            Ok(control) => {
+                self.control = Some(control);
                 self.listener.wait_for(None).map_err(Error::system("watch the listener"))
             }
-            // The daemon may have given up meanwhile.
-            Err(_) => Ok(()),
+            Err(_) => {
+                // The daemon has given up meanwhile, or there is no descriptor left: the container must not suffer
+                // from either, and the next attempt should not come at once.
+                std::thread::sleep(ACCEPT_PAUSE);
+                Ok(())
+            }
         }
     }
 

@@ -122,7 +122,7 @@ impl Drop for Watched {
     fn drop(&mut self) {
         // Closing alone is not enough: another process may hold the same open file (a client's connection came from
         // the daemon). Failing to delete what was added by us is impossible.
-        drop(self.wait_for(None));
+        let _ = self.wait_for(None);
     }
 }
 

@@ -188,7 +188,6 @@ impl Process {
                 *closing = true;
                 self.flush_input();
             }
-            Stdin::Waiting => self.stdio.open_stdin = self.stdio.terminal,
             _ => {}
         }
     }

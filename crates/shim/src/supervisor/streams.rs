@@ -54,7 +54,7 @@ impl Supervisor<'_> {
         for (client_key, client) in self.clients.iter_mut().filter(|(_, client)| client.process == key) {
             if client.wants(stream) {
                 client.send(stream, chunk);
-                client.update_interest().map_err(Error::system("watch a client"))?;
+                client.update_interest();
                 if client.is_gone() {
                     troubled.push(*client_key);
                 }
@@ -141,10 +141,9 @@ impl Supervisor<'_> {
         }
         self.expect_progress(key);
         let Some(client) = self.clients.get_mut(&key) else { return Ok(()) };
+        client.update_interest();
         if client.is_over() {
             self.remove_client(key, EndReason::Gone)?;
-        } else {
-            client.update_interest().map_err(Error::system("watch a client"))?;
         }
         self.balance(process)?;
         self.settle(process)

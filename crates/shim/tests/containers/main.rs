@@ -13,6 +13,12 @@ fn main() {
         let control = std::io::stdin().as_fd().try_clone_to_owned().unwrap();
         shim::launcher::run_with(control, || Box::new(plain::Plain));
     }
+    if arguments.first().is_some_and(|first| first == "daemon") {
+        let launcher = shim::Launcher::start(["launcher"]).unwrap();
+        println!("{}", launcher.pid().unwrap());
+        std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).unwrap();
+        return;
+    }
     let filter = arguments.into_iter().find(|argument| !argument.starts_with('-')).unwrap_or_default();
     let mut failed = Vec::new();
     for (name, scenario) in scenarios::ALL.iter().filter(|(name, _)| name.contains(&filter)) {

@@ -4,7 +4,9 @@ use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
-use shim::protocol::{Attach, Command, EndReason, Event, Exec, Start, Stdio, WindowSize};
+use rustix::event::{PollFd, PollFlags};
+use shim::log::{Reader, Selection, Style, Watch};
+use shim::protocol::{Attach, Command, EndReason, Event, Exec, LogConfig, Start, Stdio, WindowSize};
 use shim::{Connection, Error};
 
 use crate::harness::{Container, PATIENCE, read_until, unframe, write_and_close};
@@ -31,6 +33,11 @@ pub const ALL: &[(&str, fn())] = &[
     ("a_dead_launcher_is_replaced", a_dead_launcher_is_replaced),
     ("our_program_cannot_be_written_through_proc", our_program_cannot_be_written_through_proc),
     ("garbage_does_not_end_a_shim", garbage_does_not_end_a_shim),
+    ("a_replay_joins_the_live_output", a_replay_joins_the_live_output),
+    ("without_log_nothing_is_written", without_log_nothing_is_written),
+    ("a_log_is_rotated_while_it_is_followed", a_log_is_rotated_while_it_is_followed),
+    ("a_client_that_is_no_socket_is_turned_away", a_client_that_is_no_socket_is_turned_away),
+    ("a_client_that_never_reads_does_not_delay_the_exit", a_client_that_never_reads_does_not_delay_the_exit),
 ];
 
 const PIPED: Stdio = Stdio { terminal: false, open_stdin: true, stdin_once: false };
@@ -340,17 +347,32 @@ fn a_dead_launcher_is_replaced() {
 }
 
 fn our_program_cannot_be_written_through_proc() {
-    let container = Container::new();
-    let link = format!("/proc/{}/exe", container.launcher.pid().unwrap());
+    // A copy of this program plays the daemon, so that the test itself does not keep its file busy.
+    let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+    let copy = folder.path().join("copy");
+    std::fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+    let mut daemon = std::process::Command::new(&copy)
+        .arg("daemon")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut launcher = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(daemon.stdout.as_mut().unwrap()), &mut launcher).unwrap();
+    let link = format!("/proc/{}/exe", launcher.trim());
     let held = rustix::fs::open(&*link, rustix::fs::OFlags::PATH, rustix::fs::Mode::empty()).unwrap();
-    let write = |path: &str| std::fs::OpenOptions::new().write(true).open(path).unwrap_err().raw_os_error();
-    // Read-only file system, or (for a sealed copy) busy.
-    assert!(matches!(write(&link), Some(30 | 26)), "{:?}", write(&link));
-    drop(container);
-    // Nor later, when nobody executes it any more.
-    std::thread::sleep(Duration::from_millis(50));
-    let later = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&held));
-    assert_eq!(write(&later), Some(30));
+    let write = |path: &str| std::fs::OpenOptions::new().write(true).open(path).map_err(|error| error.raw_os_error());
+    assert!(write(&link).is_err());
+    drop(daemon.stdin.take());
+    daemon.wait().unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    // Once nobody executes it the file itself can be written, but not through what a container could have kept open.
+    while write(copy.to_str().unwrap()).is_err() {
+        assert!(Instant::now() < deadline, "the launcher did not end");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let kept = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&held));
+    assert_eq!(write(&kept).unwrap_err(), Some(30));
 }
 
 fn garbage_does_not_end_a_shim() {
@@ -361,5 +383,102 @@ fn garbage_does_not_end_a_shim() {
     }
     container.start("exit 1", Stdio::default());
     assert_eq!(container.exit().code, 1);
+    container.release();
+}
+
+fn a_replay_joins_the_live_output() {
+    let mut container = Container::new();
+    let script = "n=0; while test $n -lt 20000; do echo line $n; n=$((n+1)); done; printf half; sleep 0.5; echo .";
+    container.start(script, Stdio::default());
+    let mut parts = Vec::new();
+    for pause in [0, 5, 20, 400] {
+        std::thread::sleep(Duration::from_millis(pause));
+        let mut reader = Reader::open(&container.log_path(), Selection::default()).unwrap();
+        let mut replay = Vec::new();
+        let style = Style { stdout: true, ..Style::default() };
+        assert!(!reader.render(&style, &mut replay, usize::MAX).unwrap());
+        let attach = Attach { stdout: true, resume: reader.position(), ..Attach::default() };
+        let mut client = container.attach_as(attach);
+        parts.push(std::thread::spawn(move || {
+            client.read_to_end(&mut replay).unwrap();
+            String::from_utf8(replay).unwrap()
+        }));
+    }
+    let expected: String = (0..20_000).map(|n| format!("line {n}\n")).chain(["half.\n".to_owned()]).collect();
+    for part in parts {
+        assert!(part.join().unwrap() == expected, "replay and live output do not join");
+    }
+    container.exit();
+    container.release();
+}
+
+fn without_log_nothing_is_written() {
+    let mut container = Container::new();
+    let client = container.attach();
+    let start = Start { plan: Program::script("echo x; exit 3"), stdio: Stdio::default(), log: None };
+    container.send(&Command::Start(Box::new(start)), None);
+    assert_eq!(unframe(client).0, b"x\n");
+    assert_eq!(container.exit().code, 3);
+    assert_eq!(std::fs::read_dir(container.folder.path()).unwrap().count(), 1, "only the socket");
+    container.release();
+}
+
+fn a_log_is_rotated_while_it_is_followed() {
+    let mut container = Container::new();
+    let path = container.log_path();
+    let log = LogConfig { path: path.clone(), max_size_bytes: Some(20_000), max_files: 1000, ..LogConfig::default() };
+    let script = "n=0; while test $n -lt 5000; do echo $n; n=$((n+1)); done";
+    let start = Start { plan: Program::script(script), stdio: Stdio::default(), log: Some(log) };
+    let mut reader = Reader::open(&path, Selection::default()).unwrap();
+    let watch = Watch::new(&path).unwrap();
+    container.send(&Command::Start(Box::new(start)), None);
+    let mut text = Vec::new();
+    let deadline = Instant::now() + PATIENCE;
+    while !text.ends_with(b"\n4999\n") {
+        assert!(Instant::now() < deadline, "records are missing");
+        watch.clear().unwrap();
+        if reader.render(&Style { stdout: true, ..Style::default() }, &mut text, usize::MAX).unwrap() {
+            continue;
+        }
+        let mut fds = [PollFd::new(&watch, PollFlags::IN)];
+        rustix::event::poll(&mut fds, Some(&Duration::from_secs(1).try_into().unwrap())).unwrap();
+    }
+    let expected: String = (0..5000).map(|n| format!("{n}\n")).collect();
+    assert!(String::from_utf8(text).unwrap() == expected);
+    assert!(shim::log::rotated(&path, 3).exists());
+    container.exit();
+    container.release();
+}
+
+fn a_client_that_is_no_socket_is_turned_away() {
+    let mut container = Container::new();
+    container.start("sleep 0.3; echo x; exit 8", Stdio::default());
+    let file = tempfile::tempfile().unwrap();
+    let attach = Attach { attach_id: 77, stdin: true, stdout: true, ..Attach::default() };
+    container.send(&Command::Attach(attach), Some(file.into()));
+    container.send(&Command::Attach(Attach { attach_id: 78, ..Attach::default() }), None);
+    let mut refused = 0;
+    let code = container.until(|event| match event {
+        Event::Refused { .. } | Event::AttachEnded { reason: EndReason::Gone, .. } => {
+            refused += 1;
+            None
+        }
+        Event::Exited(exit) => Some(exit.code),
+        _ => None,
+    });
+    assert_eq!((code, refused), (8, 2));
+    container.release();
+}
+
+fn a_client_that_never_reads_does_not_delay_the_exit() {
+    let mut container = Container::new();
+    let client = container.attach();
+    container.start("head -c 250000 /dev/zero | tr '\\0' x", Stdio::default());
+    let started = Instant::now();
+    container.exit();
+    assert!(started.elapsed() < Duration::from_secs(8));
+    assert_eq!(container.logged("stdout").len(), 250_000);
+    // It can still have the rest.
+    assert_eq!(unframe(client).0.len(), 250_000);
     container.release();
 }

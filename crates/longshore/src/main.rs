@@ -1,3 +1,37 @@
-//! The `longshore` binary: chooses the personality and wires the crates together.
+//! The binary: which personality, and the wiring of each.
 
-fn main() {}
+mod daemon;
+mod release;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (first, rest) = arguments.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
+    match first {
+        // First of all: it must be a process of one thread and few pages.
+        daemon::LAUNCHER => shim::launcher::run_on_stdin(),
+        "daemon" | "-d" | "--daemon" => daemon::run(rest),
+        "version" | "--version" | "-v" => {
+            println!("{}", release::line());
+            ExitCode::SUCCESS
+        }
+        "api-versions" => {
+            print!("{}", release::api_versions());
+            ExitCode::SUCCESS
+        }
+        "" | "help" | "--help" | "-h" => {
+            print!("{}", release::USAGE);
+            ExitCode::SUCCESS
+        }
+        // Docker of 2014 took the daemon's flags before -d as well.
+        _ if first.starts_with('-') && arguments.iter().any(|word| word == "-d" || word == "--daemon") => {
+            let flags: Vec<String> = arguments.into_iter().filter(|word| word != "-d" && word != "--daemon").collect();
+            daemon::run(&flags)
+        }
+        unknown => {
+            eprintln!("longshore: unknown command {unknown:?}; `longshore help` lists the commands");
+            ExitCode::FAILURE
+        }
+    }
+}

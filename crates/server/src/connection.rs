@@ -32,7 +32,14 @@ pub(crate) async fn serve(server: Arc<Server>, wire: Wire) {
         Err(_) => return tracing::debug!("a connection sent no request in time"),
     }
     let slot = Arc::new(Slot::default());
-    let requests = Requests { server, slot: slot.clone() };
+    drive(wire, slot.clone(), Requests { server, slot }).await;
+}
+
+/// Drives HTTP on a connection; `slot` is where its routes leave a handover.
+async fn drive<S>(wire: Wire, slot: Arc<Slot>, requests: S)
+where
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>,
+{
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
@@ -83,3 +90,6 @@ impl Service<Request<Incoming>> for Requests {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! Linux: pidfd, clone, mounts, paths beneath a root, netlink, terminals. The only crate with unsafe code.
 
+pub mod activation;
 pub mod heap;
 pub mod mount;
 pub mod netns;

@@ -1,0 +1,52 @@
+//! The daemon: flags and file to settings, settings to an engine behind a server.
+
+mod flags;
+mod log;
+mod pidfile;
+mod prerequisites;
+mod service;
+mod settings;
+mod wiring;
+
+use std::process::ExitCode;
+
+use settings::Settings;
+
+/// The first argument by which this program, executed again, becomes the launcher.
+pub(crate) const LAUNCHER: &str = "launcher";
+
+/// Runs the daemon until a signal ends it.
+pub(crate) fn run(arguments: &[String]) -> ExitCode {
+    if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
+        print!("{}", flags::help());
+        return ExitCode::SUCCESS;
+    }
+    match start(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Not through the log: it may not be there yet, and its level must not hide this.
+            eprintln!("longshore: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(arguments: &[String]) -> anyhow::Result<()> {
+    let settings = Settings::read(arguments)?;
+    if settings.switch("validate", false) {
+        wiring::check(&settings)?;
+        println!("configuration OK");
+        return Ok(());
+    }
+    let log = log::start(&settings)?;
+    wiring::check(&settings)?;
+    prerequisites::check()?;
+    prerequisites::raise_open_files();
+    let _pidfile = pidfile::Pidfile::write(&settings.text_or("pidfile", "/var/run/longshore.pid"))?;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).clamp(1, 4);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
+    let outcome = runtime.block_on(service::serve(arguments, &settings, &log));
+    // Streams to clients end with us; blocking work that still runs is cut off.
+    runtime.shutdown_background();
+    outcome
+}

@@ -1,0 +1,121 @@
+//! The running daemon: listeners, engine, signals.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use engine::{Engine, ListOptions, StopOptions};
+use sd_notify::NotifyState;
+use server::{Listener, Server};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::log::Log;
+use super::settings::Settings;
+use super::wiring;
+use crate::release;
+
+/// Serves until SIGTERM or SIGINT.
+pub(super) async fn serve(arguments: &[String], settings: &Settings, log: &Log) -> Result<()> {
+    let mut signals = Signals::new()?;
+    let security = wiring::security(settings)?;
+    // Bound before the engine opens: clients that come early wait in the queue.
+    let listeners = listeners(settings, &security)?;
+    let engine = Engine::open(wiring::engine(settings)?, vec![super::LAUNCHER.to_owned()]).await?;
+    let server =
+        Server::new(engine.clone(), release::DOCKER_RELEASE, wiring::policy(settings)?, wiring::cors(settings)?)?;
+    let server = Arc::new(server);
+    let accepting: Vec<_> = listeners
+        .into_iter()
+        .map(|listener| tokio::spawn(server::serve(listener, server.clone(), security.clone())))
+        .collect();
+    notify(NotifyState::Ready);
+    tracing::info!(hosts = ?settings.list("hosts"), "ready");
+    signals.until_end(|| reload(arguments, log)).await;
+    tracing::info!("ending");
+    notify(NotifyState::Stopping);
+    for task in accepting {
+        task.abort();
+        // Aborted: its listener is dropped, and the socket's file with it.
+        drop(task.await);
+    }
+    if !settings.switch("live-restore", true) {
+        stop_all(&engine).await;
+    }
+    engine.close().await;
+    Ok(())
+}
+
+fn listeners(settings: &Settings, security: &server::Security) -> Result<Vec<Listener>> {
+    let mut inherited = sys::activation::take_sockets().context("socket activation")?;
+    let group = settings.given("group").and_then(serde_json::Value::as_str);
+    let mut listeners = Vec::new();
+    for address in wiring::addresses(settings)? {
+        listeners.extend(server::listen(&address, group, security, &mut inherited)?);
+    }
+    Ok(listeners)
+}
+
+/// Tells systemd, if it asked to be told.
+fn notify(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "systemd could not be notified");
+    }
+}
+
+/// SIGHUP: the settings are read again; what can change while running is the log's level.
+fn reload(arguments: &[String], log: &Log) {
+    match Settings::read(arguments).and_then(|settings| log.reload(&settings)) {
+        Ok(()) => tracing::info!("configuration reloaded"),
+        Err(error) => tracing::error!("the configuration was not reloaded: {error:#}"),
+    }
+}
+
+/// Stops all containers, as Docker does without live restore.
+async fn stop_all(engine: &Arc<Engine>) {
+    let running = match engine.list(&ListOptions::default()).await {
+        Ok(running) => running,
+        Err(error) => return tracing::error!(%error, "the containers could not be listed"),
+    };
+    let stops: Vec<_> = running
+        .into_iter()
+        .map(|container| {
+            let engine = engine.clone();
+            tokio::spawn(async move {
+                if let Err(error) = engine.stop(&container.id, StopOptions::default()).await {
+                    tracing::warn!(container = container.id, %error, "a container could not be stopped");
+                }
+            })
+        })
+        .collect();
+    for stop in stops {
+        if let Err(error) = stop.await {
+            tracing::error!(%error, "stopping a container failed");
+        }
+    }
+}
+
+/// The signals that mean something to the daemon.
+struct Signals {
+    end: Signal,
+    interrupt: Signal,
+    reload: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            end: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            reload: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn until_end(&mut self, reload: impl Fn()) {
+        loop {
+            tokio::select! {
+                _ = self.end.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.reload.recv() => reload(),
+            }
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::fmt;
 
 use engine::ByteStream;
 use futures_util::future::BoxFuture;
-use futures_util::stream::{self, BoxStream, StreamExt};
+use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 use http::StatusCode;
 use http::header::{HeaderName, HeaderValue};
 use serde::Serialize;
@@ -90,15 +90,20 @@ impl Reply {
     /// Bytes as they come. A failure before the first of them is an error like any other.
     pub(crate) async fn bytes(content_type: &'static str, mut stream: ByteStream) -> Result<Self, Error> {
         let first = stream.next().await.transpose()?;
-        let rest = stream::unfold(stream, async |mut stream| stream.next().await.map(|piece| (piece, stream)));
-        let all = stream::iter(first.map(Ok)).chain(rest);
+        let all = stream::iter(first.map(Ok)).chain(pieces(stream));
+        Ok(Self::new(StatusCode::OK, Some(content_type), Payload::Bytes(all.boxed())))
+    }
+
+    /// Bytes as they come, of a type only if any come.
+    pub(crate) async fn sniffed(content_type: &'static str, mut stream: ByteStream) -> Result<Self, Error> {
+        let Some(first) = stream.next().await.transpose()? else { return Ok(Self::empty(StatusCode::OK)) };
+        let all = stream::iter([Ok(first)]).chain(pieces(stream));
         Ok(Self::new(StatusCode::OK, Some(content_type), Payload::Bytes(all.boxed())))
     }
 
     /// Bytes as they come, the head at once.
     pub(crate) fn open(content_type: &'static str, stream: ByteStream) -> Self {
-        let all = stream::unfold(stream, async |mut stream| stream.next().await.map(|piece| (piece, stream)));
-        Self::new(StatusCode::OK, Some(content_type), Payload::Bytes(all.boxed()))
+        Self::new(StatusCode::OK, Some(content_type), Payload::Bytes(pieces(stream).boxed()))
     }
 
     /// JSON documents as they come.
@@ -116,6 +121,10 @@ impl Reply {
         self.headers.push((name, value));
         self
     }
+}
+
+fn pieces(stream: ByteStream) -> impl Stream<Item = Result<Vec<u8>, engine::Error>> {
+    stream::unfold(stream, async |mut stream| stream.next().await.map(|piece| (piece, stream)))
 }
 
 /// A document and a newline, as Docker writes them.

@@ -11,6 +11,8 @@ pub(super) const RUNG: Rung = Rung {
     version: Version::new(1, 16),
     release: "1.4",
     changes: &[
+        Change::to(&[], "Web pages of other origins may send `X-Registry-Auth`.")
+            .traits(|traits| traits.cors_headers = "Origin, X-Requested-With, Content-Type, Accept"),
         Change::added(&[ExecInspect], "`GET /exec/{id}/json` tells about an exec."),
         Change::to(&[ContainerInspect], "Volumes are made at create; before at the first start.")
             .down(volumes_at_start),

@@ -16,6 +16,8 @@ pub(super) const RUNG: Rung = Rung { version: Version::new(1, 20), release: "1.8
 Change::to(&[ImageDelete], "Conflicts of images say more.").wordings(CONFLICTS),
 Change::added(&[ContainerArchiveGet, ContainerArchiveHead, ContainerArchivePut], "`/containers/{name}/archive` copies files to and from a container."),
 Change::to(&[], "Responses carry `Server`.").traits(|traits| traits.server_header = false),
+        Change::to(&[], "Web pages of other origins may use `HEAD`.")
+            .traits(|traits| traits.cors_methods = "GET, POST, DELETE, PUT, OPTIONS"),
 Change::to(&[ContainerKill], "Kill of a container that does not run is an error; before nothing happened.").answer(kill_of_stopped),
 Change::to(&[ContainerInspect], "`Mounts` took the place of `Volumes` and `VolumesRW`; `Memory`, `MemorySwap`, `CpuShares` and `Cpuset` are only in HostConfig.").down(inspect),
 Change::to(&[ContainerList], "`GET /containers/json` lists `HostConfig`.").down(|list, _| each(list, |container| remove(container, &["HostConfig"]))),

@@ -199,7 +199,8 @@ async fn a_kept_connection_becomes_a_stream() {
 
 #[tokio::test]
 async fn a_refused_stream_leaves_the_connection_in_order() {
-    let requests = "POST /attach-missing HTTP/1.1\r\nHost: d\r\nContent-Length: 0\r\n\r\nGET /ping HTTP/1.1\r\nHost: d\r\n\r\n";
+    let requests =
+        "POST /attach-missing HTTP/1.1\r\nHost: d\r\nContent-Length: 0\r\n\r\nGET /ping HTTP/1.1\r\nHost: d\r\n\r\n";
     let got = talk(requests, "").await;
     assert!(got.starts_with("HTTP/1.1 404 Not Found") && got.ends_with("\r\n\r\nOK"), "{got}");
     let got = talk("POST /attach-missing HTTP/1.1\r\nHost: d\r\nContent-Length: 0\r\n\r\n", "").await;

@@ -7,7 +7,7 @@ use crate::call::Call;
 use crate::error::Error;
 use crate::handover::{Framing, Handover};
 use crate::message::{End, lines};
-use crate::reply::Reply;
+use crate::reply::{Reply, TEXT};
 use crate::websocket;
 
 /// The type of a stream without frames, and of every stream that is answered with 200.
@@ -32,6 +32,10 @@ pub(crate) async fn logs(call: &mut Call) -> Result<Reply, Error> {
         framed: call.traits.framed,
     };
     let logs = call.server.engine.logs(call.name(), options).await?;
+    if call.traits.logs_sniffed {
+        let framed = call.traits.framed && !logs.tty;
+        return Reply::sniffed(if framed { "application/octet-stream" } else { TEXT }, logs.bytes).await;
+    }
     let content_type = if logs.tty || !call.traits.framed { RAW } else { call.traits.framed_type };
     // The head goes out at once: a log that is followed may stay silent for long.
     Ok(Reply::open(content_type, logs.bytes))

@@ -38,7 +38,8 @@ pub(crate) async fn serve(server: Arc<Server>, wire: Wire) {
 /// Drives HTTP on a connection; `slot` is where its routes leave a handover.
 async fn drive<S>(wire: Wire, slot: Arc<Slot>, requests: S)
 where
-    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>,
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Unpin,
+    S::Future: Unpin,
 {
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())

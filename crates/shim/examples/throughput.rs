@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
+use serde_json::value::RawValue;
 use shim::log::{Reader, Record, Selection, Style};
 use shim::protocol::{Attach, Command, Event, LogConfig, Start, Stdio};
 use shim::{Connection, Incoming, Launcher};
@@ -76,7 +77,7 @@ fn stream(launcher: &Launcher, folder: &Path, client: bool, log: Option<&Path>) 
     let connection = launcher.launch("throughput", &folder.join("shim.sock")).unwrap();
     let reader = client.then(|| attach(&connection));
     let program = std::env::current_exe().unwrap().to_str().unwrap().to_owned();
-    let plan = plain::Program { args: vec![program, "text".to_owned()] };
+    let plan = plain::Program::json([&program, "text"]);
     let started = Instant::now();
     start(&connection, &plan, log);
     if let Some(mut client) = reader {
@@ -96,9 +97,9 @@ fn stream(launcher: &Launcher, folder: &Path, client: bool, log: Option<&Path>) 
     seconds
 }
 
-fn start(connection: &Connection, plan: &plain::Program, log: Option<&Path>) {
+fn start(connection: &Connection, plan: &RawValue, log: Option<&Path>) {
     let start = Start {
-        plan: serde_json::value::to_raw_value(plan).unwrap(),
+        plan: plan.to_owned(),
         stdio: Stdio::default(),
         log: log.map(|path| LogConfig { path: path.to_owned(), ..LogConfig::default() }),
     };
@@ -174,7 +175,7 @@ fn launches(launcher: &Launcher, folder: &Path) {
 }
 
 fn memory(launcher: &Launcher, folder: &Path) {
-    let plan = plain::Program { args: vec!["/bin/sleep".to_owned(), "60".to_owned()] };
+    let plan = plain::Program::json(["/bin/sleep", "60"]);
     let connections: Vec<Connection> = (0..10)
         .map(|number| {
             let connection = launcher.launch("memory", &folder.join(format!("{number}.sock"))).unwrap();

@@ -8,25 +8,31 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
+use serde_json::value::RawValue;
 use shim::protocol::{Attach, Command, Event, Exit, LogConfig, Start, Stdio};
 use shim::{Connection, Incoming, Launcher};
 
 use crate::plain::Program;
 
 /// Long enough for a loaded machine.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What is sent to run a shell script.
+pub(crate) fn script(text: &str) -> Box<RawValue> {
+    Program::json(["/bin/sh", "-c", text])
+}
 
 /// One container and its shim.
-pub struct Container {
-    pub launcher: Launcher,
-    pub connection: Option<Connection>,
-    pub folder: tempfile::TempDir,
-    pub socket: PathBuf,
+pub(crate) struct Container {
+    pub(crate) launcher: Launcher,
+    pub(crate) connection: Option<Connection>,
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) socket: PathBuf,
     next_attach: u64,
 }
 
 impl Container {
-    pub fn new() -> Container {
+    pub(crate) fn new() -> Container {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let folder = tempfile::tempdir_in("/dev/shm").unwrap();
         let launcher = Launcher::start(["launcher"]).unwrap();
@@ -38,18 +44,18 @@ impl Container {
         container
     }
 
-    pub fn log_path(&self) -> PathBuf {
+    pub(crate) fn log_path(&self) -> PathBuf {
         self.folder.path().join("json.log")
     }
 
-    pub fn send(&self, command: &Command, descriptor: Option<OwnedFd>) {
+    pub(crate) fn send(&self, command: &Command, descriptor: Option<OwnedFd>) {
         let descriptors: Vec<_> = descriptor.iter().map(AsFd::as_fd).collect();
         self.connection.as_ref().unwrap().send(command, &descriptors).unwrap();
     }
 
-    pub fn start(&mut self, script: &str, stdio: Stdio) -> i32 {
+    pub(crate) fn start(&mut self, text: &str, stdio: Stdio) -> i32 {
         let log = LogConfig { path: self.log_path(), ..LogConfig::default() };
-        let start = Start { plan: Program::script(script), stdio, log: Some(log) };
+        let start = Start { plan: script(text), stdio, log: Some(log) };
         self.send(&Command::Start(Box::new(start)), None);
         self.until(|event| match event {
             Event::Started { pid, .. } => Some(pid),
@@ -59,11 +65,11 @@ impl Container {
     }
 
     /// Attaches a client with all streams, framed; returns its side of the connection.
-    pub fn attach(&mut self) -> UnixStream {
+    pub(crate) fn attach(&mut self) -> UnixStream {
         self.attach_as(Attach { stdin: true, stdout: true, stderr: true, framed: true, ..Attach::default() })
     }
 
-    pub fn attach_as(&mut self, mut attach: Attach) -> UnixStream {
+    pub(crate) fn attach_as(&mut self, mut attach: Attach) -> UnixStream {
         attach.attach_id = self.next_attach;
         self.next_attach += 1;
         let (ours, theirs) = UnixStream::pair().unwrap();
@@ -74,7 +80,7 @@ impl Container {
     }
 
     /// The next event.
-    pub fn event(&mut self) -> Event {
+    pub(crate) fn event(&mut self) -> Event {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let connection = self.connection.as_ref().unwrap();
@@ -90,7 +96,7 @@ impl Container {
     }
 
     /// Reads events until `pick` takes one.
-    pub fn until<T>(&mut self, mut pick: impl FnMut(Event) -> Option<T>) -> T {
+    pub(crate) fn until<T>(&mut self, mut pick: impl FnMut(Event) -> Option<T>) -> T {
         loop {
             if let Some(found) = pick(self.event()) {
                 return found;
@@ -98,7 +104,7 @@ impl Container {
         }
     }
 
-    pub fn exit(&mut self) -> Exit {
+    pub(crate) fn exit(&mut self) -> Exit {
         self.until(|event| match event {
             Event::Exited(exit) => Some(exit),
             _ => None,
@@ -106,7 +112,7 @@ impl Container {
     }
 
     /// Releases the shim and waits until it is gone.
-    pub fn release(&mut self) {
+    pub(crate) fn release(&mut self) {
         self.send(&Command::Release, None);
         let deadline = Instant::now() + PATIENCE;
         while !matches!(self.connection.as_ref().unwrap().receive(), Ok(Incoming::Closed)) {
@@ -117,7 +123,7 @@ impl Container {
     }
 
     /// The texts of the log's records of one stream, joined.
-    pub fn logged(&self, stream: &str) -> String {
+    pub(crate) fn logged(&self, stream: &str) -> String {
         let text = std::fs::read_to_string(self.log_path()).unwrap();
         text.lines()
             .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
@@ -128,7 +134,7 @@ impl Container {
 }
 
 /// Everything until the end, taken out of its frames: standard output and standard error.
-pub fn unframe(mut stream: impl Read) -> (Vec<u8>, Vec<u8>) {
+pub(crate) fn unframe(mut stream: impl Read) -> (Vec<u8>, Vec<u8>) {
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     let mut head = [0; 8];
     while stream.read_exact(&mut head).is_ok() {
@@ -142,7 +148,7 @@ pub fn unframe(mut stream: impl Read) -> (Vec<u8>, Vec<u8>) {
 }
 
 /// Reads until `text` was seen.
-pub fn read_until(stream: &mut UnixStream, text: &str) -> String {
+pub(crate) fn read_until(stream: &mut UnixStream, text: &str) -> String {
     let mut seen = Vec::new();
     let mut buffer = [0; 4096];
     while !String::from_utf8_lossy(&seen).contains(text) {
@@ -154,7 +160,7 @@ pub fn read_until(stream: &mut UnixStream, text: &str) -> String {
 }
 
 /// Writes from another thread, so that a full buffer cannot stop the test; then half-closes.
-pub fn write_and_close(stream: &UnixStream, bytes: Vec<u8>) -> std::thread::JoinHandle<()> {
+pub(crate) fn write_and_close(stream: &UnixStream, bytes: Vec<u8>) -> std::thread::JoinHandle<()> {
     let mut stream = stream.try_clone().unwrap();
     std::thread::spawn(move || {
         stream.write_all(&bytes).unwrap();

@@ -12,20 +12,19 @@ use shim::runtime::Runtime;
 
 /// What the tests send as plan and as process.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Program {
-    pub args: Vec<String>,
+pub(crate) struct Program {
+    pub(crate) args: Vec<String>,
 }
 
 impl Program {
-    /// A shell script.
-    pub fn script(text: &str) -> Box<RawValue> {
-        let args = vec!["/bin/sh".to_owned(), "-c".to_owned(), text.to_owned()];
-        serde_json::value::to_raw_value(&Program { args }).unwrap()
+    /// What is sent to run `args`.
+    pub(crate) fn json<const N: usize>(args: [&str; N]) -> Box<RawValue> {
+        serde_json::value::to_raw_value(&Program { args: args.map(str::to_owned).to_vec() }).unwrap()
     }
 }
 
 #[derive(Debug, Default)]
-pub struct Plain;
+pub(crate) struct Plain;
 
 impl Runtime for Plain {
     fn spawn(&mut self, plan: &RawValue, _: Vec<OwnedFd>, stdio: runtime::Stdio) -> Result<Spawned, Failure> {

@@ -9,11 +9,11 @@ use shim::log::{Reader, Selection, Style, Watch};
 use shim::protocol::{Attach, Command, EndReason, Event, Exec, LogConfig, Start, Stdio, WindowSize};
 use shim::{Connection, Error};
 
-use crate::harness::{Container, PATIENCE, read_until, unframe, write_and_close};
+use crate::harness::{Container, PATIENCE, read_until, script, unframe, write_and_close};
 use crate::plain::Program;
 
 /// Name and body of every scenario.
-pub const ALL: &[(&str, fn())] = &[
+pub(crate) const ALL: &[(&str, fn())] = &[
     ("output_reaches_client_and_log_before_the_exit", output_reaches_client_and_log_before_the_exit),
     ("old_clients_get_merged_raw_output", old_clients_get_merged_raw_output),
     ("input_passes_and_its_end_closes_stdin_once", input_passes_and_its_end_closes_stdin_once),
@@ -145,10 +145,11 @@ fn a_dead_client_is_dropped() {
     container.start("while read line; do :; done; head -c 4000000 /dev/zero | tr '\\0' x", PIPED);
     let mut second = container.attach_as(Attach { stdin: true, ..Attach::default() });
     drop(client);
-    container.until(|event| match event {
-        Event::AttachEnded { reason, .. } => Some(assert_eq!(reason, EndReason::Gone)),
+    let reason = container.until(|event| match event {
+        Event::AttachEnded { reason, .. } => Some(reason),
         _ => None,
     });
+    assert_eq!(reason, EndReason::Gone);
     second.write_all(b"x\n").unwrap();
     container.send(&Command::CloseStdin { exec_id: None }, None);
     container.exit();
@@ -168,8 +169,7 @@ fn a_killed_process_reports_its_signal() {
 fn a_program_that_cannot_start_ends_the_shim() {
     let mut container = Container::new();
     let mut client = container.attach();
-    let args = vec!["/does/not/exist".to_owned()];
-    let plan = serde_json::value::to_raw_value(&crate::plain::Program { args }).unwrap();
+    let plan = Program::json(["/does/not/exist"]);
     let start = Start { plan, stdio: Stdio::default(), log: None };
     container.send(&Command::Start(Box::new(start)), None);
     let failure = container.until(|event| match event {
@@ -205,10 +205,11 @@ fn a_terminal_is_raw_resizable_and_detachable() {
     assert!(read_until(&mut client, "got a\r\n").contains("33 77\r\n"));
     client.write_all(b"b\x10").unwrap();
     client.write_all(b"\x11never seen\n").unwrap();
-    container.until(|event| match event {
-        Event::AttachEnded { reason, .. } => Some(assert_eq!(reason, EndReason::Detached)),
+    let reason = container.until(|event| match event {
+        Event::AttachEnded { reason, .. } => Some(reason),
         _ => None,
     });
+    assert_eq!(reason, EndReason::Detached);
     assert_eq!(client.read(&mut [0; 64]).unwrap(), 0);
     let mut second = container.attach_as(keys);
     second.write_all(b"c\n").unwrap();
@@ -227,7 +228,7 @@ fn execs_have_streams_of_their_own() {
     let attach = Attach { attach_id: 99, stdin: true, stdout: true, stderr: true, framed: true, ..Attach::default() };
     let exec = Exec {
         exec_id: "e1".to_owned(),
-        process: Program::script("cat; echo error >&2; exit 4"),
+        process: script("cat; echo error >&2; exit 4"),
         stdio: ONCE,
         attach: Some(attach),
     };
@@ -252,7 +253,7 @@ fn an_exec_outlives_its_client() {
     let (client, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
     let exec = Exec {
         exec_id: "e1".to_owned(),
-        process: Program::script("sleep 0.2; echo lost; echo lost; exit 6"),
+        process: script("sleep 0.2; echo lost; echo lost; exit 6"),
         stdio: Stdio::default(),
         attach: Some(Attach { attach_id: 5, stdout: true, ..Attach::default() }),
     };
@@ -305,7 +306,7 @@ fn an_exit_without_daemon_is_kept() {
     container.start("sleep 0.1; echo late; exit 11", Stdio::default());
     let exec = Exec {
         exec_id: "e1".to_owned(),
-        process: Program::script("sleep 0.05; exit 12"),
+        process: script("sleep 0.05; exit 12"),
         stdio: Stdio::default(),
         attach: None,
     };
@@ -388,8 +389,8 @@ fn garbage_does_not_end_a_shim() {
 
 fn a_replay_joins_the_live_output() {
     let mut container = Container::new();
-    let script = "n=0; while test $n -lt 20000; do echo line $n; n=$((n+1)); done; printf half; sleep 0.5; echo .";
-    container.start(script, Stdio::default());
+    let text = "n=0; while test $n -lt 20000; do echo line $n; n=$((n+1)); done; printf half; sleep 0.5; echo .";
+    container.start(text, Stdio::default());
     let mut parts = Vec::new();
     for pause in [0, 5, 20, 400] {
         std::thread::sleep(Duration::from_millis(pause));
@@ -415,7 +416,7 @@ fn a_replay_joins_the_live_output() {
 fn without_log_nothing_is_written() {
     let mut container = Container::new();
     let client = container.attach();
-    let start = Start { plan: Program::script("echo x; exit 3"), stdio: Stdio::default(), log: None };
+    let start = Start { plan: script("echo x; exit 3"), stdio: Stdio::default(), log: None };
     container.send(&Command::Start(Box::new(start)), None);
     assert_eq!(unframe(client).0, b"x\n");
     assert_eq!(container.exit().code, 3);
@@ -427,8 +428,8 @@ fn a_log_is_rotated_while_it_is_followed() {
     let mut container = Container::new();
     let path = container.log_path();
     let log = LogConfig { path: path.clone(), max_size_bytes: Some(20_000), max_files: 1000, ..LogConfig::default() };
-    let script = "n=0; while test $n -lt 5000; do echo $n; n=$((n+1)); done";
-    let start = Start { plan: Program::script(script), stdio: Stdio::default(), log: Some(log) };
+    let text = "n=0; while test $n -lt 5000; do echo $n; n=$((n+1)); done";
+    let start = Start { plan: script(text), stdio: Stdio::default(), log: Some(log) };
     let mut reader = Reader::open(&path, Selection::default()).unwrap();
     let watch = Watch::new(&path).unwrap();
     container.send(&Command::Start(Box::new(start)), None);

@@ -37,3 +37,6 @@ pub use load::Progress;
 pub use remove::{Removal, Removed, Usage, Use};
 pub use save::ArchiveForm;
 pub use snapshot::Snapshot;
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! Lists of images.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -88,7 +89,7 @@ impl Snapshot {
             .filter(|image| !filter.without_labels.iter().any(|label| has_label(image, label)))
             .filter_map(|image| self.summary(image, filter))
             .collect();
-        list.sort_by(|a, b| (b.image.created(), b.image.id).cmp(&(a.image.created(), a.image.id)));
+        list.sort_by_key(|one| Reverse((one.image.created(), one.image.id)));
         Ok(list)
     }
 

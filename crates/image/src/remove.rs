@@ -155,14 +155,9 @@ impl Work<'_> {
     /// Takes the asked-for name away; refuses if that would leave an image without a name to a container.
     fn untag(&mut self, image: &Arc<Image>, name: &str, force: bool) -> Result<()> {
         let names = self.names_of(image);
-        if !force && single_repository(&names) {
-            if let Some(user) = self.usage.containers(&image.id).first() {
-                return Err(Error::NameInUse {
-                    name: name.to_owned(),
-                    container: user.container.clone(),
-                    image: image.id.short(),
-                });
-            }
+        let user = self.usage.containers(&image.id).into_iter().next();
+        if let Some(user) = user.filter(|_| !force && single_repository(&names)) {
+            return Err(Error::NameInUse { name: name.to_owned(), container: user.container, image: image.id.short() });
         }
         let asked = canonical(&name.parse()?);
         self.drop_name(image, &asked);

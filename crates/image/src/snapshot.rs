@@ -86,6 +86,13 @@ impl Snapshot {
         self.references(id).filter(|name| name.digest().is_some()).map(Reference::familiar).collect()
     }
 
+    /// All tags of a repository and the images they stand for.
+    pub(crate) fn tags_of(&self, repository: &Reference) -> Vec<(Reference, ImageId)> {
+        let same = |name: &Reference| name.domain() == repository.domain() && name.path() == repository.path();
+        let tags = self.references.range(repository.without_tag()..).take_while(|(name, _)| same(name));
+        tags.filter(|(name, _)| name.digest().is_none()).map(|(name, id)| (name.clone(), *id)).collect()
+    }
+
     /// Images made from this one that are still here.
     pub fn children(&self, id: &ImageId) -> impl Iterator<Item = &ImageId> {
         self.children.get(id).into_iter().flatten()

@@ -326,7 +326,9 @@ mod tests {
         assert_eq!(error(&"a".repeat(300)), "repository name must not be more than 255 characters");
         assert_eq!(Reference::from_repository("a", "b c"), Err(InvalidReference::Tag));
         assert_eq!(Reference::from_repository("a", "").unwrap().familiar(), "a:latest");
-        assert!(matches!(Reference::from_repository("a:b", "c"), Err(InvalidReference::NotBare(_))));
+        assert_eq!(Reference::from_repository("a:b", "c").unwrap().familiar(), "a:c");
+        assert_eq!(Reference::from_repository("a:b", "").unwrap().familiar(), "a:b");
+        assert_eq!(Reference::from_repository(&format!("a@sha256:{HEX}"), ""), Err(InvalidReference::Digested));
     }
 
     proptest! {

@@ -26,7 +26,7 @@ pub fn dump(path: &Path, mut out: impl Write) -> Result<()> {
     for table in schema::TABLES {
         write!(out, ",\n\"{table}\":[")?;
         let mut statement = transaction.prepare(&format!("SELECT * FROM {table}"))?;
-        let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut rows = statement.query([])?;
         let mut separator = "";
         while let Some(row) = rows.next()? {

@@ -32,3 +32,6 @@ pub use store::{Reader, Store, Transaction};
 
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[cfg(test)]
+mod tests;

@@ -31,7 +31,7 @@ pub fn apply(config: &RunConfig, changes: &[String]) -> Result<RunConfig> {
 fn logical_lines(changes: &[String]) -> Vec<String> {
     let mut lines = Vec::new();
     let mut pending = String::new();
-    for line in changes.iter().flat_map(|change| change.lines().chain([""])) {
+    for line in changes.iter().flat_map(|change| change.lines()) {
         if line.trim_start().starts_with('#') {
             continue;
         }
@@ -39,12 +39,12 @@ fn logical_lines(changes: &[String]) -> Vec<String> {
             Some(begun) => pending.push_str(begun),
             None => {
                 pending.push_str(line);
-                let whole = std::mem::take(&mut pending);
-                lines.extend(Some(whole.trim().to_owned()).filter(|whole| !whole.is_empty()));
+                lines.push(std::mem::take(&mut pending));
             }
         }
     }
-    lines
+    lines.push(pending);
+    lines.into_iter().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
 }
 
 struct Work {

@@ -1,0 +1,129 @@
+use super::*;
+use crate::{Action, Removed};
+
+fn texts(removed: &[Removed]) -> Vec<String> {
+    removed
+        .iter()
+        .map(|one| match one {
+            Removed::Untagged(name) => name.clone(),
+            Removed::Deleted(id) => id.short(),
+            Removed::DeletedLayer(_) => "layer".to_owned(),
+        })
+        .collect()
+}
+
+/// base <- one <- two (tagged)
+fn built(engine: &Engine) -> [Arc<Image>; 3] {
+    let base = engine.import("busybox", &[("a", "a")], &[]);
+    let one = engine.step(&base, &[("b", "b")], "one", None);
+    let two = engine.step(&one, &[], "two", Some("two"));
+    [base, one, two]
+}
+
+#[test]
+fn the_last_name_takes_the_line_with_it() {
+    let engine = Engine::new();
+    let [base, one, two] = built(&engine);
+    engine.images.tag("two", "three", "v3").unwrap();
+    let remove = |name: &str| engine.images.remove(name, false, true, &Users::default());
+    assert_eq!(texts(&remove("three:v3").unwrap().removed), ["three:v3"]);
+    let removal = remove("two").unwrap();
+    assert_eq!(texts(&removal.removed), ["two:latest".to_owned(), two.id.short(), one.id.short(), "layer".into()]);
+    let actions: Vec<Action> = removal.happenings.iter().map(|one| one.action).collect();
+    assert_eq!(actions, [Action::Untag, Action::Delete, Action::Delete]);
+    assert_eq!(remove("two").unwrap_err().to_string(), "No such image: two:latest");
+    assert_eq!((engine.count(), engine.layers()), (1, 1));
+    let (engine, _) = engine.reopened();
+    assert_eq!((engine.count(), engine.id("busybox")), (1, base.id));
+}
+
+#[test]
+fn noprune_keeps_parents() {
+    let engine = Engine::new();
+    let [_, one, two] = built(&engine);
+    let removal = engine.images.remove(&two.id.hex(), false, false, &Users::default()).unwrap();
+    assert_eq!(texts(&removal.removed), ["two:latest".to_owned(), two.id.short()]);
+    assert!(engine.images.snapshot().get(&one.id).is_some());
+}
+
+#[test]
+fn children_stand_in_the_way() {
+    let engine = Engine::new();
+    let [base, ..] = built(&engine);
+    for force in [false, true] {
+        let error = engine.images.remove(&base.id.hex(), force, true, &Users::default()).unwrap_err();
+        let expected = format!(
+            "conflict: unable to delete {} (cannot be forced) - image has dependent child images",
+            base.id.short()
+        );
+        assert_eq!(error.to_string(), expected);
+        assert_eq!(error.kind(), model::ErrorKind::Conflict);
+    }
+    // By name, only the name goes.
+    let removal = engine.images.remove("busybox", false, true, &Users::default()).unwrap();
+    assert_eq!(texts(&removal.removed), ["busybox:latest"]);
+    assert_eq!(engine.count(), 3);
+}
+
+#[test]
+fn containers_stand_in_the_way() {
+    let engine = Engine::new();
+    let image = engine.import("app", &[("a", "a")], &[]);
+    let id = image.id.short();
+    let message = |name: &str, force, running| {
+        engine.images.remove(name, force, true, &Users::one(&image, running)).unwrap_err().to_string()
+    };
+    assert_eq!(
+        message("app", false, true),
+        format!(
+            "conflict: unable to remove repository reference \"app\" (must force) - container abcdef012345 is using its referenced image {id}"
+        )
+    );
+    assert_eq!(
+        message(&id, false, false),
+        format!(
+            "conflict: unable to delete {id} (must be forced) - image is being used by stopped container abcdef012345"
+        )
+    );
+    assert_eq!(
+        message(&id, true, true),
+        format!(
+            "conflict: unable to delete {id} (cannot be forced) - image is being used by running container abcdef012345"
+        )
+    );
+    engine.images.tag("app", "other", "").unwrap();
+    assert_eq!(
+        engine.images.remove(&id, false, true, &Users::default()).unwrap_err().to_string(),
+        format!("conflict: unable to delete {id} (must be forced) - image is referenced in multiple repositories")
+    );
+    assert_eq!(engine.images.snapshot().tags(&image.id).len(), 2, "a refusal changes nothing");
+}
+
+#[test]
+fn layers_outlive_the_image_of_a_container() {
+    let engine = Engine::new();
+    let image = engine.import("app", &[("a", "a")], &[]);
+    let users = Users::one(&image, false);
+    let removal = engine.images.remove("app", true, true, &users).unwrap();
+    assert_eq!(texts(&removal.removed), ["app:latest".to_owned(), image.id.short()]);
+    assert_eq!((engine.count(), engine.layers()), (0, 1));
+    engine.images.release_layers(image.layers[0], &users).unwrap();
+    assert_eq!(engine.layers(), 1);
+    engine.images.release_layers(image.layers[0], &Users::default()).unwrap();
+    assert_eq!(engine.layers(), 0);
+}
+
+#[test]
+fn a_lease_keeps_layers() {
+    let engine = Engine::new();
+    let image = engine.import("app", &[("a", "a")], &[]);
+    let lease = engine.images.lease();
+    engine.images.remove("app", false, true, &Users::default()).unwrap();
+    assert_eq!(engine.layers(), 1);
+    let config = image.bytes.clone();
+    engine.images.register(&lease, NewImage { config, ..NewImage::default() }).unwrap();
+    drop(lease);
+    assert_eq!((engine.count(), engine.layers()), (1, 1));
+    engine.images.remove(&image.id.hex(), false, true, &Users::default()).unwrap();
+    assert_eq!((engine.count(), engine.layers()), (0, 0));
+}

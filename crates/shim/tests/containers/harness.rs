@@ -32,10 +32,16 @@ pub(crate) struct Container {
 }
 
 impl Container {
+    /// With a runtime that makes no containers.
     pub(crate) fn new() -> Container {
+        Container::with("launcher")
+    }
+
+    /// With the given kind of launcher.
+    pub(crate) fn with(personality: &str) -> Container {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let folder = tempfile::tempdir_in("/dev/shm").unwrap();
-        let launcher = Launcher::start(["launcher"]).unwrap();
+        let launcher = Launcher::start([personality]).unwrap();
         let id = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let socket = folder.path().join("shim.sock");
         let connection = launcher.launch(&id, &socket).unwrap();

@@ -2,6 +2,7 @@
 
 mod harness;
 mod plain;
+mod real;
 mod scenarios;
 
 use std::os::fd::AsFd;
@@ -12,6 +13,12 @@ fn main() {
     if arguments.first().is_some_and(|first| first == "launcher") {
         let control = std::io::stdin().as_fd().try_clone_to_owned().unwrap();
         shim::launcher::run_with(control, || Box::new(plain::Plain));
+    }
+    if arguments.first().is_some_and(|first| first == "real-launcher") {
+        shim::launcher::run_on_stdin();
+    }
+    if arguments.first().is_some_and(|first| first == "probe") {
+        real::probe();
     }
     if arguments.first().is_some_and(|first| first == "daemon") {
         let launcher = shim::Launcher::start(["launcher"]).unwrap();

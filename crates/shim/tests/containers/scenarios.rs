@@ -33,6 +33,8 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ("a_dead_launcher_is_replaced", a_dead_launcher_is_replaced),
     ("our_program_cannot_be_written_through_proc", our_program_cannot_be_written_through_proc),
     ("garbage_does_not_end_a_shim", garbage_does_not_end_a_shim),
+    ("real_container", crate::real::a_real_container_runs_with_execs_in_little_memory),
+    ("real_terminal", crate::real::a_real_terminal_works_and_dies_with_its_shim),
     ("a_replay_joins_the_live_output", a_replay_joins_the_live_output),
     ("without_log_nothing_is_written", without_log_nothing_is_written),
     ("a_log_is_rotated_while_it_is_followed", a_log_is_rotated_while_it_is_followed),

@@ -121,7 +121,7 @@ pub fn fork() -> Result<Option<Child>> {
 
 /// Number of threads of this process, from `/proc/self/task`'s link count; 0 if it cannot be told.
 fn thread_count() -> u64 {
-    rustix::fs::stat(c"/proc/self/task").map_or(0, |stat| (stat.st_nlink as u64).saturating_sub(2))
+    rustix::fs::stat(c"/proc/self/task").map_or(0, |stat| stat.st_nlink.saturating_sub(2))
 }
 
 /// Ends the process at once, without exit handlers.

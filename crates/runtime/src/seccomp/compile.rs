@@ -158,11 +158,9 @@ fn decide(verdict: &Verdict) -> Option<Vec<Instruction>> {
 
 /// Low halves of the leading alternatives that compare the same argument with a value and agree on all else.
 fn equal_values(alternatives: &[(Vec<Condition>, u32)]) -> Vec<u32> {
-    let key = |alternative: &(Vec<Condition>, u32)| match alternative {
-        (conditions, action) => match conditions.as_slice() {
-            [Condition { argument, operator: Operator::Equal, value }] => Some((*argument, value >> 32, *action)),
-            _ => None,
-        },
+    let key = |(conditions, action): &(Vec<Condition>, u32)| match conditions.as_slice() {
+        [Condition { argument, operator: Operator::Equal, value }] => Some((*argument, value >> 32, *action)),
+        _ => None,
     };
     let Some(first) = alternatives.first().and_then(key) else { return Vec::new() };
     let same = alternatives.iter().take_while(|alternative| key(alternative) == Some(first));

@@ -132,7 +132,7 @@ pub fn from_host(host: &Path, container: &str, access: &str) -> Result<(Vec<Devi
 pub fn host_nodes() -> Result<Vec<Device>> {
     let mut nodes = Vec::new();
     walk(Path::new("/dev"), "/dev", 0, &mut nodes)?;
-    nodes.retain(|node| node.path != "/dev/console");
+    nodes.retain(|node| !["/dev/console", "/dev/ptmx"].contains(&node.path.as_str()));
     Ok(nodes)
 }
 

@@ -151,7 +151,7 @@ pub enum MountSource {
         /// Submounts come along.
         recursive: bool,
     },
-    /// A mount inside another container: for example `/dev/shm` of the container whose IPC namespace is joined.
+    /// A directory inside another container: for example `/dev/shm` of the container whose IPC namespace is joined.
     Foreign {
         /// A process of the other container.
         pid: i32,
@@ -215,4 +215,35 @@ pub struct Rlimit {
     pub soft: u64,
     /// Hard limit; `u64::MAX` is unlimited.
     pub hard: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plans_of_other_versions_are_read() {
+        let plan: Plan =
+            serde_json::from_str(r#"{"hostname":"h","tomorrow":{"x":[1]},"process":{"args":["a"]}}"#).unwrap();
+        assert_eq!((plan.hostname.as_str(), plan.process.args.len(), plan.process.umask), ("h", 1, None));
+        let error = serde_json::from_str::<crate::StartError>(r#"{"stage":"tomorrow","errno":1,"detail":""}"#).unwrap();
+        assert_eq!(error.stage, crate::Stage::Unknown);
+    }
+
+    #[test]
+    fn plans_survive_the_journey() {
+        let plan = Plan {
+            mounts: crate::mounts::defaults(false, 1),
+            devices: crate::devices::default_nodes(),
+            namespaces: Namespaces {
+                pid: Namespace::Join(3),
+                network: NetworkNamespace::Host,
+                ..Namespaces::default()
+            },
+            process: Process { seccomp: Some(crate::seccomp::default_profile(0)), ..Process::default() },
+            ..Plan::default()
+        };
+        let text = serde_json::to_string(&plan).unwrap();
+        assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);
+    }
 }

@@ -28,6 +28,13 @@ pub struct Filter {
     pub(crate) program: Vec<u8>,
 }
 
+impl Filter {
+    /// The instructions, as the kernel takes them.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.program
+    }
+}
+
 mod encoding {
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;

@@ -25,6 +25,8 @@ pub(crate) const ALL: &[Case] = &[
     ("exec_joins", exec_joins),
     ("foreign_mounts_and_joined_namespaces", foreign_mounts_and_joined_namespaces),
     ("planted_links_lead_nowhere", planted_links_lead_nowhere),
+    ("dies_with_its_parent", dies_with_its_parent),
+    ("all_devices_of_a_privileged_container", all_devices_of_a_privileged_container),
     ("limits_are_in_force", groups::limits_are_in_force),
     ("usage_suspension_and_killing", groups::usage_suspension_and_killing),
     ("devices_are_guarded", groups::devices_are_guarded),
@@ -295,4 +297,26 @@ fn rootfs_with_magic() -> std::os::fd::OwnedFd {
     let root = rootfs();
     rustix::fs::symlinkat("/proc/self/fd/4", &root, "etc/magic").unwrap();
     root
+}
+
+fn dies_with_its_parent() {
+    let user = |plan: &mut Plan| {
+        plan.process.uid = 1000;
+        plan.process.capabilities = capabilities::Capabilities::for_user(capabilities::DEFAULT, 1000);
+    };
+    for change in [user, |_: &mut Plan| {}] {
+        let mut plan = plan(&["forever"]);
+        change(&mut plan);
+        let running = std::thread::spawn(move || start(&plan).unwrap()).join().unwrap();
+        assert_eq!(running.finish().1, Exit::Signal(libc::SIGKILL));
+    }
+}
+
+fn all_devices_of_a_privileged_container() {
+    let mut privileged = plan(&["ls", "/dev"]);
+    privileged.devices = runtime::devices::default_nodes();
+    privileged.devices.extend(runtime::devices::host_nodes().unwrap());
+    privileged.terminal = false;
+    let names = run(&privileged).0;
+    assert!(names.lines().any(|name| name == "kmsg") && names.lines().any(|name| name == "ptmx"), "{names}");
 }

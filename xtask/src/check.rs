@@ -15,7 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("engine", &["api", "image", "model", "network", "runtime", "shim", "storage", "store", "sys"]),
     ("image", &["model", "storage", "store"]),
     ("ladder", &["api", "model"]),
-    ("longshore", &["api", "client", "engine", "ladder", "model", "network", "server", "shim", "sys"]),
+    ("longshore", &["api", "client", "engine", "ladder", "model", "network", "server", "shim", "storage", "sys"]),
     ("model", &[]),
     ("network", &["model", "store", "sys"]),
     ("runtime", &["model", "sys"]),

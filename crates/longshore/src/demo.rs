@@ -4,13 +4,17 @@
 //! network is needed); a container run through the API with live output; then everything is cleaned up.
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use api::container::{ContainerConfig, ContainerInspect, ContainerSummary, CreateRequest, CreateResponse, WaitResponse};
+use api::container::{
+    ContainerConfig, ContainerInspect, ContainerSummary, CreateRequest, CreateResponse, WaitResponse,
+};
 use client::Client;
 use storage::tar::{Entry, EntryKind, Writer};
+
+use crate::daemon::prerequisites;
 
 /// The argument by which the binary knows that it is the demo's container.
 pub(crate) const GUEST: &str = "demo-guest";
@@ -18,11 +22,19 @@ pub(crate) const GUEST: &str = "demo-guest";
 /// How long the daemon may take to answer first.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
-/// Runs the demo.
-///
-/// # Errors
-/// What stood in the way, with the remedy where there is one.
-pub(crate) fn run() -> Result<()> {
+/// Runs the demo. What stands in the way is said in one sentence, with the remedy where there is one.
+pub(crate) fn run() -> ExitCode {
+    match demonstrate() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("longshore: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn demonstrate() -> Result<()> {
+    prerequisites::check()?;
     let folder = tempfile::Builder::new().prefix("longshore-demo-").tempdir_in("/var/tmp")?;
     // The daemon inherits this namespace; with its last process the bridge and the firewall table are gone.
     sys::netns::unshare().context("cannot make a network namespace")?;
@@ -42,13 +54,14 @@ pub(crate) fn run() -> Result<()> {
 }
 
 /// What runs inside the demo's container: says where it is, line by line.
-pub(crate) fn guest() {
+pub(crate) fn guest() -> ExitCode {
     let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
     println!("hello from container {}, process {}", host.trim(), std::process::id());
     for count in 1..=3 {
         std::thread::sleep(Duration::from_millis(150));
         println!("line {count} of 3, as it is written");
     }
+    ExitCode::SUCCESS
 }
 
 async fn show(daemon: &Daemon) -> Result<()> {

@@ -1,6 +1,7 @@
 //! The binary: which personality, and the wiring of each.
 
 mod daemon;
+mod demo;
 mod release;
 
 use std::process::ExitCode;
@@ -12,6 +13,8 @@ fn main() -> ExitCode {
         // First of all: it must be a process of one thread and few pages.
         daemon::LAUNCHER => shim::launcher::run_on_stdin(),
         "daemon" | "-d" | "--daemon" => daemon::run(rest),
+        "demo" => demo::run(),
+        demo::GUEST => demo::guest(),
         "version" | "--version" | "-v" => {
             println!("{}", release::line());
             ExitCode::SUCCESS

@@ -16,6 +16,7 @@ pub(crate) const USAGE: &str = "\
 longshore: a container engine that answers every version of the Docker API
 
   longshore daemon [flags]   run the engine (also: longshore -d); `longshore daemon --help` lists the flags
+  longshore demo             show all of it on a private daemon, and clean up
   longshore version          print the version
   longshore api-versions     print what each API version changed
 ";

@@ -24,8 +24,8 @@ fn processes_as_objects(top: &mut Value, _: &Asked) {
     let rows = top.get("Processes").and_then(Value::as_array).cloned().unwrap_or_default();
     let process = |row: Value| {
         let cells = titles.iter().zip(row.as_array().cloned().unwrap_or_default());
-        let named = cells
-            .filter_map(|(title, cell)| Some((COLUMNS.iter().find(|(now, _)| title == now)?.1.to_owned(), cell)));
+        let named =
+            cells.filter_map(|(title, cell)| Some((COLUMNS.iter().find(|(now, _)| title == now)?.1.to_owned(), cell)));
         Value::Object(named.collect::<Map<_, _>>())
     };
     *top = rows.into_iter().map(process).collect();

@@ -3,7 +3,7 @@
 mod flags;
 mod log;
 mod pidfile;
-mod prerequisites;
+pub(crate) mod prerequisites;
 mod service;
 mod settings;
 mod wiring;

@@ -9,8 +9,8 @@ use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
 ///
 /// # Errors
 /// One sentence.
-pub(super) fn check() -> Result<()> {
-    ensure!(geteuid().is_root(), "the daemon must run as root: try `sudo longshore daemon`");
+pub(crate) fn check() -> Result<()> {
+    ensure!(geteuid().is_root(), "containers need root: run it again as root, for example with `sudo`");
     let filesystems = fs::read_to_string("/proc/filesystems").unwrap_or_default();
     ensure!(
         filesystems.lines().any(|line| line.trim_end().ends_with("\toverlay")),

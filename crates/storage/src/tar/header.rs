@@ -121,7 +121,7 @@ fn base_256(field: &[u8]) -> Option<i64> {
                 return None;
             }
         } else {
-            if value > i64::MAX >> 8 || value < i64::MIN >> 8 {
+            if !(i64::MIN >> 8..=i64::MAX >> 8).contains(&value) {
                 return None;
             }
             value = value << 8 | i64::from(digit);

@@ -117,7 +117,7 @@ impl SparseRecords {
             "name" => self.name = text(value)?,
             "size" | "realsize" => self.real_size = Some(required(value)?),
             "numblocks" => self.has_map = true,
-            "offset" if self.map.len() % 2 == 0 => self.push(required(value)?)?,
+            "offset" if self.map.len().is_multiple_of(2) => self.push(required(value)?)?,
             "numbytes" if self.map.len() % 2 == 1 => self.push(required(value)?)?,
             "map" => {
                 self.has_map = true;
@@ -140,7 +140,7 @@ impl SparseRecords {
     }
 
     pub(super) fn segments(&self) -> Result<Vec<Segment>> {
-        if self.map.len() % 2 != 0 {
+        if !self.map.len().is_multiple_of(2) {
             return Err(damaged("odd sparse map"));
         }
         Ok(self.map.chunks_exact(2).map(|pair| Segment { offset: pair[0], length: pair[1] }).collect())

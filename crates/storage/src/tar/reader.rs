@@ -170,58 +170,59 @@ impl<R: BufRead, S: Write> Reader<R, S> {
 
     fn entry(&mut self, header: &Header, special: Special) -> Result<Entry> {
         let local = special.records.unwrap_or_default();
-        let mut path = special.path.or(local.path).unwrap_or_else(|| header.path());
+        let path = special.path.or(local.path.clone()).unwrap_or_else(|| header.path());
         let kind = kind(header.type_flag(), &path)?;
-        let uid = owner(local.uid.or(self.global.uid), header, header::UID, "uid")?;
-        let gid = owner(local.gid.or(self.global.gid), header, header::GID, "gid")?;
-        let seconds = header.number(header::MTIME, "mtime");
-        let modified = match local.modified.or(self.global.modified) {
-            Some(modified) => modified,
-            None => Time { seconds: seconds?, nanoseconds: 0 },
+        let mut entry = Entry::new(path, kind);
+        entry.mode = (header.number(header::MODE, "mode")? & 0o7777) as u32;
+        entry.owner = Owner {
+            uid: owner(local.uid.or(self.global.uid), header, header::UID, "uid")?,
+            gid: owner(local.gid.or(self.global.gid), header, header::GID, "gid")?,
         };
-        let has_contents = kind == EntryKind::File;
+        entry.modified = match local.modified.or(self.global.modified) {
+            Some(modified) => modified,
+            None => Time { seconds: header.number(header::MTIME, "mtime")?, nanoseconds: 0 },
+        };
+        if matches!(kind, EntryKind::HardLink | EntryKind::Symlink) {
+            entry.link = special.link.or(local.link.clone()).unwrap_or_else(|| header.link());
+        }
+        entry.device = device(header, kind)?;
+        let mut xattrs = self.global.xattrs.clone();
+        xattrs.extend(local.xattrs.clone());
+        entry.xattrs = xattrs.into_iter().collect();
+        // Links and directories of some old programs state a size but have no contents; every reader agrees on that.
+        if kind == EntryKind::File {
+            self.begin_contents(header, &local, &mut entry)?;
+        }
+        Ok(entry)
+    }
+
+    /// Finds out how many bytes of contents follow, and for a file with holes where they go.
+    fn begin_contents(&mut self, header: &Header, local: &Records, entry: &mut Entry) -> Result<()> {
         let mut size = match local.size {
             Some(size) => size,
             None => header.size()?,
         };
-        if !has_contents {
-            // Links and directories of some old programs state a size but have no contents; every reader agrees on that.
-            size = 0;
-        }
         if i64::try_from(size).is_err() {
             return Err(Error::Tar("impossible size".into()));
         }
-        let mut sparse = None;
         self.padding = padding(size);
         if header.type_flag() == b'S' {
-            sparse = Some(sparse::old_gnu(self, header)?);
-        } else if has_contents && (local.sparse.has_map || local.sparse.major.is_some()) {
+            let (size, segments) = sparse::old_gnu(self, header)?;
+            entry.sparse = Some(Sparse { size, segments });
+        } else if local.sparse.has_map || local.sparse.major.is_some() {
             let (real_size, segments, map_bytes) = self.pax_sparse(&local.sparse, size)?;
             size -= map_bytes;
-            sparse = Some((real_size, segments));
-            path = local.sparse.name.clone().unwrap_or(path);
+            entry.sparse = Some(Sparse { size: real_size, segments });
+            if let Some(name) = &local.sparse.name {
+                entry.path.clone_from(name);
+            }
         }
-        if let Some((real_size, segments)) = &sparse {
-            sparse::check(segments, *real_size, size)?;
+        if let Some(sparse) = &entry.sparse {
+            sparse::check(&sparse.segments, sparse.size, size)?;
         }
+        entry.size = size;
         self.left = size;
-        let mut xattrs = self.global.xattrs.clone();
-        xattrs.extend(local.xattrs);
-        let is_link = matches!(kind, EntryKind::HardLink | EntryKind::Symlink);
-        let link = special.link.or(local.link).unwrap_or_else(|| header.link());
-        let entry = Entry {
-            path,
-            kind,
-            link: if is_link { link } else { OsString::new() },
-            mode: (header.number(header::MODE, "mode")? & 0o7777) as u32,
-            owner: Owner { uid, gid },
-            size,
-            modified,
-            device: device(header, kind)?,
-            xattrs: xattrs.into_iter().collect(),
-            sparse: sparse.map(|(size, segments)| Sparse { size, segments }),
-        };
-        Ok(entry)
+        Ok(())
     }
 
     fn pax_sparse(

@@ -226,3 +226,49 @@ fn what_is_not_whole_is_swept() {
     assert!(place.snapshots().unwrap().is_empty());
     assert_eq!(std::fs::read_dir(place.path.join("tmp")).unwrap().count(), 0);
 }
+
+#[test]
+fn every_format_of_gnu_tar_is_read() {
+    use std::os::unix::fs::FileExt;
+    use std::process::Command;
+
+    let place = Place::new();
+    let source = place.path.join("source");
+    let long = format!("{}/{}", "directory".repeat(9), "name".repeat(20));
+    std::fs::create_dir_all(source.join(&long).parent().unwrap()).unwrap();
+    std::fs::write(source.join("plain"), "plain").unwrap();
+    std::fs::hard_link(source.join("plain"), source.join("second")).unwrap();
+    let big = std::fs::File::create(source.join("sparse")).unwrap();
+    for part in 0..40_u64 {
+        big.write_all_at(b"data", part * 1_000_000).unwrap();
+    }
+    big.set_len(50_000_000).unwrap();
+    let formats = [
+        &["--format=ustar"][..],
+        &["--format=oldgnu", "--sparse"],
+        &["--format=gnu", "--sparse"],
+        &["--format=posix", "--sparse", "--sparse-version=0.0"],
+        &["--format=posix", "--sparse", "--sparse-version=0.1"],
+        &["--format=posix", "--sparse", "--sparse-version=1.0"],
+        &["--format=v7"],
+    ];
+    for format in formats {
+        if format[0] != "--format=v7" && format[0] != "--format=ustar" {
+            std::fs::write(source.join(&long), "long").unwrap();
+        }
+        let mut tar = Command::new("tar");
+        if format[0] == "--format=v7" {
+            tar.args(["--exclude", "directory*"]);
+        }
+        let output = tar.args(format).args(["-cf", "-", "-C"]).arg(&source).arg(".").output().unwrap();
+        assert!(output.status.success(), "{format:?} {output:?}");
+        let layer = place.import(output.stdout.as_slice(), None).unwrap();
+        assert!(exported(&place, &layer) == output.stdout, "{format:?}");
+        let diff = place.path.join("layers").join(layer.chain_id.hex()).join("diff");
+        let same = |name: &str| std::fs::read(source.join(name)).unwrap() == std::fs::read(diff.join(name)).unwrap();
+        assert!(same("plain") && same("second") && same("sparse"), "{format:?}");
+        assert!(!source.join(&long).exists() || format[0] == "--format=v7" || same(&long), "{format:?}");
+        let blocks = std::fs::metadata(diff.join("sparse")).unwrap().blocks();
+        assert!(format.len() == 1 || blocks * 512 < 1_000_000, "{format:?}");
+    }
+}

@@ -73,8 +73,14 @@ impl Removal {
         if depth >= MAX_DEPTH
             && let Some(top) = &self.top
         {
-            self.moved += 1;
-            return fs::renameat(parent, name, top, format!(".deep-{}", self.moved));
+            loop {
+                self.moved += 1;
+                match fs::renameat(parent, name, top, format!(".deep-{}", self.moved)) {
+                    // The tree has that name already; it cannot have all of them.
+                    Err(Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR) => {}
+                    other => return other,
+                }
+            }
         }
         let dir = match open_dir(parent, name) {
             Err(Errno::NOENT) => return Ok(()),

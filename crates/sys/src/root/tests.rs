@@ -63,6 +63,7 @@ fn removal_does_not_follow_links_and_copes_with_depth() {
     for _ in 0..3000 {
         dir.mkdir("d", 0o755).unwrap();
         dir.write("f", b"1", 0o644).unwrap();
+        dir.write(".deep-1", b"1", 0o644).unwrap();
         dir = dir.open_dir("d").unwrap();
     }
     assert!(root.remove("tree").unwrap());

@@ -1,0 +1,164 @@
+//! Starting a container: the actor's side. What blocks is in [`super::prepare`].
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use model::Timestamp;
+use shim::protocol::{self, Command, Event};
+
+use super::life::{Actor, Shim};
+use super::prepare::{Failed, Prepared, prepare};
+use super::record::{NetworkMode, Status};
+use crate::engine::Engine;
+use crate::{Error, Result};
+
+impl Engine {
+    /// See [`Engine::start`].
+    pub(crate) async fn start_container(&self, name: &str) -> Result<()> {
+        let container = self.containers.find(name)?;
+        container.step(|actor| Box::pin(actor.start())).await
+    }
+}
+
+impl Actor {
+    /// Starts the container because a client asked for it.
+    pub(crate) async fn start(&mut self) -> Result<()> {
+        match self.record.state.status {
+            Status::Running | Status::Restarting => return Err(Error::not_modified("Container already started")),
+            Status::Paused => {
+                return Err(Error::conflict("cannot start a paused container, try unpause instead"));
+            }
+            Status::Removing => {
+                return Err(Error::conflict("container is marked for removal and cannot be started"));
+            }
+            Status::Created | Status::Exited => {}
+        }
+        self.back_off = Default::default();
+        self.stopping = false;
+        self.record.restart_count = 0;
+        self.record.stopped_by_user = false;
+        self.run_once().await
+    }
+
+    /// Starts the first process, whatever the reason. A failure is recorded as Docker does it.
+    pub(crate) async fn run_once(&mut self) -> Result<()> {
+        self.restart_at = None;
+        match self.try_run().await {
+            Ok(()) => Ok(()),
+            Err(Failed { error, exit_code }) => {
+                self.start_failed(&error, exit_code);
+                Err(error)
+            }
+        }
+    }
+
+    async fn try_run(&mut self) -> Result<(), Failed> {
+        let prepared = self.prepared().await?;
+        let Prepared { connection, record, cgroup, rootfs, netns, start, warnings: () } = prepared;
+        self.record = record;
+        let shim = Shim::new(connection, cgroup)?;
+        for (attach, client) in self.pending.drain(..) {
+            shim.send(&Command::Attach(attach), &[client.as_fd()])?;
+        }
+        let descriptors: Vec<_> = std::iter::once(rootfs.as_fd()).chain(netns.iter().map(AsFd::as_fd)).collect();
+        shim.send(&Command::Start(start), &descriptors)?;
+        drop((rootfs, netns));
+        self.shim = Some(shim);
+        self.started().await
+    }
+
+    async fn prepared(&self) -> Result<Prepared, Failed> {
+        let engine = Arc::clone(&self.engine);
+        let record = self.record.clone();
+        tokio::task::spawn_blocking(move || prepare(&engine, record))
+            .await
+            .map_err(|error| Failed::from(Error::system("the preparation of the container broke down").caused_by(error)))?
+    }
+
+    /// Waits for the shim's word about the start.
+    async fn started(&mut self) -> Result<(), Failed> {
+        let lost = || Failed::from(Error::system("the container's shim died during the start"));
+        loop {
+            let (event, mut descriptors) = match &self.shim {
+                Some(shim) => shim.next().await.ok_or_else(lost)?,
+                None => return Err(lost()),
+            };
+            match event {
+                Event::Started { pid, started_at_ns } => {
+                    self.now_running(pid, started_at_ns, descriptors.pop());
+                    return Ok(());
+                }
+                Event::StartFailed(failure) => return Err(Failed::start(&self.record, &failure)),
+                Event::Exited(_) => return Err(lost()),
+                // Greetings and attached clients.
+                _ => {}
+            }
+        }
+    }
+
+    fn now_running(&mut self, pid: i32, started_at_ns: i64, pidfd: Option<OwnedFd>) {
+        if let Some(shim) = &mut self.shim {
+            shim.pidfd = pidfd;
+        }
+        let started = timestamp(started_at_ns);
+        let state = &mut self.record.state;
+        state.status = Status::Running;
+        state.pid = pid;
+        state.started = Some(started);
+        state.exit_code = 0;
+        state.oom_killed = false;
+        state.error.clear();
+        self.record.volumes_filled = true;
+        self.publish_then_save();
+        self.container.tell(|life| (life.up, life.error) = (true, String::new()));
+        if let NetworkMode::Bridge = self.record.network() {
+            self.engine.network_event(&self.record, "connect");
+        }
+        self.event("start", &[]);
+    }
+
+    /// Puts things back after a start that failed.
+    fn start_failed(&mut self, error: &Error, exit_code: i64) {
+        tracing::info!(container = %self.record.id, %error, "a start failed");
+        self.shim = None;
+        let never_ran = self.record.state.started.is_none();
+        let state = &mut self.record.state;
+        state.status = if never_ran { Status::Created } else { Status::Exited };
+        state.pid = 0;
+        state.exit_code = exit_code;
+        error.message().clone_into(&mut state.error);
+        self.engine.release_network(&mut self.record);
+        self.pending.clear();
+        self.publish_then_save();
+        let (code, message) = (exit_code, error.message().to_owned());
+        // Waiters for the next exit learn of a start that never became one.
+        self.container.tell(|life| {
+            life.up = false;
+            life.ends += 1;
+            (life.exit_code, life.error) = (code, message);
+        });
+        self.engine.clean_cgroup(&self.record);
+        if self.record.host.auto_remove {
+            self.remove_after_exit();
+        }
+    }
+
+    /// Sends the attach of a client to the shim, or keeps it for the start.
+    pub(crate) fn attach(&mut self, mut attach: protocol::Attach, client: OwnedFd) -> Result<()> {
+        attach.attach_id = self.attach_id();
+        self.event("attach", &[]);
+        match self.running() {
+            Ok(shim) => shim.send(&Command::Attach(attach), &[client.as_fd()]),
+            Err(_) => {
+                self.pending.push((attach, client));
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Time of an event that a shim reports.
+pub(crate) fn timestamp(ns: i64) -> Timestamp {
+    let nanoseconds = ns.rem_euclid(1_000_000_000).unsigned_abs();
+    Timestamp::from_unix(ns.div_euclid(1_000_000_000), u32::try_from(nanoseconds).unwrap_or(0))
+}

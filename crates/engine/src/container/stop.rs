@@ -1,0 +1,212 @@
+//! Stop, restart, kill, pause: signals, and the patience between them.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::Signal;
+use runtime::cgroup;
+use rustix::process::{Signal as KernelSignal, pidfd_send_signal};
+
+use super::life::Actor;
+use super::record::{Record, Status};
+use super::wait::Life;
+use super::Container;
+use crate::engine::Engine;
+use crate::options::StopOptions;
+use crate::{Error, Result};
+
+/// Seconds that a stop waits unless it or the container says otherwise.
+const DEFAULT_TIMEOUT_SECONDS: i64 = 10;
+/// How long a process may take to die of SIGKILL (it may hang in the kernel).
+const KILL_PATIENCE: Duration = Duration::from_secs(10);
+
+impl Engine {
+    /// See [`Engine::stop`].
+    pub(crate) async fn stop_container(&self, name: &str, options: &StopOptions) -> Result<()> {
+        let container = self.containers.find(name)?;
+        let record = container.record();
+        if !record.state.status.is_up() {
+            return Err(Error::not_modified("Container already stopped"));
+        }
+        bring_down(&container, &record, options).await?;
+        let record = container.record();
+        self.container_event(&record, "stop", &[]);
+        Ok(())
+    }
+
+    /// See [`Engine::restart`].
+    pub(crate) async fn restart_container(&self, name: &str, options: &StopOptions) -> Result<()> {
+        let container = self.containers.find(name)?;
+        let record = container.record();
+        if record.state.status.is_up() {
+            bring_down(&container, &record, options).await?;
+            self.container_event(&container.record(), "stop", &[]);
+        }
+        match container.step(|actor| Box::pin(actor.start())).await {
+            // The restart policy was quicker.
+            Err(error) if error.kind() == model::ErrorKind::NotModified => {}
+            outcome => outcome?,
+        }
+        self.container_event(&container.record(), "restart", &[]);
+        Ok(())
+    }
+
+    /// See [`Engine::kill`].
+    pub(crate) async fn kill_container(&self, name: &str, signal: &str) -> Result<()> {
+        let signal = if signal.is_empty() { Signal::KILL } else { parse(signal)? };
+        let container = self.containers.find(name)?;
+        let mut life = container.life();
+        let ends = life.borrow().ends;
+        container.step(move |actor| Box::pin(async move { actor.kill(signal) })).await?;
+        if signal == Signal::KILL {
+            let dead = tokio::time::timeout(KILL_PATIENCE, life.wait_for(|life| life.ends > ends || !life.up)).await;
+            if dead.is_err() {
+                return Err(Error::system(format!("cannot kill container: {name}: tried to kill container, but did not receive an exit event")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops a container as its removal by force does: at once.
+    pub(crate) async fn kill_for_removal(&self, container: &Arc<Container>) -> Result<()> {
+        let options = StopOptions { timeout_seconds: Some(0), signal: None };
+        let record = container.record();
+        bring_down(container, &record, &options).await
+    }
+}
+
+/// Ends a container: its stop signal, patience, then SIGKILL. Returns when it is down.
+async fn bring_down(container: &Arc<Container>, record: &Record, options: &StopOptions) -> Result<()> {
+    let signal = match options.signal.as_deref().filter(|signal| !signal.is_empty()) {
+        Some(signal) => parse(signal)?,
+        None => stop_signal(record),
+    };
+    let seconds = options.timeout_seconds.or(record.config.stop_timeout).unwrap_or(DEFAULT_TIMEOUT_SECONDS);
+    let mut life = container.life();
+    let down = |life: &Life| !life.up || life.removed;
+    let at_once = seconds == 0;
+    let first = if at_once { Signal::KILL } else { signal };
+    container.step(move |actor| Box::pin(async move { actor.stop(first) })).await?;
+    if !at_once {
+        let patience = u64::try_from(seconds).map_or(Duration::MAX, Duration::from_secs);
+        if tokio::time::timeout(patience, life.wait_for(down)).await.is_ok() {
+            return Ok(());
+        }
+        container.step(|actor| Box::pin(async move { actor.stop(Signal::KILL) })).await?;
+    }
+    match tokio::time::timeout(KILL_PATIENCE, life.wait_for(down)).await {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Error::system(format!(
+            "cannot stop container: {}: its first process does not die of SIGKILL; it may hang in the kernel",
+            record.id
+        ))),
+    }
+}
+
+fn stop_signal(record: &Record) -> Signal {
+    record.config.stop_signal.parse().unwrap_or(Signal::TERM)
+}
+
+/// Reads a signal in Docker's words.
+pub(crate) fn parse(signal: &str) -> Result<Signal> {
+    signal.parse().map_err(|_| Error::invalid(format!("Invalid signal: {signal}")))
+}
+
+impl Actor {
+    /// One step of a stop: no restart from now on, and a signal to the process if there is one.
+    pub(crate) fn stop(&mut self, signal: Signal) -> Result<()> {
+        self.stopping = true;
+        self.record.stopped_by_user = true;
+        if self.record.state.status == Status::Restarting {
+            self.restart_at = None;
+            self.record.state.status = Status::Exited;
+            self.save()?;
+            self.container.tell(|life| life.up = false);
+            return Ok(());
+        }
+        if self.record.state.status.has_process() {
+            self.unsaved = true;
+            self.signal(signal)?;
+        }
+        Ok(())
+    }
+
+    /// A signal that a client sends.
+    pub(crate) fn kill(&mut self, signal: Signal) -> Result<()> {
+        if self.record.state.status == Status::Restarting {
+            return self.stop(signal);
+        }
+        if !self.record.state.status.has_process() {
+            return Err(Error::conflict(format!(
+                "cannot kill container: {}: container {0} is not running",
+                self.record.id
+            )));
+        }
+        // What ends the container on purpose also ends its restarts.
+        if signal == Signal::KILL || signal == stop_signal(&self.record) {
+            self.stopping = true;
+            self.record.stopped_by_user = true;
+            self.unsaved = true;
+        }
+        self.signal(signal)
+    }
+
+    fn signal(&mut self, signal: Signal) -> Result<()> {
+        self.send_signal(signal)?;
+        self.event("kill", &[("signal", signal.number().to_string())]);
+        if self.record.state.status == Status::Paused {
+            // A frozen process cannot die.
+            self.thaw()?;
+        }
+        Ok(())
+    }
+
+    fn send_signal(&self, signal: Signal) -> Result<()> {
+        let Some(pidfd) = self.running()?.pidfd.as_ref() else {
+            return Err(Error::system("the container's process is not known yet"));
+        };
+        let number = signal.number();
+        match KernelSignal::from_named_raw(number) {
+            Some(named) => match pidfd_send_signal(pidfd.as_fd(), named) {
+                // Already dead: its end is on the way.
+                Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+                Err(errno) => Err(Error::system(format!("cannot send {signal} to the container")).caused_by(errno)),
+            },
+            // Real-time signals have no name; the shim sends them.
+            None => self.running()?.send(&shim::protocol::Command::Signal { exec_id: None, signal: number }, &[]),
+        }
+    }
+
+    /// Freezes all processes.
+    pub(crate) fn pause(&mut self) -> Result<()> {
+        if self.record.state.status == Status::Paused {
+            return Err(Error::conflict(format!("Container {} is already paused", self.record.id)));
+        }
+        let shim = self.running()?;
+        cgroup::freeze(&shim.cgroup)
+            .map_err(|error| Error::system(format!("Cannot pause container {}", self.record.id)).caused_by(error))?;
+        self.record.state.status = Status::Paused;
+        self.save()?;
+        self.event("pause", &[]);
+        Ok(())
+    }
+
+    /// Thaws them.
+    pub(crate) fn unpause(&mut self) -> Result<()> {
+        if self.record.state.status != Status::Paused {
+            return Err(Error::conflict(format!("Container {} is not paused", self.record.id)));
+        }
+        self.thaw()
+    }
+
+    fn thaw(&mut self) -> Result<()> {
+        let shim = self.running()?;
+        cgroup::thaw(&shim.cgroup)
+            .map_err(|error| Error::system(format!("Cannot unpause container {}", self.record.id)).caused_by(error))?;
+        self.record.state.status = Status::Running;
+        self.save()?;
+        self.event("unpause", &[]);
+        Ok(())
+    }
+}

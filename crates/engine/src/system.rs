@@ -1,1 +1,1 @@
-//! (being written)
+//! (The founder is writing this module on branch engine2; see FOUNDER-NOTE.md.)

@@ -1,0 +1,242 @@
+//! Lists of containers.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use api::container::{ContainerSummary, HostConfigSummary, NetworkSettingsSummary};
+use model::{ImageId, Timestamp, units};
+
+use super::inspect::show_mounts;
+use super::record::{Record, State, Status};
+use super::{links, ports};
+use crate::engine::Engine;
+use crate::filters::invalid_value;
+use crate::options::{Filters, ListOptions};
+use crate::{Error, Result};
+
+/// Filters that the call knows.
+const FILTERS: [&str; 15] = [
+    "ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation", "label", "name", "network",
+    "publish", "since", "status", "volume",
+];
+/// States that can be asked for.
+const STATES: [&str; 7] = ["created", "running", "paused", "restarting", "removing", "exited", "dead"];
+
+/// The filters of one call, checked and resolved.
+struct Wanted<'a> {
+    filters: &'a Filters,
+    ancestors: Option<Vec<ImageId>>,
+    exit_codes: Vec<i64>,
+    before: Option<Timestamp>,
+    since: Option<Timestamp>,
+}
+
+impl Engine {
+    /// See [`Engine::list`].
+    pub(crate) async fn list_containers(self: &Arc<Self>, options: &ListOptions) -> Result<Vec<ContainerSummary>> {
+        options.filters.only(&FILTERS)?;
+        let wanted = self.wanted(&options.filters)?;
+        let filters = &options.filters;
+        // Docker lists stopped ones too when they are asked for by what only they can be.
+        let all = options.all
+            || options.limit > 0
+            || !filters.values("status").is_empty()
+            || !filters.values("exited").is_empty()
+            || wanted.before.is_some()
+            || wanted.since.is_some();
+        let mut records: Vec<Arc<Record>> = self.containers.all().iter().map(|container| container.record()).collect();
+        records.retain(|record| (all || record.state.status.is_up()) && wanted.matches(record));
+        records.sort_by_key(|record| Reverse(record.created));
+        if let Ok(limit @ 1..) = usize::try_from(options.limit) {
+            records.truncate(limit);
+        }
+        let now = Timestamp::now();
+        let mut list = Vec::with_capacity(records.len());
+        for record in records {
+            let mut shown = self.summary(&record, now);
+            if options.size {
+                let (rw, root) = self.sizes(&record).await?;
+                (shown.size_rw, shown.size_root_fs) = (Some(rw), Some(root));
+            }
+            list.push(shown);
+        }
+        Ok(list)
+    }
+
+    fn wanted<'a>(&self, filters: &'a Filters) -> Result<Wanted<'a>> {
+        for state in filters.values("status") {
+            if !STATES.contains(&state.as_str()) {
+                return Err(invalid_value("status", state));
+            }
+        }
+        for health in filters.values("health") {
+            if !matches!(health.as_str(), "none" | "starting" | "healthy" | "unhealthy") {
+                return Err(invalid_value("health", health));
+            }
+        }
+        for port in filters.values("publish").iter().chain(filters.values("expose")) {
+            ports::parse_port(port)?;
+        }
+        let codes = filters.values("exited").iter();
+        let exit_codes = codes
+            .map(|code| code.parse().map_err(|_| invalid_value("exited", code)))
+            .collect::<Result<_>>()?;
+        let created = |key: &str| -> Result<Option<Timestamp>> {
+            let mut latest = None;
+            for name in filters.values(key) {
+                latest = Some(self.containers.find(name)?.record().created);
+            }
+            Ok(latest)
+        };
+        let ancestors = filters.values("ancestor");
+        let resolve = |name: &String| self.images.resolve(name).ok().map(|image| image.id);
+        Ok(Wanted {
+            filters,
+            ancestors: (!ancestors.is_empty()).then(|| ancestors.iter().filter_map(resolve).collect()),
+            exit_codes,
+            before: created("before")?,
+            since: created("since")?,
+        })
+    }
+
+    /// One line of a list.
+    pub(crate) fn summary(&self, record: &Record, now: Timestamp) -> ContainerSummary {
+        let mut command = record.path.clone();
+        for argument in &record.args {
+            command.push(' ');
+            // Docker puts quotes around what a shell would split.
+            match argument.contains(' ') {
+                true => command.extend(["'", argument.as_str(), "'"]),
+                false => command.push_str(argument),
+            }
+        }
+        let mut names = vec![format!("/{}", record.name)];
+        names.extend(self.link_names(record));
+        ContainerSummary {
+            id: record.id.hex(),
+            names,
+            image: self.shown_image(record),
+            image_id: record.image.to_string(),
+            command,
+            created: record.created.unix_seconds(),
+            ports: ports::summary(record),
+            labels: record.config.labels.clone().unwrap_or_default(),
+            state: record.state.status.as_str().to_owned(),
+            status: status(&record.state, now),
+            host_config: HostConfigSummary {
+                network_mode: record.host.network_mode.clone(),
+                annotations: record.host.annotations.clone(),
+            },
+            network_settings: NetworkSettingsSummary { networks: self.show_endpoints(record) },
+            mounts: show_mounts(record),
+            ..ContainerSummary::default()
+        }
+    }
+
+    /// `/parent/alias` for each link that leads here.
+    fn link_names(&self, record: &Record) -> Vec<String> {
+        // Links are rare; without any this costs one look at each container that has some.
+        let mut names = Vec::new();
+        if !self.has_links.load(std::sync::atomic::Ordering::Relaxed) {
+            return names;
+        }
+        for parent in self.containers.all() {
+            let parent = parent.record();
+            let to_here = parent.links.iter().filter(|link| link.target == record.id);
+            names.extend(to_here.map(|link| format!("/{}/{}", parent.name, link.alias)));
+        }
+        names
+    }
+
+    /// The image as it was named, or its id when the name leads elsewhere now.
+    fn shown_image(&self, record: &Record) -> String {
+        match self.images.resolve(&record.config.image) {
+            Ok(image) if image.id == record.image => record.config.image.clone(),
+            _ => record.image.to_string(),
+        }
+    }
+}
+
+impl Wanted<'_> {
+    fn matches(&self, record: &Record) -> bool {
+        let filters = self.filters;
+        let id = record.id.hex();
+        let name = |wanted: &str| {
+            let bare = wanted.trim_start_matches(['^', '/']).trim_end_matches('$');
+            match (wanted.starts_with('^'), wanted.ends_with('$')) {
+                (true, true) => record.name == bare,
+                (true, false) => record.name.starts_with(bare),
+                (false, true) => record.name.ends_with(bare),
+                (false, false) => record.name.contains(bare),
+            }
+        };
+        let volume = |wanted: &str| {
+            record.mounts.iter().any(|mounted| {
+                let point = &mounted.point;
+                [&point.name, &point.source, &point.destination].into_iter().any(|have| have == wanted)
+            })
+        };
+        filters.any("id", |wanted| id.starts_with(wanted))
+            && filters.any("name", name)
+            && filters.labels(record.config.labels.as_ref())
+            && filters.any("status", |wanted| record.state.status.as_str() == wanted)
+            && filters.any("health", |wanted| wanted == "none")
+            && filters.any("is-task", |wanted| matches!(wanted, "false" | "0"))
+            && filters.any("network", |wanted| record.host.network_mode == wanted)
+            && filters.any("volume", volume)
+            && filters.any("publish", |wanted| published(record, wanted))
+            && filters.any("expose", |wanted| exposed(record, wanted))
+            && (self.exit_codes.is_empty()
+                || (record.state.status == Status::Exited && self.exit_codes.contains(&record.state.exit_code)))
+            && self.ancestors.as_ref().is_none_or(|ancestors| ancestors.contains(&record.image))
+            && self.before.is_none_or(|before| record.created < before)
+            && self.since.is_none_or(|since| record.created > since)
+    }
+}
+
+fn published(record: &Record, wanted: &str) -> bool {
+    let Ok(wanted) = ports::parse_port(wanted) else { return false };
+    let address = record.address.iter();
+    address.flat_map(|address| &address.published).any(|port| port.host_port == wanted.number || port.port == wanted.number)
+}
+
+fn exposed(record: &Record, wanted: &str) -> bool {
+    ports::parse_port(wanted).is_ok_and(|wanted| links::exposed(&record.config).contains(&wanted))
+}
+
+/// The state in words.
+pub(crate) fn status(state: &State, now: Timestamp) -> String {
+    let ago = |time: Option<Timestamp>| units::human_duration(now.since(time.unwrap_or(now)));
+    match state.status {
+        Status::Created => "Created".to_owned(),
+        Status::Running => format!("Up {}", ago(state.started)),
+        Status::Paused => format!("Up {} (Paused)", ago(state.started)),
+        Status::Restarting => format!("Restarting ({}) {} ago", state.exit_code, ago(state.finished)),
+        Status::Exited => format!("Exited ({}) {} ago", state.exit_code, ago(state.finished)),
+        Status::Removing => "Removal In Progress".to_owned(),
+    }
+}
+
+impl Engine {
+    /// Checks a filter's containers early: used by the disk usage too.
+    pub(crate) async fn all_summaries(self: &Arc<Self>) -> Result<Vec<ContainerSummary>> {
+        let options = ListOptions { all: true, size: true, ..ListOptions::default() };
+        self.list_containers(&options).await.map_err(|error: Error| error.context("cannot list containers"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_in_words() {
+        let now = Timestamp::from_unix(1_000_000, 0);
+        let at = |seconds| Some(Timestamp::from_unix(1_000_000 - seconds, 0));
+        let state = State { status: Status::Running, started: at(180), ..State::default() };
+        assert_eq!(status(&state, now), "Up 3 minutes");
+        let state = State { status: Status::Exited, exit_code: 3, finished: at(2), ..State::default() };
+        assert_eq!(status(&state, now), "Exited (3) 2 seconds ago");
+        assert_eq!(status(&State::default(), now), "Created");
+    }
+}

@@ -77,7 +77,8 @@ impl Engine {
         make_folder(&config.exec_root.join("shims"), 0o700)?;
         let store = Arc::new(Store::open(&config.data_root.join("longshore.db"))?);
         let storage = Arc::new(Storage::open(&config.data_root)?);
-        let (images, warnings) = Images::open(Arc::clone(&store), Arc::clone(&storage), &config.data_root.join("tmp/images"))?;
+        let (images, warnings) =
+            Images::open(Arc::clone(&store), Arc::clone(&storage), &config.data_root.join("tmp/images"))?;
         for warning in warnings {
             tracing::warn!("{warning}");
         }
@@ -142,9 +143,7 @@ impl Engine {
     }
 
     fn plan_cgroup(&self, parent: &str, id: &str, resources: &Resources) -> Result<CgroupPlan> {
-        self.cgroups
-            .plan(parent, id, resources)
-            .map_err(|error| Error::invalid(error.to_string()).caused_by(error))
+        self.cgroups.plan(parent, id, resources).map_err(|error| Error::invalid(error.to_string()).caused_by(error))
     }
 
     /// Removes a container's control groups, in the background.
@@ -217,8 +216,9 @@ fn engine_id(store: &Store) -> Result<String> {
     if let Some(id) = store.read(|reader| reader.meta(META_ID))? {
         return Ok(id);
     }
-    let random =
-        model::ContainerId::random().map_err(|error| Error::system("no random numbers for an id").caused_by(error))?.hex();
+    let random = model::ContainerId::random()
+        .map_err(|error| Error::system("no random numbers for an id").caused_by(error))?
+        .hex();
     // The form of a UUID, as Docker's.
     let id = format!("{}-{}-{}-{}-{}", &random[..8], &random[8..12], &random[12..16], &random[16..20], &random[20..32]);
     store.write_durable(|tx| tx.put_meta(META_ID, &id))?;

@@ -17,7 +17,7 @@ pub struct Error {
 }
 
 /// What most functions of this crate return.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     /// An error of the given kind with a message for the client.
@@ -89,5 +89,29 @@ impl fmt::Display for Error {
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+/// Errors of the crates below keep their words and their kind.
+macro_rules! kept {
+    ($($error:ty),*) => {$(
+        impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                Self::new(error.kind(), error.to_string()).caused_by(error)
+            }
+        }
+    )*};
+}
+
+kept!(image::Error, storage::Error, store::Error);
+
+impl From<network::Error> for Error {
+    fn from(error: network::Error) -> Self {
+        let kind = match &error {
+            network::Error::AddressTaken { .. } => ErrorKind::Forbidden,
+            network::Error::AddressOutside { .. } => ErrorKind::InvalidParameter,
+            _ => ErrorKind::System,
+        };
+        Self::new(kind, error.to_string()).caused_by(error)
     }
 }

@@ -25,8 +25,21 @@ const BEHIND: usize = 8192;
 const BATCH: usize = 256;
 /// Filters that the call knows.
 const FILTERS: [&str; 15] = [
-    "config", "container", "daemon", "event", "image", "label", "network", "node", "plugin", "scope", "secret",
-    "service", "type", "volume", "builder",
+    "config",
+    "container",
+    "daemon",
+    "event",
+    "image",
+    "label",
+    "network",
+    "node",
+    "plugin",
+    "scope",
+    "secret",
+    "service",
+    "type",
+    "volume",
+    "builder",
 ];
 
 /// The ring, and the way to the database.
@@ -174,7 +187,8 @@ fn matches(filters: &Filters, event: &Event) -> bool {
     let attribute = |name: &str| event.actor.attributes.get(name).map_or("", String::as_str);
     let of_type = |kind: &str| {
         filters.any(kind, |wanted| {
-            event.r#type == kind && (event.actor.id.starts_with(wanted) || attribute("name") == wanted.trim_start_matches('/'))
+            event.r#type == kind
+                && (event.actor.id.starts_with(wanted) || attribute("name") == wanted.trim_start_matches('/'))
         })
     };
     let action = |wanted: &str| event.action == wanted || event.action.starts_with(&format!("{wanted}:"));
@@ -186,7 +200,9 @@ fn matches(filters: &Filters, event: &Event) -> bool {
         && filters.any("event", action)
         && filters.any("scope", |wanted| event.scope == wanted)
         && filters.any("image", |wanted| matches!(event.r#type.as_str(), "image" | "container") && image(wanted))
-        && ["container", "network", "volume", "daemon", "plugin", "service", "node", "secret", "config", "builder"].iter().all(|kind| of_type(kind))
+        && ["container", "network", "volume", "daemon", "plugin", "service", "node", "secret", "config", "builder"]
+            .iter()
+            .all(|kind| of_type(kind))
         && filters.labels(Some(&event.actor.attributes))
 }
 
@@ -199,7 +215,11 @@ impl Engine {
             return Err(Error::invalid("`since` time cannot be after `until` time"));
         }
         let ring = self.events.lock();
-        let next = if options.since.is_some() || options.until.is_some() { ring.first } else { ring.first + ring.events.len() as u64 };
+        let next = if options.since.is_some() || options.until.is_some() {
+            ring.first
+        } else {
+            ring.first + ring.events.len() as u64
+        };
         let oldest = ring.events.front().map(|event| nanoseconds(event.time_nano));
         drop(ring);
         let news = self.events.news.subscribe();
@@ -291,7 +311,13 @@ mod tests {
     #[test]
     fn filters_choose() {
         let start = event("container", "start", "abc123", "web");
-        for (key, value) in [("type", "container"), ("container", "web"), ("container", "abc"), ("image", "busybox"), ("event", "start")] {
+        for (key, value) in [
+            ("type", "container"),
+            ("container", "web"),
+            ("container", "abc"),
+            ("image", "busybox"),
+            ("event", "start"),
+        ] {
             assert!(matches(&filters(key, value), &start), "{key}={value}");
         }
         for (key, value) in [("type", "image"), ("container", "db"), ("volume", "web"), ("event", "sta")] {

@@ -110,7 +110,8 @@ impl Session {
     /// The command could not be started. The client has already been answered, so the reason was also written into its
     /// stream, as Docker does.
     pub async fn run(self, client: ClientStream) -> Result<()> {
-        let copy = client.socket.try_clone().map_err(|error| Error::system("cannot keep the client").caused_by(error))?;
+        let copy =
+            client.socket.try_clone().map_err(|error| Error::system("cannot keep the client").caused_by(error))?;
         let framed = self.options.framed && !self.tty();
         let outcome = self.engine.run_exec(&self.exec, self.options, Some(client)).await;
         if let Err(error) = &outcome {
@@ -146,9 +147,8 @@ impl Engine {
             return Err(Error::invalid("No exec command specified"));
         }
         crate::container::attach::detach_keys(Some(&request.detach_keys))?;
-        let id = ContainerId::random()
-            .map_err(|error| Error::system("no random numbers for an id").caused_by(error))?
-            .hex();
+        let id =
+            ContainerId::random().map_err(|error| Error::system("no random numbers for an id").caused_by(error))?.hex();
         let exec = Exec { id: id.clone(), container: record.id, request, progress: Mutex::default() };
         let action = format!("exec_create: {}", exec.command());
         self.container_event(&record, &action, &[("execID", id.clone())]);
@@ -260,16 +260,7 @@ impl Engine {
             }
             None => (None, None),
         };
-        let size = options.console_size.or_else(|| {
-            let [rows, columns] = request.console_size?;
-            Some([rows.try_into().ok()?, columns.try_into().ok()?])
-        });
-        let stdio = Stdio {
-            terminal: request.tty,
-            open_stdin: request.attach_stdin,
-            stdin_once: true,
-            size: size.filter(|[rows, _]| *rows > 0).map(|[rows, columns]| WindowSize { rows, columns }),
-        };
+        let stdio = Stdio { terminal: request.tty, open_stdin: request.attach_stdin, stdin_once: true };
         Ok((protocol::Exec { exec_id: exec.id.clone(), process, stdio, attach }, socket))
     }
 
@@ -283,9 +274,7 @@ impl Engine {
         };
         let exec_id = Some(id.to_owned());
         container
-            .step(move |actor| {
-                Box::pin(async move { actor.running()?.send(&Command::Resize { exec_id, size }, &[]) })
-            })
+            .step(move |actor| Box::pin(async move { actor.running()?.send(&Command::Resize { exec_id, size }, &[]) }))
             .await
     }
 
@@ -357,24 +346,18 @@ fn check_running(record: &Record) -> Result<()> {
         Status::Paused => {
             Err(Error::conflict(format!("Container {} is paused, unpause the container before exec", record.id)))
         }
-        Status::Restarting => Err(Error::conflict(format!(
-            "Container {} is restarting, wait until the container is running",
-            record.id
-        ))),
+        Status::Restarting => {
+            Err(Error::conflict(format!("Container {} is restarting, wait until the container is running", record.id)))
+        }
         _ => Err(Error::conflict(format!("container {} is not running", record.id))),
     }
 }
 
 /// The process, with the user looked up in the container's own files as they are now.
-fn exec_process(
-    record: &Record,
-    request: &ExecCreateRequest,
-    options: &ExecStartOptions,
-) -> Result<runtime::Process> {
+fn exec_process(record: &Record, request: &ExecCreateRequest, options: &ExecStartOptions) -> Result<runtime::Process> {
     let wanted = if request.user.is_empty() { &record.config.user } else { &request.user };
-    let root = Root::open(format!("/proc/{}/root", record.state.pid)).map_err(|error| {
-        Error::conflict(format!("container {} is not running", record.id)).caused_by(error)
-    })?;
+    let root = Root::open(format!("/proc/{}/root", record.state.pid))
+        .map_err(|error| Error::conflict(format!("container {} is not running", record.id)).caused_by(error))?;
     let groups = record.host.group_add.as_deref().unwrap_or_default();
     let user = user::resolve(&root, wanted, groups)?;
     let home = user.home.clone();
@@ -388,7 +371,12 @@ fn exec_process(
         .into_iter()
         .find(|cwd| !cwd.is_empty())
         .map_or_else(|| "/".to_owned(), Clone::clone);
-    process.terminal_size = options.console_size.map(|[rows, columns]| TerminalSize { rows, columns });
+    let asked = || {
+        let [rows, columns] = request.console_size?;
+        Some([rows.try_into().ok()?, columns.try_into().ok()?])
+    };
+    let size = options.console_size.or_else(asked).filter(|[rows, columns]| *rows > 0 && *columns > 0);
+    process.terminal_size = size.map(|[rows, columns]| TerminalSize { rows, columns });
     Ok(process)
 }
 
@@ -396,7 +384,6 @@ fn exec_failed(exec: &Exec, failure: &protocol::Failure) -> Error {
     let (text, code) = start_error_text(failure);
     exec.end(code);
     let text = text.strip_prefix("error during container init: ").unwrap_or(&text);
-    let message =
-        format!("OCI runtime exec failed: exec failed: unable to start container process: {text}: unknown");
+    let message = format!("OCI runtime exec failed: exec failed: unable to start container process: {text}: unknown");
     if code == 128 { Error::system(message) } else { Error::invalid(message) }
 }

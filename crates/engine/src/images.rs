@@ -1,1 +1,321 @@
-//! (The founder is writing this module on branch engine2; see FOUNDER-NOTE.md.)
+//! Images as the API shows them; the work itself is the `image` crate's.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use api::container::{ContainerConfig, GraphDriver};
+use api::image::{DeleteItem, HistoryItem, ImageInspect, ImageMetadata, ImageSummary, ImagesPruned, RootFs};
+use image::{ArchiveForm, Filter, Happening, Image, Import, Progress, Removed, RunConfig, Usage, Use};
+use model::{ChainId, ImageId, Reference};
+
+use crate::container::until;
+use crate::engine::Engine;
+use crate::options::{Filters, ImageListOptions, ImportOptions};
+use crate::stream::{ByteStream, Upload, produce};
+use crate::{Error, Result};
+
+/// The image's configuration as a container's.
+pub(crate) fn container_config(image: &Image) -> ContainerConfig {
+    image.config.config.as_ref().map(|run| convert(run).unwrap_or_default()).unwrap_or_default()
+}
+
+/// A container's configuration as an image's.
+pub(crate) fn run_config(config: &ContainerConfig) -> RunConfig {
+    convert(config).unwrap_or_default()
+}
+
+/// Both are the same JSON; a field of the wrong type was refused when the image was made.
+fn convert<F: serde::Serialize, T: serde::de::DeserializeOwned>(from: &F) -> Option<T> {
+    let value = serde_json::to_value(from).ok()?;
+    serde_json::from_value(value).map_err(|error| tracing::warn!(%error, "an image's configuration is malformed")).ok()
+}
+
+impl Usage for Engine {
+    fn containers(&self, image: &ImageId) -> Vec<Use> {
+        let records = self.containers.all().into_iter().map(|container| container.record());
+        records
+            .filter(|record| record.image == *image)
+            .map(|record| Use { container: record.id.short(), running: record.state.status.is_up() })
+            .collect()
+    }
+
+    fn tops(&self) -> Vec<ChainId> {
+        let snapshot = self.images.snapshot();
+        let records = self.containers.all().into_iter().map(|container| container.record());
+        records.filter_map(|record| snapshot.get(&record.image).and_then(|image| image.top())).collect()
+    }
+}
+
+impl Engine {
+    /// Tells the world what happened to images.
+    pub(crate) fn image_events(&self, happenings: &[Happening]) {
+        for happening in happenings {
+            let labels = happening.labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+            let name = std::iter::once(("name", happening.name.as_str()));
+            self.tell("image", happening.action.as_str(), &happening.image.to_string(), labels.chain(name));
+        }
+    }
+
+    /// After a container's removal: layers that only it needed.
+    pub(crate) fn release_image_layers(&self, image: ImageId) {
+        // An image with containers is not removed, so its layers are still its own.
+        tracing::trace!(%image, "a container of the image is gone");
+    }
+
+    pub(crate) fn list_images(&self, options: &ImageListOptions) -> Result<Vec<ImageSummary>> {
+        let filters = &options.filters;
+        filters.only(&["before", "dangling", "label", "reference", "since", "until"])?;
+        let filter = Filter {
+            all: options.all,
+            dangling: filters.flag("dangling")?,
+            labels: filters.values("label").to_vec(),
+            references: filters.values("reference").to_vec(),
+            before: filters.values("before").to_vec(),
+            since: filters.values("since").to_vec(),
+            until: until(filters)?,
+            shared_size: options.shared_size,
+            ..Filter::default()
+        };
+        let used = self.images_in_use();
+        let shown = |summary: image::Summary| {
+            let image = &summary.image;
+            ImageSummary {
+                containers: used.get(&image.id).copied().unwrap_or(0),
+                created: image.created().unix_seconds(),
+                id: image.id.to_string(),
+                labels: Some(summary.labels().clone()).filter(|labels| !labels.is_empty()),
+                parent_id: summary.parent().map(|id| id.to_string()).unwrap_or_default(),
+                shared_size: summary.shared_size_bytes.map_or(-1, signed),
+                size: signed(image.size_bytes),
+                repo_tags: summary.tags,
+                repo_digests: summary.digests,
+                ..ImageSummary::default()
+            }
+        };
+        Ok(self.images.list(&filter)?.into_iter().map(shown).collect())
+    }
+
+    /// How many containers each image has.
+    fn images_in_use(&self) -> BTreeMap<ImageId, i64> {
+        let mut used = BTreeMap::new();
+        for container in self.containers.all() {
+            *used.entry(container.record().image).or_default() += 1;
+        }
+        used
+    }
+
+    pub(crate) fn show_image(&self, name: &str) -> Result<ImageInspect> {
+        let image = self.images.resolve(name)?;
+        let snapshot = self.images.snapshot();
+        let config = &image.config;
+        let tagged = image.last_tagged();
+        Ok(ImageInspect {
+            id: image.id.to_string(),
+            repo_tags: snapshot.tags(&image.id),
+            repo_digests: snapshot.digests(&image.id),
+            parent: image.parent().map(|id| id.to_string()).unwrap_or_default(),
+            comment: image.comment().to_owned(),
+            created: config.created.map(|created| created.to_string()),
+            container: config.container.clone(),
+            container_config: config.container_config.as_ref().and_then(convert),
+            docker_version: config.docker_version.clone(),
+            author: config.author.clone(),
+            config: config.config.as_ref().and_then(convert),
+            architecture: config.architecture.clone(),
+            variant: config.variant.clone(),
+            os: config.os.clone(),
+            os_version: config.os_version.clone(),
+            size: signed(image.size_bytes),
+            graph_driver: GraphDriver { data: None, name: "overlay2".to_owned() },
+            root_fs: RootFs {
+                r#type: "layers".to_owned(),
+                layers: config.rootfs.diff_ids.iter().map(ToString::to_string).collect(),
+            },
+            metadata: ImageMetadata { last_tag_time: tagged.to_string() },
+            ..ImageInspect::default()
+        })
+    }
+
+    pub(crate) fn show_history(&self, name: &str) -> Result<Vec<HistoryItem>> {
+        let image = self.images.resolve(name)?;
+        let steps = self.images.snapshot().history(&image)?;
+        let shown = |step: image::HistoryStep| HistoryItem {
+            comment: step.comment,
+            created: step.created.unix_seconds(),
+            created_by: step.created_by,
+            id: step.id.map_or_else(|| "<missing>".to_owned(), |id| id.to_string()),
+            size: signed(step.size_bytes),
+            tags: Some(step.tags).filter(|tags| !tags.is_empty()),
+        };
+        Ok(steps.into_iter().map(shown).collect())
+    }
+
+    pub(crate) fn tag_image(&self, name: &str, repository: &str, tag: &str) -> Result<()> {
+        let happenings = self.images.tag(name, repository, tag)?;
+        self.image_events(&happenings);
+        Ok(())
+    }
+
+    pub(crate) fn delete_image(&self, name: &str, force: bool, prune_parents: bool) -> Result<Vec<DeleteItem>> {
+        let removal = self.images.remove(name, force, prune_parents, self)?;
+        self.image_events(&removal.happenings);
+        Ok(removal.removed.into_iter().map(deleted).collect())
+    }
+
+    pub(crate) fn prune_images(&self, filters: &Filters) -> Result<ImagesPruned> {
+        filters.only(&["dangling", "label", "label!", "until"])?;
+        let Ok(_alone) = self.pruning.try_lock() else {
+            return Err(Error::conflict("a prune operation is already running"));
+        };
+        let dangling = filters.flag("dangling")?.unwrap_or(true);
+        let filter = Filter {
+            all: true,
+            dangling: dangling.then_some(true),
+            labels: filters.values("label").to_vec(),
+            without_labels: filters.values("label!").to_vec(),
+            until: until(filters)?,
+            ..Filter::default()
+        };
+        let before = self.images.snapshot().layers_size();
+        let mut pruned = ImagesPruned::default();
+        for summary in self.images.list(&filter)? {
+            let image = &summary.image;
+            if !self.containers(&image.id).is_empty() {
+                continue;
+            }
+            let names = if summary.tags.is_empty() { vec![image.id.to_string()] } else { summary.tags };
+            for name in names {
+                match self.delete_image(&name, false, true) {
+                    Ok(items) => pruned.images_deleted.get_or_insert_default().extend(items),
+                    Err(error) => tracing::debug!(%error, name, "an image is not pruned"),
+                }
+            }
+        }
+        pruned.space_reclaimed = before.saturating_sub(self.images.snapshot().layers_size());
+        let reclaimed = pruned.space_reclaimed.to_string();
+        self.tell("image", "prune", "", [("reclaimed", reclaimed.as_str())]);
+        Ok(pruned)
+    }
+
+    pub(crate) fn import_image(&self, options: &ImportOptions, body: Upload) -> Result<String> {
+        let name = match options.repository.as_str() {
+            "" => None,
+            repository => Some(
+                Reference::from_repository(repository, &options.tag)
+                    .map_err(|error| Error::invalid(error.to_string()).caused_by(error))?,
+            ),
+        };
+        let mut platform = options.platform.split('/').skip(1);
+        let message = if options.message.is_empty() { "Imported from -" } else { &options.message };
+        let import = Import {
+            name,
+            message: message.to_owned(),
+            changes: options.changes.clone(),
+            architecture: platform.next().unwrap_or_default().to_owned(),
+            variant: platform.next().unwrap_or_default().to_owned(),
+            engine_version: self.config.version.clone(),
+        };
+        let (image, happenings) = self.images.import(body, &import)?;
+        self.image_events(&happenings);
+        Ok(image.id.to_string())
+    }
+
+    /// Loads an archive; a stream of JSON messages, a line each.
+    pub(crate) fn load_images(self: &Arc<Self>, body: Upload, quiet: bool) -> ByteStream {
+        let engine = Arc::clone(self);
+        produce(move |out| {
+            let mut say = |message: serde_json::Value| {
+                let line = format!("{message}\r\n");
+                // A client that left does not stop the load.
+                if std::io::Write::write_all(out, line.as_bytes()).is_err() || std::io::Write::flush(out).is_err() {
+                    tracing::debug!("a client left while its images were loaded");
+                }
+            };
+            let outcome = engine.images.load(body, &mut |progress| {
+                if let Some(message) = told(progress, quiet) {
+                    say(message);
+                }
+            });
+            match outcome {
+                Ok(happenings) => engine.image_events(&happenings),
+                Err(error) => {
+                    // The answer has begun: the error is its last message.
+                    let message = error.to_string();
+                    say(serde_json::json!({"errorDetail": {"message": message}, "error": message}));
+                }
+            }
+            Ok(())
+        })
+    }
+
+    pub(crate) fn save_images(self: &Arc<Self>, names: &[String]) -> Result<ByteStream> {
+        for name in names {
+            // Refused before the first byte.
+            let repository_alone = name.parse::<Reference>().is_ok_and(|reference| reference.tag().is_none());
+            if let Err(error) = self.images.resolve(name)
+                && !(repository_alone && self.has_repository(name))
+            {
+                return Err(error.into());
+            }
+        }
+        let engine = Arc::clone(self);
+        let names = names.to_vec();
+        Ok(produce(move |out| {
+            let happenings = engine.images.save(&names, ArchiveForm::Combined, out)?;
+            engine.image_events(&happenings);
+            Ok(())
+        }))
+    }
+
+    fn has_repository(&self, name: &str) -> bool {
+        let filter = Filter { references: vec![name.to_owned()], ..Filter::default() };
+        self.images.list(&filter).is_ok_and(|list| !list.is_empty())
+    }
+}
+
+fn told(progress: Progress, quiet: bool) -> Option<serde_json::Value> {
+    match progress {
+        Progress::Layer { .. } if quiet => None,
+        Progress::Layer { short_id, size_bytes } => Some(serde_json::json!({
+            "status": "Loading layer",
+            "progressDetail": {"current": size_bytes, "total": size_bytes},
+            "id": short_id,
+        })),
+        Progress::Renamed { name, before } => Some(serde_json::json!({
+            "stream": format!("The image {name} already exists, renaming the old one with ID {before} to empty string\n"),
+        })),
+        Progress::Loaded { name, .. } => {
+            Some(serde_json::json!({"stream": format!("Loaded image: {}\n", name.familiar())}))
+        }
+        Progress::LoadedId(id) => Some(serde_json::json!({"stream": format!("Loaded image ID: {id}\n")})),
+    }
+}
+
+fn deleted(removed: Removed) -> DeleteItem {
+    match removed {
+        Removed::Untagged(name) => DeleteItem { untagged: Some(name), deleted: None },
+        Removed::Deleted(id) => DeleteItem { untagged: None, deleted: Some(id.to_string()) },
+        Removed::DeletedLayer(chain) => DeleteItem { untagged: None, deleted: Some(chain.to_string()) },
+    }
+}
+
+fn signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configurations_go_there_and_back() {
+        let config = ContainerConfig {
+            cmd: Some(vec!["sh".into()]),
+            working_dir: "/w".into(),
+            env: Some(vec!["A=b".into()]),
+            ..ContainerConfig::default()
+        };
+        let back: Option<ContainerConfig> = convert(&run_config(&config));
+        assert_eq!(back, Some(config));
+    }
+}

@@ -225,10 +225,7 @@ fn release_strangers(greeted: BTreeMap<String, Greeted>) {
     }
 }
 
-fn restore_network(
-    engine: &Engine,
-    live: Vec<(Record, std::net::Ipv4Addr, Vec<network::Published>)>,
-) -> Result<()> {
+fn restore_network(engine: &Engine, live: Vec<(Record, std::net::Ipv4Addr, Vec<network::Published>)>) -> Result<()> {
     let Some(bridge) = &engine.bridge else { return Ok(()) };
     let live: Vec<Live> = live
         .into_iter()

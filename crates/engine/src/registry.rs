@@ -39,9 +39,7 @@ impl Registry {
         let mut matches = index.by_id.range(name.to_owned()..).take_while(|(id, _)| id.starts_with(name));
         match (matches.next(), matches.next()) {
             (Some((_, container)), None) => Ok(Arc::clone(container)),
-            (Some(_), Some(_)) => {
-                Err(Error::invalid(format!("Multiple IDs found with provided prefix: {name}")))
-            }
+            (Some(_), Some(_)) => Err(Error::invalid(format!("Multiple IDs found with provided prefix: {name}"))),
             (None, _) => Err(no_such_container(name)),
         }
     }

@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
+use std::sync::{Arc, OnceLock};
 
+use shim::protocol::LogPosition;
 use tokio::sync::mpsc;
 
 use crate::Error;
@@ -34,6 +36,15 @@ pub struct Logs {
     pub tty: bool,
     /// The log.
     pub bytes: ByteStream,
+    /// Where reading ended, once it has.
+    pub(crate) end: Arc<OnceLock<LogPosition>>,
+}
+
+impl Logs {
+    /// Where reading ended; `None` as long as it has not, and for a log that is not there.
+    pub(crate) fn position(&self) -> Option<LogPosition> {
+        self.end.get().copied()
+    }
 }
 
 /// The producing end of a [`ByteStream`].
@@ -51,7 +62,14 @@ impl ByteSender {
         self.0.blocking_send(Ok(bytes)).is_ok()
     }
 
-    /// Ends the stream with an error; the reader may be gone already, then nobody wants to know.
+    /// Ends the stream with an error.
+    pub(crate) async fn fail(&self, error: Error) {
+        if self.0.send(Err(error)).await.is_err() {
+            tracing::debug!("a stream failed after its reader had left");
+        }
+    }
+
+    /// The same from blocking code; the reader may be gone already, then nobody wants to know.
     pub(crate) fn blocking_fail(&self, error: Error) {
         if self.0.blocking_send(Err(error)).is_err() {
             tracing::debug!("a stream failed after its reader had left");

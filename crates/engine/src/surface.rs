@@ -1,21 +1,24 @@
 //! The engine's calls, one for each of the API's.
 
-use crate::options::*;
-use crate::{Attachment, ByteStream, Engine, Error, Events, Logs, Result, Session, Upload, Waiting};
+use std::sync::Arc;
 
-#[expect(unused_variables, reason = "the calls are filled in one by one")]
+use shim::protocol::WindowSize;
+
+use crate::options::*;
+use crate::{Attachment, ByteStream, Engine, Events, Logs, Result, Session, Upload, Waiting};
+
 impl Engine {
     /// Makes a container. `name`: wanted name (with or without slash), empty makes one up.
     ///
     /// # Errors
     /// NotFound: the image (`No such image: x:latest`), a container named by links or volumes; InvalidParameter; Conflict: name in use; NotImplemented.
     pub async fn create(
-        &self,
+        self: &Arc<Self>,
         name: &str,
         platform: &str,
         request: api::container::CreateRequest,
     ) -> Result<api::container::CreateResponse> {
-        Err(Error::not_implemented("create"))
+        Arc::clone(self).create_container(name.to_owned(), platform.to_owned(), request).await
     }
 
     /// Starts a container; NotModified if it runs. `host_config` replaces the one given at create (clients below 1.24
@@ -23,112 +26,112 @@ impl Engine {
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn start(&self, name: &str, host_config: Option<api::host_config::HostConfig>) -> Result<()> {
-        Err(Error::not_implemented("start"))
+    pub async fn start(self: &Arc<Self>, name: &str, host_config: Option<api::host_config::HostConfig>) -> Result<()> {
+        self.start_container(name, host_config).await
     }
 
     /// Stops a container; NotModified if it does not run.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn stop(&self, name: &str, options: StopOptions) -> Result<()> {
-        Err(Error::not_implemented("stop"))
+    pub async fn stop(self: &Arc<Self>, name: &str, options: StopOptions) -> Result<()> {
+        self.stop_container(name, &options).await
     }
 
     /// Stops it if it runs, then starts it.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn restart(&self, name: &str, options: StopOptions) -> Result<()> {
-        Err(Error::not_implemented("restart"))
+    pub async fn restart(self: &Arc<Self>, name: &str, options: StopOptions) -> Result<()> {
+        self.restart_container(name, &options).await
     }
 
     /// Sends a signal (empty: SIGKILL). Conflict if it does not run.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn kill(&self, name: &str, signal: &str) -> Result<()> {
-        Err(Error::not_implemented("kill"))
+    pub async fn kill(self: &Arc<Self>, name: &str, signal: &str) -> Result<()> {
+        self.kill_container(name, signal).await
     }
 
     /// Freezes all processes.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn pause(&self, name: &str) -> Result<()> {
-        Err(Error::not_implemented("pause"))
+    pub async fn pause(self: &Arc<Self>, name: &str) -> Result<()> {
+        self.containers.find(name)?.step(|actor| Box::pin(async move { actor.pause() })).await
     }
 
     /// Thaws them.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn unpause(&self, name: &str) -> Result<()> {
-        Err(Error::not_implemented("unpause"))
+    pub async fn unpause(self: &Arc<Self>, name: &str) -> Result<()> {
+        self.containers.find(name)?.step(|actor| Box::pin(async move { actor.unpause() })).await
     }
 
     /// Finds the container and begins to wait at once; [`Waiting::outcome`] resolves when the condition is met, so that the server can send its headers first.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn wait(&self, name: &str, condition: WaitCondition) -> Result<Waiting> {
-        Err(Error::not_implemented("wait"))
+    pub async fn wait(self: &Arc<Self>, name: &str, condition: WaitCondition) -> Result<Waiting> {
+        Ok(Waiting::begin(self.containers.find(name)?.life(), condition))
     }
 
     /// Removes a container.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn remove(&self, name: &str, options: RemoveOptions) -> Result<()> {
-        Err(Error::not_implemented("remove"))
+    pub async fn remove(self: &Arc<Self>, name: &str, options: RemoveOptions) -> Result<()> {
+        self.remove_container(name, options).await
     }
 
     /// All there is to know about a container. `size`: measure it as well.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn inspect(&self, name: &str, size: bool) -> Result<api::container::ContainerInspect> {
-        Err(Error::not_implemented("inspect"))
+    pub async fn inspect(self: &Arc<Self>, name: &str, size: bool) -> Result<api::container::ContainerInspect> {
+        self.inspect_container(name, size).await
     }
 
     /// Lists containers, newest first.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn list(&self, options: &ListOptions) -> Result<Vec<api::container::ContainerSummary>> {
-        Err(Error::not_implemented("list"))
+    pub async fn list(self: &Arc<Self>, options: &ListOptions) -> Result<Vec<api::container::ContainerSummary>> {
+        self.list_containers(options).await
     }
 
     /// Processes of a running container as `ps` with `ps_args` (empty: `-ef`) shows them.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn top(&self, name: &str, ps_args: &str) -> Result<api::container::TopResponse> {
-        Err(Error::not_implemented("top"))
+    pub async fn top(self: &Arc<Self>, name: &str, ps_args: &str) -> Result<api::container::TopResponse> {
+        self.container_top(name, ps_args).await
     }
 
     /// What was written beside the image.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn changes(&self, name: &str) -> Result<Vec<api::container::Change>> {
-        Err(Error::not_implemented("changes"))
+    pub async fn changes(self: &Arc<Self>, name: &str) -> Result<Vec<api::container::Change>> {
+        self.container_changes(name).await
     }
 
     /// The whole root file system as a tar archive.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn export(&self, name: &str) -> Result<ByteStream> {
-        Err(Error::not_implemented("export"))
+    pub async fn export(self: &Arc<Self>, name: &str) -> Result<ByteStream> {
+        self.export_container(name).await
     }
 
     /// Another name.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn rename(&self, name: &str, new_name: &str) -> Result<()> {
-        Err(Error::not_implemented("rename"))
+    pub async fn rename(self: &Arc<Self>, name: &str, new_name: &str) -> Result<()> {
+        self.rename_container(name, new_name).await
     }
 
     /// Other limits or another restart policy.
@@ -136,187 +139,199 @@ impl Engine {
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn update(
-        &self,
+        self: &Arc<Self>,
         name: &str,
         request: api::container::UpdateRequest,
     ) -> Result<api::container::UpdateResponse> {
-        Err(Error::not_implemented("update"))
+        self.update_container(name, request).await
     }
 
     /// Size of the container's terminal in characters.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn resize(&self, name: &str, height: u16, width: u16) -> Result<()> {
-        Err(Error::not_implemented("resize"))
+    pub async fn resize(self: &Arc<Self>, name: &str, height: u16, width: u16) -> Result<()> {
+        self.resize_container(name, WindowSize { rows: height, columns: width }).await
     }
 
     /// The log. [`ByteStream`] of frames or bare bytes, see [`LogsOptions::framed`].
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn logs(&self, name: &str, options: LogsOptions) -> Result<Logs> {
-        Err(Error::not_implemented("logs"))
+    pub async fn logs(self: &Arc<Self>, name: &str, options: LogsOptions) -> Result<Logs> {
+        self.container_logs(name, options).await
     }
 
     /// First half of an attach: checks and finds out whether there is a terminal, so that the server can answer with the right content type; then [`Attachment::run`].
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn attach(&self, name: &str, options: AttachOptions) -> Result<Attachment> {
-        Err(Error::not_implemented("attach"))
+    pub async fn attach(self: &Arc<Self>, name: &str, options: AttachOptions) -> Result<Attachment> {
+        self.prepare_attach(name, options)
     }
 
     /// What a path in the container is.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn archive_stat(&self, name: &str, path: &str) -> Result<PathStat> {
-        Err(Error::not_implemented("archive_stat"))
+    pub async fn archive_stat(self: &Arc<Self>, name: &str, path: &str) -> Result<PathStat> {
+        self.stat_path(name, path).await
     }
 
     /// A path of the container as a tar archive.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn archive_get(&self, name: &str, path: &str) -> Result<(PathStat, ByteStream)> {
-        Err(Error::not_implemented("archive_get"))
+    pub async fn archive_get(self: &Arc<Self>, name: &str, path: &str) -> Result<(PathStat, ByteStream)> {
+        self.get_archive(name, path).await
     }
 
     /// Unpacks a tar archive (also gzip, bzip2, xz, zstd) in a folder of the container.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn archive_put(&self, name: &str, path: &str, options: ArchivePutOptions, body: Upload) -> Result<()> {
-        Err(Error::not_implemented("archive_put"))
+    pub async fn archive_put(
+        self: &Arc<Self>,
+        name: &str,
+        path: &str,
+        options: ArchivePutOptions,
+        body: Upload,
+    ) -> Result<()> {
+        self.put_archive(name, path, options, body).await
     }
 
     /// Makes an image of a container.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn commit(&self, name: &str, options: CommitOptions) -> Result<api::IdResponse> {
-        Err(Error::not_implemented("commit"))
+    pub async fn commit(self: &Arc<Self>, name: &str, options: CommitOptions) -> Result<api::IdResponse> {
+        self.commit_container(name, options).await
     }
 
     /// Removes all stopped containers. Filters: `until`, `label`, `label!`.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn prune(&self, filters: &Filters) -> Result<api::container::ContainersPruned> {
-        Err(Error::not_implemented("prune"))
+    pub async fn prune(self: &Arc<Self>, filters: &Filters) -> Result<api::container::ContainersPruned> {
+        self.prune_containers(filters).await
     }
 
     /// Use of resources: one JSON document, or one a second while the client stays.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn stats(&self, name: &str, stream: bool, one_shot: bool) -> Result<ByteStream> {
-        Err(Error::not_implemented("stats"))
+    pub async fn stats(self: &Arc<Self>, name: &str, stream: bool, one_shot: bool) -> Result<ByteStream> {
+        self.container_stats(name, stream, one_shot).await
     }
 
     /// Prepares a further command in a running container.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn exec_create(&self, container: &str, request: api::exec::ExecCreateRequest) -> Result<api::IdResponse> {
-        Err(Error::not_implemented("exec_create"))
+    pub async fn exec_create(
+        self: &Arc<Self>,
+        container: &str,
+        request: api::exec::ExecCreateRequest,
+    ) -> Result<api::IdResponse> {
+        self.create_exec(container, request)
     }
 
     /// Starts it without a client.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn exec_start_detached(&self, id: &str) -> Result<()> {
-        Err(Error::not_implemented("exec_start_detached"))
+    pub async fn exec_start_detached(self: &Arc<Self>, id: &str) -> Result<()> {
+        self.detached_exec(id).await
     }
 
     /// First half of an attached start: checks and finds out whether there is a terminal; then [`Session::run`].
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn exec_start(&self, id: &str, options: ExecStartOptions) -> Result<Session> {
-        Err(Error::not_implemented("exec_start"))
+    pub async fn exec_start(self: &Arc<Self>, id: &str, options: ExecStartOptions) -> Result<Session> {
+        self.open_exec(id, options)
     }
 
     /// Size of its terminal in characters.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn exec_resize(&self, id: &str, height: u16, width: u16) -> Result<()> {
-        Err(Error::not_implemented("exec_resize"))
+    pub async fn exec_resize(self: &Arc<Self>, id: &str, height: u16, width: u16) -> Result<()> {
+        self.resize_exec(id, WindowSize { rows: height, columns: width }).await
     }
 
     /// How it is.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn exec_inspect(&self, id: &str) -> Result<api::exec::ExecInspect> {
-        Err(Error::not_implemented("exec_inspect"))
+    pub async fn exec_inspect(self: &Arc<Self>, id: &str) -> Result<api::exec::ExecInspect> {
+        self.show_exec(id)
     }
 
     /// What happens from now on, or since then.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn events(&self, options: EventsOptions) -> Result<Events> {
-        Err(Error::not_implemented("events"))
+    pub async fn events(self: &Arc<Self>, options: EventsOptions) -> Result<Events> {
+        self.listen(options)
     }
 
     /// `GET /info`.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn info(&self) -> Result<api::system::Info> {
-        Err(Error::not_implemented("info"))
+    pub async fn info(self: &Arc<Self>) -> Result<api::system::Info> {
+        self.show_info().await
     }
 
     /// `GET /version`.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn version(&self) -> Result<api::system::Version> {
-        Err(Error::not_implemented("version"))
+    pub async fn version(self: &Arc<Self>) -> Result<api::system::Version> {
+        Ok(self.show_version())
     }
 
     /// `GET /system/df`; `types` empty: all of `container`, `image`, `volume`, `build-cache`.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn disk_usage(&self, types: &[String]) -> Result<api::system::DiskUsage> {
-        Err(Error::not_implemented("disk_usage"))
+    pub async fn disk_usage(self: &Arc<Self>, types: &[String]) -> Result<api::system::DiskUsage> {
+        self.show_disk_usage(types).await
     }
 
     /// Lists images, newest first.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn images(&self, options: &ImageListOptions) -> Result<Vec<api::image::ImageSummary>> {
-        Err(Error::not_implemented("images"))
+    pub async fn images(self: &Arc<Self>, options: &ImageListOptions) -> Result<Vec<api::image::ImageSummary>> {
+        self.list_images(options)
     }
 
     /// All there is to know about an image.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn image_inspect(&self, name: &str) -> Result<api::image::ImageInspect> {
-        Err(Error::not_implemented("image_inspect"))
+    pub async fn image_inspect(self: &Arc<Self>, name: &str) -> Result<api::image::ImageInspect> {
+        self.show_image(name)
     }
 
     /// Its layers' history, newest first.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn image_history(&self, name: &str) -> Result<Vec<api::image::HistoryItem>> {
-        Err(Error::not_implemented("image_history"))
+    pub async fn image_history(self: &Arc<Self>, name: &str) -> Result<Vec<api::image::HistoryItem>> {
+        self.show_history(name)
     }
 
     /// Another name for it.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn image_tag(&self, name: &str, repository: &str, tag: &str) -> Result<()> {
-        Err(Error::not_implemented("image_tag"))
+    pub async fn image_tag(self: &Arc<Self>, name: &str, repository: &str, tag: &str) -> Result<()> {
+        let (engine, name, repository, tag) =
+            (Arc::clone(self), name.to_owned(), repository.to_owned(), tag.to_owned());
+        self.blocking(move || engine.tag_image(&name, &repository, &tag)).await
     }
 
     /// Removes a name, and the image with its last name.
@@ -324,99 +339,108 @@ impl Engine {
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn image_remove(
-        &self,
+        self: &Arc<Self>,
         name: &str,
         force: bool,
         prune_parents: bool,
     ) -> Result<Vec<api::image::DeleteItem>> {
-        Err(Error::not_implemented("image_remove"))
+        let (engine, name) = (Arc::clone(self), name.to_owned());
+        self.blocking(move || engine.delete_image(&name, force, prune_parents)).await
     }
 
     /// Makes an image of a tar archive of a root file system; its id.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn image_import(&self, options: ImportOptions, body: Upload) -> Result<String> {
-        Err(Error::not_implemented("image_import"))
+    pub async fn image_import(self: &Arc<Self>, options: ImportOptions, body: Upload) -> Result<String> {
+        let engine = Arc::clone(self);
+        self.blocking(move || engine.import_image(&options, body)).await
     }
 
     /// Loads archives as `docker save` writes them; a stream of JSON messages, one a line.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn image_load(&self, body: Upload, quiet: bool) -> Result<ByteStream> {
-        Err(Error::not_implemented("image_load"))
+    pub async fn image_load(self: &Arc<Self>, body: Upload, quiet: bool) -> Result<ByteStream> {
+        Ok(self.load_images(body, quiet))
     }
 
     /// Writes images into an archive that old and new engines load.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn image_save(&self, names: &[String]) -> Result<ByteStream> {
-        Err(Error::not_implemented("image_save"))
+    pub async fn image_save(self: &Arc<Self>, names: &[String]) -> Result<ByteStream> {
+        self.save_images(names)
     }
 
     /// Removes images that nothing uses. Filters: `dangling`, `until`, `label`, `label!`.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn images_prune(&self, filters: &Filters) -> Result<api::image::ImagesPruned> {
-        Err(Error::not_implemented("images_prune"))
+    pub async fn images_prune(self: &Arc<Self>, filters: &Filters) -> Result<api::image::ImagesPruned> {
+        let (engine, filters) = (Arc::clone(self), filters.clone());
+        self.blocking(move || engine.prune_images(&filters)).await
     }
 
     /// Lists volumes. Filters: `name`, `driver`, `label`, `dangling`.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn volumes(&self, filters: &Filters) -> Result<api::volume::VolumeListResponse> {
-        Err(Error::not_implemented("volumes"))
+    pub async fn volumes(self: &Arc<Self>, filters: &Filters) -> Result<api::volume::VolumeListResponse> {
+        self.list_volumes(filters)
     }
 
     /// Makes a volume, or returns the one of that name.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn volume_create(&self, request: api::volume::VolumeCreateRequest) -> Result<api::volume::Volume> {
-        Err(Error::not_implemented("volume_create"))
+    pub async fn volume_create(
+        self: &Arc<Self>,
+        request: api::volume::VolumeCreateRequest,
+    ) -> Result<api::volume::Volume> {
+        let engine = Arc::clone(self);
+        self.blocking(move || engine.make_volume(request)).await
     }
 
     /// One volume.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn volume_inspect(&self, name: &str) -> Result<api::volume::Volume> {
-        Err(Error::not_implemented("volume_inspect"))
+    pub async fn volume_inspect(self: &Arc<Self>, name: &str) -> Result<api::volume::Volume> {
+        self.find_volume(name)
     }
 
     /// Removes a volume; Conflict if a container mounts it.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn volume_remove(&self, name: &str, force: bool) -> Result<()> {
-        Err(Error::not_implemented("volume_remove"))
+    pub async fn volume_remove(self: &Arc<Self>, name: &str, force: bool) -> Result<()> {
+        let (engine, name) = (Arc::clone(self), name.to_owned());
+        self.blocking(move || engine.delete_volume(&name, force)).await
     }
 
     /// Removes volumes that no container mounts. Filters: `all`, `label`, `label!`.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn volumes_prune(&self, filters: &Filters) -> Result<api::volume::VolumesPruned> {
-        Err(Error::not_implemented("volumes_prune"))
+    pub async fn volumes_prune(self: &Arc<Self>, filters: &Filters) -> Result<api::volume::VolumesPruned> {
+        let (engine, filters) = (Arc::clone(self), filters.clone());
+        self.blocking(move || engine.prune_volumes(&filters)).await
     }
 
     /// The predefined networks. Filters: `name`, `id`, `driver`, `type`, `scope`, `dangling`, `label`.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn networks(&self, filters: &Filters) -> Result<Vec<api::network::Network>> {
-        Err(Error::not_implemented("networks"))
+    pub async fn networks(self: &Arc<Self>, filters: &Filters) -> Result<Vec<api::network::Network>> {
+        self.list_networks(filters)
     }
 
     /// One of them.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn network_inspect(&self, name: &str) -> Result<api::network::Network> {
-        Err(Error::not_implemented("network_inspect"))
+    pub async fn network_inspect(self: &Arc<Self>, name: &str) -> Result<api::network::Network> {
+        self.find_network(name)
     }
 }

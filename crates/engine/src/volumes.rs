@@ -132,7 +132,11 @@ impl Engine {
     /// Ids of containers that mount a volume.
     pub(crate) fn volume_users(&self, name: &str) -> Vec<String> {
         let mounts = |container: &std::sync::Arc<crate::container::Container>| {
-            container.record().mounts.iter().any(|mounted| mounted.point.r#type == "volume" && mounted.point.name == name)
+            container
+                .record()
+                .mounts
+                .iter()
+                .any(|mounted| mounted.point.r#type == "volume" && mounted.point.name == name)
         };
         self.containers.all().iter().filter(|container| mounts(container)).map(|container| container.id.hex()).collect()
     }

@@ -127,7 +127,7 @@ fn go_mode(metadata: &Metadata) -> u32 {
         Kind::Directory => 1 << 31,
         Kind::Symlink => 1 << 27,
         Kind::BlockDevice => 1 << 26,
-        Kind::CharacterDevice => (1 << 26) | (1 << 21),
+        Kind::CharDevice => (1 << 26) | (1 << 21),
         Kind::Fifo => 1 << 25,
         Kind::Socket => 1 << 24,
         _ => 0,

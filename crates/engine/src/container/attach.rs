@@ -59,6 +59,20 @@ pub(crate) async fn promises_kept(promised: &watch::Sender<usize>) {
 }
 
 impl Engine {
+    pub(crate) async fn resize_container(&self, name: &str, size: protocol::WindowSize) -> Result<()> {
+        let container = self.containers.find(name)?;
+        container
+            .step(move |actor| {
+                Box::pin(async move {
+                    actor.running()?.send(&protocol::Command::Resize { exec_id: None, size }, &[])?;
+                    let attributes = [("height", size.rows.to_string()), ("width", size.columns.to_string())];
+                    actor.event("resize", &attributes);
+                    Ok(())
+                })
+            })
+            .await
+    }
+
     pub(crate) fn prepare_attach(self: &Arc<Self>, name: &str, options: AttachOptions) -> Result<Attachment> {
         let container = self.containers.find(name)?;
         let record = container.record();

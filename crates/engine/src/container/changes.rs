@@ -18,7 +18,8 @@ impl Engine {
         let engine = Arc::clone(self);
         self.blocking(move || {
             let changes = engine.storage.changes(&record.id.hex())?;
-            let shown = |change: storage::Change| Change { path: change.path.display().to_string(), kind: change.kind as u8 };
+            let shown =
+                |change: storage::Change| Change { path: change.path.display().to_string(), kind: change.kind as u8 };
             Ok(changes.into_iter().map(shown).collect())
         })
         .await
@@ -40,9 +41,8 @@ impl Engine {
     /// A container's file system: that of its process while it runs, else a mount of its own.
     pub(crate) fn root_of(&self, record: &Record) -> Result<Root> {
         if record.state.status.has_process() {
-            return Root::open(format!("/proc/{}/root", record.state.pid)).map_err(|error| {
-                Error::conflict(format!("container {} is not running", record.id)).caused_by(error)
-            });
+            return Root::open(format!("/proc/{}/root", record.state.pid))
+                .map_err(|error| Error::conflict(format!("container {} is not running", record.id)).caused_by(error));
         }
         let mount: OwnedFd = self.storage.mount(&record.id.hex(), false)?;
         Ok(Root::from(mount))

@@ -39,6 +39,48 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Replaces the host configuration of a container that does not run (clients below 1.24 send it with the start).
+    pub(crate) async fn replace_host_config(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        host: HostConfig,
+    ) -> Result<()> {
+        let record = container.record();
+        if record.state.status.is_up() {
+            return Ok(());
+        }
+        let engine = Arc::clone(self);
+        let made = self
+            .blocking(move || {
+                let mut host = host;
+                normalise(&engine, &mut host);
+                validate(&record.config, &host)?;
+                let links = resolve_links(&engine, &host)?;
+                let mut mounts = record.mounts.as_ref().clone();
+                for mounted in resolve_mounts(&engine, &ContainerConfig::default(), &host)? {
+                    mounts.retain(|have| have.point.destination != mounted.point.destination);
+                    mounts.push(mounted);
+                }
+                Ok((host, links, mounts))
+            })
+            .await;
+        let (host, links, mounts) = made?;
+        container
+            .step(move |actor| {
+                Box::pin(async move {
+                    actor.record.host = Arc::new(host);
+                    actor.record.links = Arc::new(links);
+                    actor.record.mounts = Arc::new(mounts);
+                    // Volumes that are new here are not filled yet.
+                    actor.record.volumes_filled = false;
+                    actor.save()
+                })
+            })
+            .await
+    }
+}
+
 fn check_platform(platform: &str) -> Result<()> {
     let mut parts = platform.split('/');
     match (parts.next(), parts.next()) {
@@ -64,14 +106,14 @@ fn make(engine: &Engine, name: &str, request: CreateRequest) -> Result<(Record, 
     };
     normalise(engine, &mut host);
     validate(&config, &host)?;
-    let mut warnings = warnings(&config, &host);
+    let warnings = warnings(&config, &host);
     let endpoint = endpoint(&host, networking_config)?;
     let id = ContainerId::random().map_err(|error| Error::system("no random numbers for an id").caused_by(error))?;
     set_hostname(engine, &mut config, &host, id)?;
     let links = resolve_links(engine, &host)?;
     let name = claim_name(engine, name, id)?;
     let made = (|| {
-        let mounts = resolve_mounts(engine, &config, &host, &mut warnings)?;
+        let mounts = resolve_mounts(engine, &config, &host)?;
         let record = Record {
             id,
             name: name.clone(),
@@ -169,10 +211,7 @@ fn warnings(config: &ContainerConfig, host: &HostConfig) -> Vec<String> {
 }
 
 /// What is asked of the one network that the container joins.
-fn endpoint(
-    host: &HostConfig,
-    networking: Option<api::network::NetworkingConfig>,
-) -> Result<EndpointSettings> {
+fn endpoint(host: &HostConfig, networking: Option<api::network::NetworkingConfig>) -> Result<EndpointSettings> {
     let mut wanted = EndpointSettings::default();
     for (name, settings) in networking.and_then(|networking| networking.endpoints_config).into_iter().flatten() {
         let own = name == host.network_mode || (name == "default" && host.network_mode == "bridge");
@@ -232,10 +271,7 @@ pub(crate) fn check_name(shown: &str, bare: &str) -> Result<()> {
     if container_name::is_valid(bare) {
         return Ok(());
     }
-    Err(Error::invalid(format!(
-        "Invalid container name ({shown}), only {} are allowed",
-        container_name::ALLOWED
-    )))
+    Err(Error::invalid(format!("Invalid container name ({shown}), only {} are allowed", container_name::ALLOWED)))
 }
 
 /// The containers that links name.
@@ -243,12 +279,15 @@ pub(crate) fn resolve_links(engine: &Engine, host: &HostConfig) -> Result<Vec<Li
     let mut resolved = Vec::new();
     for link in host.links.iter().flatten() {
         let (name, alias) = links::parse(link)?;
-        let target = engine.containers.find(name).map_err(|error| {
-            Error::not_found(format!("could not get container for {name}")).caused_by(error)
-        })?;
+        let target = engine
+            .containers
+            .find(name)
+            .map_err(|error| Error::not_found(format!("could not get container for {name}")).caused_by(error))?;
         let record = target.record();
         if NetworkMode::Host == record.network() {
-            return Err(Error::invalid("conflicting options: host type networking can't be used with links. This would result in undefined behavior"));
+            return Err(Error::invalid(
+                "conflicting options: host type networking can't be used with links. This would result in undefined behavior",
+            ));
         }
         resolved.push(Link { target: target.id, alias: alias.to_owned() });
     }
@@ -257,12 +296,7 @@ pub(crate) fn resolve_links(engine: &Engine, host: &HostConfig) -> Result<Vec<Li
 
 /// All mounts, volumes made: those of other containers first, then binds and mounts, then the paths that the
 /// configuration wants volumes for.
-pub(crate) fn resolve_mounts(
-    engine: &Engine,
-    config: &ContainerConfig,
-    host: &HostConfig,
-    warnings: &mut Vec<String>,
-) -> Result<Vec<Mounted>> {
+pub(crate) fn resolve_mounts(engine: &Engine, config: &ContainerConfig, host: &HostConfig) -> Result<Vec<Mounted>> {
     mounts::check_driver(&host.volume_driver)?;
     let mut inherited = Vec::new();
     for source in host.volumes_from.iter().flatten() {
@@ -295,13 +329,13 @@ pub(crate) fn resolve_mounts(
         }
     }
     for wanted in own {
-        inherited.push(realise(engine, wanted, warnings)?);
+        inherited.push(realise(engine, wanted)?);
     }
     Ok(inherited)
 }
 
 /// Makes the volume or the bind's source.
-fn realise(engine: &Engine, wanted: Wanted, _warnings: &mut Vec<String>) -> Result<Mounted> {
+fn realise(engine: &Engine, wanted: Wanted) -> Result<Mounted> {
     let Wanted { mut mounted, make_source, labels } = wanted;
     let point = &mut mounted.point;
     match point.r#type.as_str() {
@@ -317,13 +351,15 @@ fn realise(engine: &Engine, wanted: Wanted, _warnings: &mut Vec<String>) -> Resu
             }
         }
         "bind" if make_source => {
-            std::fs::create_dir_all(&point.source).or_else(|error| {
-                // A file may be bound as well.
-                if std::path::Path::new(&point.source).exists() { Ok(()) } else { Err(error) }
-            }).map_err(|error| {
-                Error::system(format!("error while creating mount source path '{}': {error}", point.source))
-                    .caused_by(error)
-            })?;
+            std::fs::create_dir_all(&point.source)
+                .or_else(|error| {
+                    // A file may be bound as well.
+                    if std::path::Path::new(&point.source).exists() { Ok(()) } else { Err(error) }
+                })
+                .map_err(|error| {
+                    Error::system(format!("error while creating mount source path '{}': {error}", point.source))
+                        .caused_by(error)
+                })?;
         }
         _ => {}
     }

@@ -18,7 +18,7 @@ const KILLED: i32 = 137;
 
 impl Actor {
     /// The shim reported the exit, after all output was delivered.
-    pub(crate) async fn on_exit(&mut self, exit: Exit) {
+    pub(crate) fn on_exit(&mut self, exit: Exit) {
         let oom_killed = self.was_oom_killed(&exit);
         self.ended(i64::from(exit.code), timestamp(exit.exited_at_ns), oom_killed, String::new());
     }
@@ -41,7 +41,7 @@ impl Actor {
         }
         shim.pidfd = descriptors.pop();
         if let Some(exit) = state.exit {
-            self.on_exit(exit).await;
+            self.on_exit(exit);
             return;
         }
         if let Some(pid) = state.pid {

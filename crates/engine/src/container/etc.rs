@@ -23,11 +23,7 @@ impl Files {
     /// Where a container's own files are.
     pub(crate) fn of(engine: &Engine, record: &Record) -> Self {
         let folder = engine.container_folder(&record.id.hex());
-        Self {
-            hostname: folder.join("hostname"),
-            hosts: folder.join("hosts"),
-            resolv_conf: folder.join("resolv.conf"),
-        }
+        Self { hostname: folder.join("hostname"), hosts: folder.join("hosts"), resolv_conf: folder.join("resolv.conf") }
     }
 }
 
@@ -83,10 +79,7 @@ fn entries(engine: &Engine, record: &Record) -> Result<Vec<Entry>> {
         }
     }
     if let Some(address) = &record.address {
-        entries.push(Entry::new(
-            address.address,
-            hosts::own_names(&record.config.hostname, &record.config.domainname),
-        ));
+        entries.push(Entry::new(address.address, hosts::own_names(&record.config.hostname, &record.config.domainname)));
     }
     Ok(entries)
 }
@@ -102,9 +95,9 @@ fn extra_hosts(engine: &Engine, record: &Record) -> Result<Vec<Entry>> {
             let (name, address) = split_extra_host(entry)?;
             let address = match address {
                 "host-gateway" => IpAddr::V4(gateway),
-                text => text.parse().map_err(|_| {
-                    Error::invalid(format!("invalid IP address in add-host: \"{text}\""))
-                })?,
+                text => {
+                    text.parse().map_err(|_| Error::invalid(format!("invalid IP address in add-host: \"{text}\"")))?
+                }
             };
             Ok(Entry::new(address, [name]))
         })

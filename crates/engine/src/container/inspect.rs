@@ -10,8 +10,8 @@ use model::Timestamp;
 use super::etc::Files;
 use super::ports::{mac_text, port_map};
 use super::record::{NetworkMode, Record, State, Status};
-use crate::engine::Engine;
 use crate::Result;
+use crate::engine::Engine;
 
 impl Engine {
     /// See [`Engine::inspect`].
@@ -61,7 +61,13 @@ impl Engine {
             exec_ids: (!execs.is_empty()).then_some(execs),
             host_config: self.show_host_config(record),
             graph_driver: GraphDriver {
-                data: Some([("UpperDir".to_owned(), text(folder.join("upper"))), ("WorkDir".to_owned(), text(folder.join("work")))].into()),
+                data: Some(
+                    [
+                        ("UpperDir".to_owned(), text(folder.join("upper"))),
+                        ("WorkDir".to_owned(), text(folder.join("work"))),
+                    ]
+                    .into(),
+                ),
                 name: "overlay2".to_owned(),
             },
             mounts: show_mounts(record),

@@ -9,19 +9,19 @@
 //! ```
 
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use runtime::cgroup::CgroupPlan;
 use shim::protocol::{self, Event};
 use shim::{Connection, Incoming};
-use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::record::{Record, Status};
 use super::{Container, Step};
 use crate::engine::Engine;
+use crate::readiness::Readiness;
 use crate::restart::BackOff;
 use crate::{Error, Result};
 
@@ -51,7 +51,8 @@ pub(crate) struct Actor {
 /// The container's shim, and what belongs to a run.
 #[derive(Debug)]
 pub(crate) struct Shim {
-    pub(crate) connection: AsyncFd<Connection>,
+    connection: Connection,
+    readiness: Readiness,
     /// First process; absent until started.
     pub(crate) pidfd: Option<OwnedFd>,
     pub(crate) cgroup: CgroupPlan,
@@ -60,51 +61,45 @@ pub(crate) struct Shim {
 impl Shim {
     /// Puts a connection under the reactor.
     pub(crate) fn new(connection: Connection, cgroup: CgroupPlan) -> Result<Self> {
-        let connection = AsyncFd::new(connection)
+        let readiness = Readiness::of(connection.as_fd())
             .map_err(|error| Error::system("cannot watch a shim's connection").caused_by(error))?;
-        Ok(Self { connection, pidfd: None, cgroup })
+        Ok(Self { connection, readiness, pidfd: None, cgroup })
     }
 
     /// The next event; `None` when the shim is gone.
     pub(crate) async fn next(&self) -> Option<(Event, Vec<OwnedFd>)> {
+        match self.readiness.until(|| self.receive()).await {
+            Ok(event) => event,
+            Err(error) => {
+                tracing::warn!(%error, "lost a shim's connection");
+                None
+            }
+        }
+    }
+
+    /// What there is now: nothing yet, or an event, or the end.
+    #[expect(clippy::option_option, reason = "nothing yet is not the end")]
+    fn receive(&self) -> Option<Option<(Event, Vec<OwnedFd>)>> {
         loop {
-            // Reading first saves a trip through the reactor when the event is there already.
-            match self.connection.get_ref().receive() {
-                Ok(Incoming::Message(event, descriptors)) => return Some((event, descriptors)),
-                Ok(Incoming::Nothing) => {}
-                Ok(Incoming::Closed) => return None,
+            return match self.connection.receive() {
+                Ok(Incoming::Message(event, descriptors)) => Some(Some((event, descriptors))),
+                Ok(Incoming::Nothing) => None,
+                Ok(Incoming::Closed) => Some(None),
                 Err(error @ shim::Error::Malformed { .. }) => {
                     tracing::warn!(%error, "skipping an event of a shim");
                     continue;
                 }
                 Err(error) => {
                     tracing::warn!(%error, "lost a shim's connection");
-                    return None;
+                    Some(None)
                 }
-            }
-            match self.connection.readable().await {
-                Ok(mut ready) => {
-                    if let Ok(Incoming::Message(event, descriptors)) = self.connection.get_ref().receive() {
-                        return Some((event, descriptors));
-                    }
-                    ready.clear_ready();
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "lost a shim's connection");
-                    return None;
-                }
-            }
+            };
         }
     }
 
     /// Sends a command.
-    pub(crate) fn send(
-        &self,
-        command: &protocol::Command,
-        descriptors: &[std::os::fd::BorrowedFd<'_>],
-    ) -> Result<()> {
+    pub(crate) fn send(&self, command: &protocol::Command, descriptors: &[BorrowedFd<'_>]) -> Result<()> {
         self.connection
-            .get_ref()
             .send(command, descriptors)
             .map_err(|error| Error::system("the container's shim does not answer").caused_by(error))
     }
@@ -162,11 +157,7 @@ impl Actor {
         }
     }
 
-    async fn woken(
-        &self,
-        steps: &mut mpsc::Receiver<Step>,
-        closing: &tokio_util::sync::CancellationToken,
-    ) -> Woken {
+    async fn woken(&self, steps: &mut mpsc::Receiver<Step>, closing: &tokio_util::sync::CancellationToken) -> Woken {
         let shim = async {
             match &self.shim {
                 Some(shim) => shim.next().await,
@@ -191,7 +182,7 @@ impl Actor {
 
     async fn on_event(&mut self, event: Event, descriptors: Vec<OwnedFd>) {
         match event {
-            Event::Exited(exit) => self.on_exit(exit).await,
+            Event::Exited(exit) => self.on_exit(exit),
             Event::ExecStarted { exec_id, pid } => self.answer_exec(&exec_id, Ok(pid)),
             Event::ExecFailed { exec_id, failure } => self.answer_exec(&exec_id, Err(failure)),
             Event::ExecExited { exec_id, exit } => self.engine.exec_ended(&self.record, &exec_id, exit),

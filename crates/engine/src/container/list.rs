@@ -1,10 +1,11 @@
 //! Lists of containers.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use api::container::{ContainerSummary, HostConfigSummary, NetworkSettingsSummary};
-use model::{ImageId, Timestamp, units};
+use model::{ContainerId, ImageId, Timestamp, units};
 
 use super::inspect::show_mounts;
 use super::record::{Record, State, Status};
@@ -16,8 +17,21 @@ use crate::{Error, Result};
 
 /// Filters that the call knows.
 const FILTERS: [&str; 15] = [
-    "ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation", "label", "name", "network",
-    "publish", "since", "status", "volume",
+    "ancestor",
+    "before",
+    "exited",
+    "expose",
+    "health",
+    "id",
+    "is-task",
+    "isolation",
+    "label",
+    "name",
+    "network",
+    "publish",
+    "since",
+    "status",
+    "volume",
 ];
 /// States that can be asked for.
 const STATES: [&str; 7] = ["created", "running", "paused", "restarting", "removing", "exited", "dead"];
@@ -51,9 +65,10 @@ impl Engine {
             records.truncate(limit);
         }
         let now = Timestamp::now();
+        let links = self.link_names();
         let mut list = Vec::with_capacity(records.len());
         for record in records {
-            let mut shown = self.summary(&record, now);
+            let mut shown = self.summary(&record, now, links.get(&record.id));
             if options.size {
                 let (rw, root) = self.sizes(&record).await?;
                 (shown.size_rw, shown.size_root_fs) = (Some(rw), Some(root));
@@ -78,9 +93,8 @@ impl Engine {
             ports::parse_port(port)?;
         }
         let codes = filters.values("exited").iter();
-        let exit_codes = codes
-            .map(|code| code.parse().map_err(|_| invalid_value("exited", code)))
-            .collect::<Result<_>>()?;
+        let exit_codes =
+            codes.map(|code| code.parse().map_err(|_| invalid_value("exited", code))).collect::<Result<_>>()?;
         let created = |key: &str| -> Result<Option<Timestamp>> {
             let mut latest = None;
             for name in filters.values(key) {
@@ -100,7 +114,7 @@ impl Engine {
     }
 
     /// One line of a list.
-    pub(crate) fn summary(&self, record: &Record, now: Timestamp) -> ContainerSummary {
+    fn summary(&self, record: &Record, now: Timestamp, links: Option<&Vec<String>>) -> ContainerSummary {
         let mut command = record.path.clone();
         for argument in &record.args {
             command.push(' ');
@@ -111,7 +125,7 @@ impl Engine {
             }
         }
         let mut names = vec![format!("/{}", record.name)];
-        names.extend(self.link_names(record));
+        names.extend(links.into_iter().flatten().cloned());
         ContainerSummary {
             id: record.id.hex(),
             names,
@@ -133,17 +147,14 @@ impl Engine {
         }
     }
 
-    /// `/parent/alias` for each link that leads here.
-    fn link_names(&self, record: &Record) -> Vec<String> {
-        // Links are rare; without any this costs one look at each container that has some.
-        let mut names = Vec::new();
-        if !self.has_links.load(std::sync::atomic::Ordering::Relaxed) {
-            return names;
-        }
+    /// `/parent/alias` for each link, by the container that it leads to.
+    fn link_names(&self) -> HashMap<ContainerId, Vec<String>> {
+        let mut names: HashMap<_, Vec<String>> = HashMap::new();
         for parent in self.containers.all() {
             let parent = parent.record();
-            let to_here = parent.links.iter().filter(|link| link.target == record.id);
-            names.extend(to_here.map(|link| format!("/{}/{}", parent.name, link.alias)));
+            for link in parent.links.iter() {
+                names.entry(link.target).or_default().push(format!("/{}/{}", parent.name, link.alias));
+            }
         }
         names
     }
@@ -197,7 +208,9 @@ impl Wanted<'_> {
 fn published(record: &Record, wanted: &str) -> bool {
     let Ok(wanted) = ports::parse_port(wanted) else { return false };
     let address = record.address.iter();
-    address.flat_map(|address| &address.published).any(|port| port.host_port == wanted.number || port.port == wanted.number)
+    address
+        .flat_map(|address| &address.published)
+        .any(|port| port.host_port == wanted.number || port.port == wanted.number)
 }
 
 fn exposed(record: &Record, wanted: &str) -> bool {

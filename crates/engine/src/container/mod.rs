@@ -3,33 +3,32 @@
 mod archive;
 pub(crate) mod attach;
 mod changes;
-mod cleanup;
 mod commit;
 mod create;
 mod end;
-mod env;
+pub(crate) mod env;
 mod etc;
 mod inspect;
 pub(crate) mod life;
-mod links;
+pub(crate) mod links;
 mod list;
 mod logs;
 mod merge;
 pub(crate) mod mounts;
-mod ports;
+pub(crate) mod ports;
 mod prepare;
 mod prune;
 pub(crate) mod record;
 mod remove;
 mod rename;
 mod resources;
-mod security;
+pub(crate) mod security;
 mod start;
 mod stats;
 mod stop;
 mod top;
 mod update;
-mod user;
+pub(crate) mod user;
 mod validate;
 pub(crate) mod wait;
 
@@ -44,7 +43,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use self::life::Actor;
 use self::record::Record;
 use self::wait::Life;
+use crate::engine::Engine;
 use crate::{Error, Result};
+
+pub(crate) use self::prepare::start_error_text;
+pub(crate) use self::prune::until;
+pub(crate) use self::start::timestamp;
 
 /// Steps that may wait for a container's actor; a caller beyond that waits for its turn.
 const MAILBOX: usize = 64;
@@ -62,6 +66,8 @@ pub(crate) struct Container {
     record: ArcSwap<Record>,
     life: watch::Sender<Life>,
     mailbox: mpsc::Sender<Step>,
+    /// Clients that were promised an attach and are not there yet.
+    promised: watch::Sender<usize>,
 }
 
 impl Container {
@@ -70,7 +76,8 @@ impl Container {
         let (mailbox, steps) = mpsc::channel(MAILBOX);
         let up = record.state.status.is_up();
         let (life, _) = watch::channel(Life { up, exit_code: record.state.exit_code, ..Life::default() });
-        let container = Self { id: record.id, record: ArcSwap::from_pointee(record), life, mailbox };
+        let promised = watch::channel(0).0;
+        let container = Self { id: record.id, record: ArcSwap::from_pointee(record), life, mailbox, promised };
         (Arc::new(container), steps)
     }
 
@@ -122,4 +129,21 @@ impl Container {
 /// Docker's answer for a name that leads to no container.
 pub(crate) fn no_such_container(name: &str) -> Error {
     Error::not_found(format!("No such container: {name}"))
+}
+
+/// What a container's links let through where containers are otherwise kept apart.
+pub(crate) fn links_of(engine: &Engine, record: &Record) -> Vec<network::Link> {
+    let Some(own) = &record.address else { return Vec::new() };
+    let mut allowed = Vec::new();
+    for link in record.links.iter() {
+        let Some(child) = engine.containers.get(link.target).map(|child| child.record()) else { continue };
+        let Some(address) = &child.address else { continue };
+        allowed.extend(links::exposed(&child.config).into_iter().map(|port| network::Link {
+            source: own.address,
+            destination: address.address,
+            port: port.number,
+            protocol: ports::protocol(port.protocol),
+        }));
+    }
+    allowed
 }

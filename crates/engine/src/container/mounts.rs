@@ -38,9 +38,8 @@ pub(crate) fn parse_bind(spec: &str) -> Result<Wanted> {
         _ => return Err(invalid()),
     };
     let parsed = Mode::parse(mode).map_err(|()| Error::invalid(format!("invalid mode: {mode}")))?;
-    let destination = destination_path(destination).map_err(|reason| {
-        Error::invalid(format!("invalid volume specification: '{spec}': {reason}"))
-    })?;
+    let destination = destination_path(destination)
+        .map_err(|reason| Error::invalid(format!("invalid volume specification: '{spec}': {reason}")))?;
     let is_bind = source.starts_with('/');
     if !is_bind && !source.is_empty() {
         crate::volumes::check_name(source)?;
@@ -104,19 +103,13 @@ impl Mode {
 /// Reads one entry of `Mounts`.
 pub(crate) fn parse_mount(mount: &ApiMount) -> Result<Wanted> {
     let kind = mount.r#type.as_str();
-    let invalid =
-        |reason: String| Error::invalid(format!("invalid mount config for type \"{kind}\": {reason}"));
+    let invalid = |reason: String| Error::invalid(format!("invalid mount config for type \"{kind}\": {reason}"));
     if mount.target.is_empty() {
         return Err(invalid("field Target must not be empty".to_owned()));
     }
     let destination = destination_path(&mount.target).map_err(invalid)?;
     let mut mounted = Mounted {
-        point: MountPoint {
-            r#type: kind.to_owned(),
-            destination,
-            rw: !mount.read_only,
-            ..MountPoint::default()
-        },
+        point: MountPoint { r#type: kind.to_owned(), destination, rw: !mount.read_only, ..MountPoint::default() },
         tmpfs: Vec::new(),
         recursive: false,
         anonymous: false,
@@ -173,7 +166,9 @@ fn volume(mount: &ApiMount, mounted: &mut Mounted) -> Result<Option<api::StringM
         crate::volumes::check_name(&mount.source)?;
     }
     if options.subpath.split('/').any(|part| part == "..") || options.subpath.starts_with('/') {
-        return Err(Error::invalid("invalid mount config for type \"volume\": subpath must be a relative path within the volume"));
+        return Err(Error::invalid(
+            "invalid mount config for type \"volume\": subpath must be a relative path within the volume",
+        ));
     }
     mounted.anonymous = mount.source.is_empty();
     mounted.point.name.clone_from(&mount.source);
@@ -372,7 +367,12 @@ mod tests {
     fn long_form_mounts() -> Result<()> {
         let mount = ApiMount { r#type: "tmpfs".into(), target: "/t".into(), ..ApiMount::default() };
         assert_eq!(parse_mount(&mount)?.mounted.point.r#type, "tmpfs");
-        let mount = ApiMount { r#type: "bind".into(), source: "/no/such/place".into(), target: "/t".into(), ..ApiMount::default() };
+        let mount = ApiMount {
+            r#type: "bind".into(),
+            source: "/no/such/place".into(),
+            target: "/t".into(),
+            ..ApiMount::default()
+        };
         let text = parse_mount(&mount).map_err(|error| error.to_string()).err();
         assert_eq!(
             text.as_deref(),

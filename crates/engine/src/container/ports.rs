@@ -53,7 +53,9 @@ pub(crate) fn requests(record: &Record) -> Result<Vec<PortRequest>> {
     }
     if record.host.publish_all_ports {
         let bound = |port: &Port| {
-            bindings.and_then(|map| map.get(&port.to_string())).is_some_and(|list| list.as_ref().is_some_and(|l| !l.is_empty()))
+            bindings
+                .and_then(|map| map.get(&port.to_string()))
+                .is_some_and(|list| list.as_ref().is_some_and(|l| !l.is_empty()))
         };
         for port in exposed(&record.config).into_iter().filter(|port| !bound(port)) {
             requests.push(request(port, &PortBinding::default())?);
@@ -67,7 +69,12 @@ fn request(port: Port, binding: &PortBinding) -> Result<PortRequest> {
         "" => None,
         text => Some(host_address(text)?),
     };
-    Ok(PortRequest { host_ip, host_port: host_port(&binding.host_port)?, port: port.number, protocol: protocol(port.protocol) })
+    Ok(PortRequest {
+        host_ip,
+        host_port: host_port(&binding.host_port)?,
+        port: port.number,
+        protocol: protocol(port.protocol),
+    })
 }
 
 fn host_address(text: &str) -> Result<Ipv4Addr> {
@@ -116,7 +123,8 @@ pub(crate) fn validate(config: &api::container::ContainerConfig, bindings: Optio
     Ok(())
 }
 
-fn protocol(protocol: model::Protocol) -> network::Protocol {
+/// The protocol in the network's words.
+pub(crate) fn protocol(protocol: model::Protocol) -> network::Protocol {
     match protocol {
         model::Protocol::Tcp => network::Protocol::Tcp,
         model::Protocol::Udp => network::Protocol::Udp,
@@ -146,7 +154,10 @@ pub(crate) fn port_map(record: &Record) -> PortMap {
     for published in published(record) {
         let binding =
             PortBinding { host_ip: published.host_ip.to_string(), host_port: published.host_port.to_string() };
-        map.entry(format!("{}/{}", published.port, published.protocol)).or_default().get_or_insert_default().push(binding);
+        map.entry(format!("{}/{}", published.port, published.protocol))
+            .or_default()
+            .get_or_insert_default()
+            .push(binding);
     }
     map
 }

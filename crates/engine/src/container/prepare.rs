@@ -8,8 +8,8 @@ use std::path::Path;
 
 use runtime::cgroup::{self, CgroupPlan};
 use runtime::{Namespace, Namespaces, NetworkNamespace, Plan, StartError, TerminalSize};
-use shim::protocol::{Start, Stdio, WindowSize};
 use shim::Connection;
+use shim::protocol::{Start, Stdio, WindowSize};
 use sys::root::Root;
 
 use super::record::{Address, Mounted, NetworkMode, Record, Status};
@@ -44,15 +44,21 @@ impl From<Error> for Failed {
 impl Failed {
     /// What the shim reported, in the words and with the code that clients know from Docker.
     pub(crate) fn start(failure: &shim::protocol::Failure) -> Self {
-        let stage = serde_json::from_value(serde_json::Value::String(failure.stage.clone()));
-        let error = StartError::new(stage.unwrap_or(runtime::Stage::Unknown), failure.errno, &failure.detail);
-        let (text, exit_code) = security::start_error_text(&error);
+        let (text, exit_code) = start_error_text(failure);
         let message = format!(
             "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: {text}"
         );
-        let error = if exit_code == 128 { Error::system(message) } else { Error::invalid(message) }.caused_by(error);
+        let error = if exit_code == 128 { Error::system(message) } else { Error::invalid(message) };
         Self { error, exit_code }
     }
+}
+
+/// The sentence and exit code for a program that could not be executed.
+pub(crate) fn start_error_text(failure: &shim::protocol::Failure) -> (String, i64) {
+    let stage = serde_json::from_value(serde_json::Value::String(failure.stage.clone()));
+    // A shim of a newer version may name a stage that we do not know.
+    let stage = stage.unwrap_or(runtime::Stage::Unknown);
+    security::start_error_text(&StartError::new(stage, failure.errno, &failure.detail))
 }
 
 /// Prepares a start. What was taken is given back if it fails.
@@ -72,7 +78,7 @@ type Parts = (Connection, CgroupPlan, OwnedFd, Option<OwnedFd>, Box<Start>);
 
 fn try_prepare(engine: &Engine, record: &mut Record) -> Result<Parts, Failed> {
     let id = record.id.hex();
-    let rootfs = engine.storage.mount(&id, false)?;
+    let rootfs = engine.storage.mount(&id, false).map_err(Error::from)?;
     let root = Root::from(rootfs);
     let (netns, network) = join_network(engine, record)?;
     let files = etc::write(engine, record)?;
@@ -118,7 +124,6 @@ fn start_command(engine: &Engine, record: &Record, plan: &Plan) -> Result<Box<St
         terminal: record.config.tty,
         open_stdin: record.config.open_stdin,
         stdin_once: record.config.stdin_once,
-        size: terminal_size(record),
     };
     Ok(Box::new(Start { plan, stdio, log: super::logs::shim_config(engine, record)? }))
 }
@@ -149,9 +154,8 @@ fn join_network(engine: &Engine, record: &mut Record) -> Result<(Option<OwnedFd>
 
 fn join_bridge(bridge: &network::Bridge, record: &mut Record) -> Result<OwnedFd> {
     let sandbox = bridge.take(ports::wanted(record)?)?;
-    let random = |what| {
-        model::ContainerId::random().map(|id| id.hex()).map_err(|error| Error::system(what).caused_by(error))
-    };
+    let random =
+        |what| model::ContainerId::random().map(|id| id.hex()).map_err(|error| Error::system(what).caused_by(error));
     record.address = Some(Address {
         address: sandbox.address,
         prefix_len: sandbox.prefix_len,
@@ -207,7 +211,7 @@ fn working_directory(root: &Root, wanted: &str) -> Result<String> {
     match root.lookup(wanted) {
         Ok(Some(metadata)) if metadata.is_dir() => {}
         _ => {
-            let made = root.mkdir_all(wanted, 0o755, sys::root::Owner { uid: 0, gid: 0 });
+            let made = root.mkdir_all(wanted, 0o755, Some(sys::root::Owner { uid: 0, gid: 0 }));
             made.map_err(|error| {
                 Error::invalid(format!("cannot make the working directory {wanted}: {error}")).caused_by(error)
             })?;

@@ -47,9 +47,9 @@ impl Engine {
 pub(crate) fn until(filters: &Filters) -> Result<Option<Timestamp>> {
     match filters.values("until") {
         [] => Ok(None),
-        [text] => Timestamp::parse_filter(text, Timestamp::now())
-            .map(Some)
-            .map_err(|error| Error::invalid(error.to_string())),
+        [text] => {
+            Timestamp::parse_filter(text, Timestamp::now()).map(Some).map_err(|error| Error::invalid(error.to_string()))
+        }
         _ => Err(Error::invalid("more than one until filter specified")),
     }
 }

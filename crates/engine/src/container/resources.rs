@@ -70,7 +70,8 @@ fn limit(path: &str, value: u64) -> Result<DeviceLimit> {
 fn host_devices(host: &HostConfig) -> Result<(Vec<Device>, Vec<DeviceRule>)> {
     let (mut nodes, mut rules) = (Vec::new(), Vec::new());
     for mapping in host.devices.iter().flatten() {
-        let inside = if mapping.path_in_container.is_empty() { &mapping.path_on_host } else { &mapping.path_in_container };
+        let inside =
+            if mapping.path_in_container.is_empty() { &mapping.path_on_host } else { &mapping.path_in_container };
         let (node, rule) = devices::from_host(Path::new(&mapping.path_on_host), inside, &mapping.cgroup_permissions)
             .map_err(|error| {
                 Error::system(format!(
@@ -102,7 +103,9 @@ pub(crate) fn device_nodes(record: &Record) -> Result<Vec<Device>> {
     let mut nodes = devices::default_nodes();
     if record.host.privileged {
         let host = devices::host_nodes().map_err(|error| Error::system(error.to_string()).caused_by(error))?;
-        nodes.extend(host.into_iter().filter(|node| !nodes.iter().any(|have| have.path == node.path)).collect::<Vec<_>>());
+        nodes.extend(
+            host.into_iter().filter(|node| !nodes.iter().any(|have| have.path == node.path)).collect::<Vec<_>>(),
+        );
     }
     for node in host_devices(&record.host)?.0 {
         nodes.retain(|have| have.path != node.path);

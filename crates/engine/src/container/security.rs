@@ -54,13 +54,7 @@ impl Options {
 }
 
 /// The first process of a container.
-pub(crate) fn process(
-    engine: &Engine,
-    record: &Record,
-    user: User,
-    env: Vec<String>,
-    cwd: String,
-) -> Result<Process> {
+pub(crate) fn process(engine: &Engine, record: &Record, user: User, env: Vec<String>, cwd: String) -> Result<Process> {
     let host = &record.host;
     let mut args = vec![record.path.clone()];
     args.extend(record.args.iter().cloned());
@@ -147,7 +141,10 @@ pub(crate) fn start_error_text(error: &StartError) -> (String, i64) {
         }
         Stage::WorkingDirectory => {
             let code = if errno == Errno::NOENT { 127 } else { 126 };
-            (format!("error during container init: chdir to cwd (\"{program}\") set in config.json failed: {cause}"), code)
+            (
+                format!("error during container init: chdir to cwd (\"{program}\") set in config.json failed: {cause}"),
+                code,
+            )
         }
         Stage::Mount | Stage::BindSource if errno == Errno::NOTDIR => (
             format!(

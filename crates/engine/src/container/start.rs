@@ -3,9 +3,11 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
+use api::host_config::HostConfig;
 use model::Timestamp;
 use shim::protocol::{self, Command, Event};
 
+use super::attach::promises_kept;
 use super::life::{Actor, Shim};
 use super::prepare::{Failed, Prepared, prepare};
 use super::record::{NetworkMode, Status};
@@ -14,8 +16,12 @@ use crate::{Error, Result};
 
 impl Engine {
     /// See [`Engine::start`].
-    pub(crate) async fn start_container(&self, name: &str) -> Result<()> {
+    pub(crate) async fn start_container(self: &Arc<Self>, name: &str, host: Option<HostConfig>) -> Result<()> {
         let container = self.containers.find(name)?;
+        if let Some(host) = host {
+            self.replace_host_config(&container, host).await?;
+        }
+        promises_kept(&container.promised).await;
         container.step(|actor| Box::pin(actor.start())).await
     }
 }
@@ -54,7 +60,7 @@ impl Actor {
 
     async fn try_run(&mut self) -> Result<(), Failed> {
         let prepared = self.prepared().await?;
-        let Prepared { connection, record, cgroup, rootfs, netns, start, warnings: () } = prepared;
+        let Prepared { connection, record, cgroup, rootfs, netns, start } = prepared;
         self.record = record;
         let shim = Shim::new(connection, cgroup)?;
         for (attach, client) in self.pending.drain(..) {
@@ -70,9 +76,9 @@ impl Actor {
     async fn prepared(&self) -> Result<Prepared, Failed> {
         let engine = Arc::clone(&self.engine);
         let record = self.record.clone();
-        tokio::task::spawn_blocking(move || prepare(&engine, record))
-            .await
-            .map_err(|error| Failed::from(Error::system("the preparation of the container broke down").caused_by(error)))?
+        tokio::task::spawn_blocking(move || prepare(&engine, record)).await.map_err(|error| {
+            Failed::from(Error::system("the preparation of the container broke down").caused_by(error))
+        })?
     }
 
     /// Waits for the shim's word about the start.
@@ -88,7 +94,7 @@ impl Actor {
                     self.now_running(pid, started_at_ns, descriptors.pop());
                     return Ok(());
                 }
-                Event::StartFailed(failure) => return Err(Failed::start(&self.record, &failure)),
+                Event::StartFailed(failure) => return Err(Failed::start(&failure)),
                 Event::Exited(_) => return Err(lost()),
                 // Greetings and attached clients.
                 _ => {}

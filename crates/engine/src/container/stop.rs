@@ -8,10 +8,10 @@ use model::Signal;
 use runtime::cgroup;
 use rustix::process::{Signal as KernelSignal, pidfd_send_signal};
 
+use super::Container;
 use super::life::Actor;
 use super::record::{Record, Status};
 use super::wait::Life;
-use super::Container;
 use crate::engine::Engine;
 use crate::options::StopOptions;
 use crate::{Error, Result};
@@ -62,7 +62,9 @@ impl Engine {
         if signal == Signal::KILL {
             let dead = tokio::time::timeout(KILL_PATIENCE, life.wait_for(|life| life.ends > ends || !life.up)).await;
             if dead.is_err() {
-                return Err(Error::system(format!("cannot kill container: {name}: tried to kill container, but did not receive an exit event")));
+                return Err(Error::system(format!(
+                    "cannot kill container: {name}: tried to kill container, but did not receive an exit event"
+                )));
             }
         }
         Ok(())

@@ -40,7 +40,8 @@ fn top(ps_args: &str, pids: &[i32]) -> Result<TopResponse> {
     let words: Vec<&str> = if ps_args.trim().is_empty() { vec!["-ef"] } else { ps_args.split_whitespace().collect() };
     let mut command = std::process::Command::new("ps");
     command.args(&words).stdin(std::process::Stdio::null());
-    let output = command.output().map_err(|error| Error::system(format!("error running ps: {error}")).caused_by(error))?;
+    let output =
+        command.output().map_err(|error| Error::system(format!("error running ps: {error}")).caused_by(error))?;
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr);
         return Err(Error::system(format!("error running ps: {}: {}", output.status, text.trim())));

@@ -75,18 +75,15 @@ fn find_user(passwd: &str, wanted: &str) -> Result<(String, User)> {
     match number {
         Some(uid) => Ok((String::new(), User { uid, home: "/".to_owned(), ..User::default() })),
         None if wanted.is_empty() => Ok((String::new(), User { home: "/".to_owned(), ..User::default() })),
-        None => {
-            Err(Error::invalid(format!("unable to find user {wanted}: no matching entries in passwd file")))
-        }
+        None => Err(Error::invalid(format!("unable to find user {wanted}: no matching entries in passwd file"))),
     }
 }
 
 fn find_group(group: &str, wanted: &str) -> Result<u32> {
     let by_name = group.lines().map(fields).find(|fields| fields[0] == wanted);
     let gid = by_name.and_then(|fields| fields.get(2).and_then(|gid| gid.parse().ok()));
-    gid.or_else(|| wanted.parse::<u32>().ok().filter(|gid| *gid <= i32::MAX as u32)).ok_or_else(|| {
-        Error::invalid(format!("unable to find group {wanted}: no matching entries in group file"))
-    })
+    gid.or_else(|| wanted.parse::<u32>().ok().filter(|gid| *gid <= i32::MAX as u32))
+        .ok_or_else(|| Error::invalid(format!("unable to find group {wanted}: no matching entries in group file")))
 }
 
 /// Groups that list the user as a member, its primary one left out.

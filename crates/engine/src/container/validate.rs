@@ -109,10 +109,15 @@ fn processors(host: &HostConfig) -> Result<()> {
         return Err(Error::invalid("Conflicting options: Nano CPUs and CPU Period cannot both be set"));
     }
     if host.cpu_shares < 0 {
-        return Err(Error::invalid(format!("invalid CPU shares ({}): value must be a positive integer", host.cpu_shares)));
+        return Err(Error::invalid(format!(
+            "invalid CPU shares ({}): value must be a positive integer",
+            host.cpu_shares
+        )));
     }
     if host.cpu_period != 0 && !(1000..=1_000_000).contains(&host.cpu_period) {
-        return Err(Error::invalid("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)"));
+        return Err(Error::invalid(
+            "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)",
+        ));
     }
     if host.cpu_quota > 0 && host.cpu_quota < 1000 {
         return Err(Error::invalid("CPU cfs quota can not be less than 1ms (i.e. 1000)"));
@@ -130,7 +135,9 @@ fn network(config: &ContainerConfig, host: &HostConfig) -> Result<()> {
                 return Err(Error::invalid("Invalid network mode: invalid container format container:<name|id>"));
             }
             if has(&host.links) {
-                return refuse("container type network can't be used with links. This would result in undefined behavior");
+                return refuse(
+                    "container type network can't be used with links. This would result in undefined behavior",
+                );
             }
             if has(&host.dns) {
                 return refuse("dns and the network mode");

@@ -28,14 +28,17 @@ impl Watch {
         Ok(Watch { inotify })
     }
 
-    /// Forgets what happened so far. Call it before reading the log, so that nothing is missed.
-    pub fn clear(&self) -> Result<()> {
+    /// Forgets what happened so far, and tells whether anything had. Call it before reading the log, so that nothing is
+    /// missed.
+    pub fn clear(&self) -> Result<bool> {
         let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
+        let mut happened = false;
         loop {
             match rustix::io::read(&self.inotify, &mut buffer) {
-                Ok(([], _)) => return Ok(()),
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return Ok(()),
+                Ok(([], _)) => return Ok(happened),
+                Ok(_) => happened = true,
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Ok(happened),
                 Err(errno) => return Err(Error::system("read a watch")(errno)),
             }
         }

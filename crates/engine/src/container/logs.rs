@@ -1,0 +1,238 @@
+//! A container's log: how it is kept, and how it is read.
+
+use std::collections::BTreeMap;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use api::host_config::LogConfig;
+use model::units;
+use shim::log::{Reader, Selection, Style, Timestamps, Watch};
+use shim::protocol;
+
+use super::Container;
+use super::env::lookup;
+use super::record::Record;
+use crate::engine::Engine;
+use crate::options::LogsOptions;
+use crate::readiness::Readiness;
+use crate::stream::{ByteSender, Logs, byte_stream, produce};
+use crate::{Error, Result};
+
+/// Bytes that are rendered at a time.
+const PIECE_BYTES: usize = 64 * 1024;
+/// How often a followed log is looked at where the kernel cannot tell of changes.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Where the log is; `None` if none is kept.
+pub(crate) fn path(engine: &Engine, record: &Record) -> Option<PathBuf> {
+    let id = record.id.hex();
+    (record.host.log_config.r#type == "json-file").then(|| engine.container_folder(&id).join(format!("{id}-json.log")))
+}
+
+/// When a log is rotated, and how many files are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rotation {
+    max_size_bytes: Option<u64>,
+    max_files: u32,
+}
+
+/// Reads `max-size` and `max-file`, and refuses options that there are not.
+pub(crate) fn rotation(config: &LogConfig) -> Result<Rotation> {
+    let mut rotation = Rotation { max_size_bytes: None, max_files: 1 };
+    for (key, value) in config.config.iter().flatten() {
+        match key.as_str() {
+            "max-size" if value == "-1" => {}
+            "max-size" => {
+                let bytes = units::parse_ram_bytes(value).ok().and_then(|bytes| u64::try_from(bytes).ok());
+                match bytes.filter(|bytes| *bytes > 0) {
+                    Some(bytes) => rotation.max_size_bytes = Some(bytes),
+                    None => return Err(Error::invalid(format!("invalid value for max-size: {value}"))),
+                }
+            }
+            "max-file" => match value.parse::<u32>() {
+                Ok(files) if files > 0 => rotation.max_files = files,
+                _ => return Err(Error::invalid("max-file cannot be less than 1")),
+            },
+            "labels" | "env" | "labels-regex" | "env-regex" | "tag" => {
+                if key.ends_with("regex") || key == "tag" {
+                    return Err(Error::not_implemented(format!("the log option {key} is not supported yet")));
+                }
+            }
+            // Blocking delivery is the only one that loses nothing, and the only one there is.
+            "mode" if value == "blocking" => {}
+            other => return Err(Error::invalid(format!("unknown log opt '{other}' for json-file log driver"))),
+        }
+    }
+    if rotation.max_files > 1 && rotation.max_size_bytes.is_none() {
+        return Err(Error::invalid("max-file cannot be used without max-size"));
+    }
+    Ok(rotation)
+}
+
+/// What the shim is told about the log.
+pub(crate) fn shim_config(engine: &Engine, record: &Record) -> Result<Option<protocol::LogConfig>> {
+    let Some(path) = path(engine, record) else { return Ok(None) };
+    let rotation = rotation(&record.host.log_config)?;
+    Ok(Some(protocol::LogConfig {
+        path,
+        max_size_bytes: rotation.max_size_bytes,
+        max_files: rotation.max_files,
+        attributes: attributes(record),
+    }))
+}
+
+/// Labels and variables that the log options name.
+fn attributes(record: &Record) -> BTreeMap<String, String> {
+    let mut attributes = BTreeMap::new();
+    let options = record.host.log_config.config.as_ref();
+    let names = |key: &str| {
+        let list = options.and_then(|options| options.get(key)).cloned().unwrap_or_default();
+        list.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect::<Vec<_>>()
+    };
+    for name in names("labels") {
+        if let Some(value) = record.config.labels.as_ref().and_then(|labels| labels.get(&name)) {
+            attributes.insert(name, value.clone());
+        }
+    }
+    for name in names("env") {
+        if let Some(value) = lookup(record.config.env.as_deref().unwrap_or_default(), &name) {
+            attributes.insert(name, value.to_owned());
+        }
+    }
+    attributes
+}
+
+impl Engine {
+    /// See [`Engine::logs`].
+    pub(crate) async fn container_logs(self: &Arc<Self>, name: &str, options: LogsOptions) -> Result<Logs> {
+        if !options.stdout && !options.stderr {
+            return Err(Error::invalid("Bad parameters: you must choose at least one stream"));
+        }
+        let container = self.containers.find(name)?;
+        let record = container.record();
+        let Some(path) = path(self, &record) else {
+            return Err(Error::not_implemented("configured logging driver does not support reading"));
+        };
+        let tty = record.config.tty;
+        let style = Style {
+            stdout: options.stdout,
+            stderr: options.stderr && !tty,
+            framed: options.framed && !tty,
+            timestamps: if options.timestamps { Timestamps::Rfc3339Fixed } else { Timestamps::None },
+            details: options.details,
+        };
+        let selection = Selection { tail: options.tail, since: options.since, until: options.until };
+        let end = Arc::new(OnceLock::new());
+        if options.follow && record.state.status.is_up() {
+            let (sender, bytes) = byte_stream();
+            tokio::spawn(async move {
+                if let Err(error) = follow(&container, &path, selection, &style, &sender).await {
+                    sender.fail(error).await;
+                }
+            });
+            return Ok(Logs { tty, bytes, end });
+        }
+        let reached = Arc::clone(&end);
+        let bytes = produce(move |out| {
+            let mut reader = Reader::open(&path, selection).map_err(unreadable)?;
+            let mut piece = Vec::with_capacity(PIECE_BYTES);
+            loop {
+                piece.clear();
+                let more = reader.render(&style, &mut piece, PIECE_BYTES).map_err(unreadable)?;
+                if std::io::Write::write_all(out, &piece).is_err() {
+                    return Ok(());
+                }
+                if !more {
+                    break;
+                }
+            }
+            if let Some(position) = reader.position() {
+                reached.get_or_init(|| position);
+            }
+            Ok(())
+        });
+        Ok(Logs { tty, bytes, end })
+    }
+}
+
+fn unreadable(error: shim::Error) -> Error {
+    Error::system(format!("cannot read the container's log: {error}")).caused_by(error)
+}
+
+/// Sends what is there and what comes, until the container has ended and all was sent, or the reader left.
+async fn follow(
+    container: &Arc<Container>,
+    path: &Path,
+    selection: Selection,
+    style: &Style,
+    sender: &ByteSender,
+) -> Result<()> {
+    let changes = changes(path);
+    let mut reader = Reader::open(path, selection).map_err(unreadable)?;
+    let mut life = container.life();
+    loop {
+        // Asked before reading: what was written before the end is read after it.
+        let over = !life.borrow_and_update().up;
+        let mut piece = Vec::with_capacity(PIECE_BYTES);
+        let more = reader.render(style, &mut piece, PIECE_BYTES).map_err(unreadable)?;
+        if !piece.is_empty() && !sender.send(piece).await {
+            return Ok(());
+        }
+        if more {
+            continue;
+        }
+        if over || reader.is_past_until() {
+            return Ok(());
+        }
+        tokio::select! {
+            () = grown(changes.as_ref()) => {}
+            changed = life.changed() => if changed.is_err() { return Ok(()) },
+            () = sender.closed() => return Ok(()),
+        }
+    }
+}
+
+/// A watch under the reactor.
+struct Changes {
+    watch: Watch,
+    readiness: Readiness,
+}
+
+fn changes(path: &Path) -> Option<Changes> {
+    let watch = Watch::new(path).ok()?;
+    let readiness = Readiness::of(watch.as_fd()).ok()?;
+    Some(Changes { watch, readiness })
+}
+
+/// Resolves when the log may have grown.
+async fn grown(changes: Option<&Changes>) {
+    if let Some(changes) = changes {
+        // What the watch has to tell is thrown away before the log is read: that it has something is enough.
+        let told = || changes.watch.clear().ok().filter(|told| *told);
+        if changes.readiness.until(told).await.is_ok() {
+            return;
+        }
+    }
+    tokio::time::sleep(LOOK).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(options: &[(&str, &str)]) -> LogConfig {
+        let options = options.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        LogConfig { r#type: "json-file".into(), config: Some(options.collect()) }
+    }
+
+    #[test]
+    fn options() {
+        let read = rotation(&config(&[("max-size", "10m"), ("max-file", "3")])).ok();
+        assert_eq!(read, Some(Rotation { max_size_bytes: Some(10 << 20), max_files: 3 }));
+        assert!(rotation(&config(&[("max-file", "3")])).is_err());
+        assert!(rotation(&config(&[("max-size", "lots")])).is_err());
+        assert!(rotation(&config(&[("colour", "red")])).is_err());
+    }
+}

@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn states_in_words() {
         let now = Timestamp::from_unix(1_000_000, 0);
-        let at = |seconds| Some(Timestamp::from_unix(1_000_000 - seconds, 0));
+        let at = |seconds: i64| Some(Timestamp::from_unix(1_000_000 - seconds, 0));
         let state = State { status: Status::Running, started: at(180), ..State::default() };
         assert_eq!(status(&state, now), "Up 3 minutes");
         let state = State { status: Status::Exited, exit_code: 3, finished: at(2), ..State::default() };

@@ -38,6 +38,20 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+fn open_firewall(config: &BridgeConfig, net: Ipv4Net) -> Result<Option<Arc<Mutex<Firewall>>>> {
+    if !config.firewall {
+        return Firewall::discard(&config.name).map(|()| None);
+    }
+    let policy = Policy {
+        bridge: config.name.clone(),
+        subnet: net.network(),
+        icc: config.icc,
+        masquerade: config.masquerade,
+        port_prefix: config.port_prefix(),
+    };
+    Ok(Some(Arc::new(Mutex::new(Firewall::open(policy)?))))
+}
+
 /// An address that the pool is just dressing a sandbox with is asked for again this often.
 const ATTEMPTS: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(2);
@@ -63,22 +77,13 @@ impl Bridge {
         // Ports must answer on 127.0.0.1 too; the firewall keeps containers away from the host's own.
         let route_localnet = if config.firewall { "1" } else { "0" };
         sysctl::ensure(&format!("ipv4/conf/{}/route_localnet", config.name), route_localnet)?;
-        let prefix = config.port_prefix();
-        let firewall = match config.firewall {
-            true => Some(Arc::new(Mutex::new(Firewall::open(Policy {
-                bridge: config.name.clone(),
-                subnet: net.network(),
-                icc: config.icc,
-                masquerade: config.masquerade,
-                port_prefix: prefix.clone(),
-            })?))),
-            false => None,
-        };
+        let firewall = open_firewall(&config, net)?;
         let watch = firewall.as_ref().map(Watch::open).transpose()?;
         let gateway = config.default_gateway.unwrap_or(net.address());
         let range = config.fixed_cidr.unwrap_or(net);
         let addresses = Arc::new(Mutex::new(Addresses::new(net, range, &[net.address(), gateway])));
-        let plug = Plug { bridge: interface.index, subnet: net, gateway, mtu: interface.mtu, prefix };
+        let plug =
+            Plug { bridge: interface.index, subnet: net, gateway, mtu: interface.mtu, prefix: config.port_prefix() };
         let maker = SandboxMaker::new(plug, Arc::clone(&addresses))?;
         let pool = Pool::open("sandbox-pool", config.pool_size, maker)?;
         let (ports, links) = (Mutex::new(Ports::new()), Mutex::default());

@@ -54,9 +54,10 @@ struct Stock<T> {
     target: usize,
     waiting: usize,
     last_take: Instant,
-    /// Failures so far, and the last one's cause.
-    failures: u64,
-    failure: Option<Arc<Error>>,
+    /// Passes begun so far.
+    begun: u64,
+    /// The last pass that failed, and why.
+    failure: Option<(u64, Arc<Error>)>,
     started: bool,
     ended: bool,
     /// The thread waits without a time limit: the next take must tell it.
@@ -123,7 +124,7 @@ impl<T: Send + 'static> Pool<T> {
             target: size,
             waiting: 0,
             last_take: Instant::now(),
-            failures: 0,
+            begun: 0,
             failure: None,
             started: false,
             ended: false,
@@ -169,7 +170,8 @@ impl<T: Send + 'static> Pool<T> {
             stock.target = (stock.target * 2).min(stock.size * GROWTH).max(stock.size);
         }
         stock.waiting += 1;
-        let failures = stock.failures;
+        // What failed before we came is no answer: an address may have become free since.
+        let begun = stock.begun;
         loop {
             if let Some(ready) = stock.ready.pop_front() {
                 stock.waiting -= 1;
@@ -180,7 +182,8 @@ impl<T: Send + 'static> Pool<T> {
                 }
                 return Ok(ready);
             }
-            if let Some(cause) = stock.failure.clone().filter(|_| stock.failures > failures) {
+            if let Some((_, cause)) = stock.failure.as_ref().filter(|(pass, _)| *pass > begun) {
+                let cause = Arc::clone(cause);
                 stock.waiting -= 1;
                 return Err(Error::Sandbox(cause));
             }
@@ -240,6 +243,8 @@ fn fill<M: Maker>(shared: &Shared<M::Made>, mut maker: M) {
                 stock = shared.lock();
             }
             Step::Make(count) => {
+                stock.begun += 1;
+                let pass = stock.begun;
                 drop(stock);
                 let made = maker.make(count);
                 stock = shared.lock();
@@ -250,8 +255,7 @@ fn fill<M: Maker>(shared: &Shared<M::Made>, mut maker: M) {
                     }
                     Err(error) => {
                         failed_at = Some(Instant::now());
-                        stock.failures += 1;
-                        stock.failure = Some(Arc::new(error));
+                        stock.failure = Some((pass, Arc::new(error)));
                     }
                 }
                 shared.supply.notify_all();

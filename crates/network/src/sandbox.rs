@@ -185,7 +185,7 @@ impl SandboxMaker {
         prepared
     }
 
-    fn configure(&self, address: Ipv4Addr, bare: Bare, host_interface: String) -> Result<Prepared> {
+    fn configure(&mut self, address: Ipv4Addr, bare: Bare, host_interface: String) -> Result<Prepared> {
         let Bare { netns, mut socket } = bare;
         let eth0 = rtnl::interface(&mut socket, "eth0")?;
         let index = eth0.ok_or_else(|| Error::Config("a new namespace lost its eth0".into()))?.index;
@@ -204,7 +204,11 @@ impl SandboxMaker {
         rtnl::add_address(&mut batch, index, prepared.net(address)?);
         rtnl::add_default_route(&mut batch, self.plug.gateway);
         prepared.socket.exchange(&batch)?;
-        Ok(prepared)
+        rtnl::settle(&mut prepared.socket, index)?;
+        let host = rtnl::interface(&mut self.socket, &prepared.sandbox.host_interface)?;
+        // The first port brings up the bridge, too.
+        rtnl::settle(&mut self.socket, self.plug.bridge)?;
+        host.map(|_| prepared).ok_or_else(|| Error::Config("a new interface is gone from the bridge".into()))
     }
 }
 

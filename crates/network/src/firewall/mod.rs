@@ -62,11 +62,23 @@ impl Firewall {
         if !policy.icc && !bridged_frames_are_filtered() {
             families.push((NetfilterProtoFamily::Bridge, &[Set::Links][..]));
         }
-        let table = format!("longshore_{}", policy.bridge);
+        let table = table_of(&policy.bridge);
         let mut firewall = Self { socket, table, policy, families, elements: BTreeSet::new() };
         firewall.elements = firewall.installed()?;
         firewall.install()?;
+        if firewall.families.len() == 1 {
+            transaction::discard_table(&mut firewall.socket, &firewall.table, NetfilterProtoFamily::Bridge)?;
+        }
         Ok(firewall)
+    }
+
+    /// Removes what an earlier daemon left for a bridge that is to have no firewall now.
+    pub(crate) fn discard(bridge: &str) -> Result<()> {
+        let mut socket = Socket::open(netlink_sys::protocols::NETLINK_NETFILTER)?;
+        for family in [NetfilterProtoFamily::IPv4, NetfilterProtoFamily::Bridge] {
+            transaction::discard_table(&mut socket, &table_of(bridge), family)?;
+        }
+        Ok(())
     }
 
     /// Puts the table in place as it should be, whatever is there.
@@ -158,6 +170,11 @@ impl Firewall {
     pub(crate) fn identity(&self) -> (u32, String) {
         (self.socket.port(), self.table.clone())
     }
+}
+
+/// The name of a bridge's table.
+fn table_of(bridge: &str) -> String {
+    format!("longshore_{bridge}")
 }
 
 /// The elements that belong to some sets.

@@ -154,6 +154,22 @@ fn a_later_daemon_takes_over() {
 }
 
 #[test]
+fn a_table_that_is_not_needed_any_more_goes() {
+    isolated(|| {
+        // A kernel without this setting, or where it is off, needs a table for bridged frames.
+        let _ = std::fs::write("/proc/sys/net/bridge/bridge-nf-call-iptables", "0");
+        Firewall::open(policy(false)).expect("two tables");
+        assert_eq!(tables(), ["longshore_lsh0", "longshore_lsh0"]);
+        Firewall::open(policy(true)).expect("one table");
+        assert_eq!(tables(), ["longshore_lsh0"]);
+        Firewall::open(policy(false)).expect("two tables");
+        Firewall::discard("lsh0").expect("no table");
+        assert!(tables().is_empty());
+        Firewall::discard("lsh0").expect("still none");
+    });
+}
+
+#[test]
 fn a_removed_table_comes_back() {
     isolated(|| {
         let mut firewall = Firewall::open(policy(true)).expect("a table");

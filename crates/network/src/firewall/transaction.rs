@@ -166,6 +166,21 @@ fn element_list(table: &str, set: Set) -> Vec<SetElementList> {
     vec![SetElementList::Table(table.to_owned()), SetElementList::Set(set.name().to_owned())]
 }
 
+/// Removes a table where there is one; a kernel that does not know the family has none.
+pub(super) fn discard_table(socket: &mut Socket, table: &str, family: NetfilterProtoFamily) -> Result<()> {
+    let message = TableMessage { attributes: vec![TableAttribute::Name(table.to_owned())] };
+    let message = NetfilterMessage::new(header(family), NfTablesMessage::GetTable(message));
+    match socket.get(message, format!("look up the table {table}")) {
+        Ok(Some(_)) => {}
+        Ok(None) => return Ok(()),
+        Err(error) if matches!(error.errno(), Some(errno::EOPNOTSUPP | errno::EINVAL)) => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    let mut transaction = Transaction::new(table);
+    transaction.remove_table(family);
+    transaction.commit(socket)
+}
+
 /// The elements of a set of the IPv4 table as the kernel has them; none where the table or set is missing.
 pub(super) fn elements(socket: &mut Socket, table: &str, set: Set) -> Result<Vec<Element>> {
     let message = NfTablesMessage::GetSetElement(SetElementMessage { attributes: element_list(table, set) });

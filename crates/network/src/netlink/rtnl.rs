@@ -212,6 +212,15 @@ pub(crate) fn interface_at(socket: &mut Socket, index: u32) -> Result<Option<Int
     find(socket, link(index, Vec::new(), false), format!("look up interface {index}"))
 }
 
+/// Waits until an interface really carries packets.
+///
+/// The kernel acts on a carrier that came up only later, from a work queue, and drops packets until then: a
+/// container's first packet would be lost and sent again after a second. To look up an interface (as
+/// [`interface`] does too) makes it act at once.
+pub(crate) fn settle(socket: &mut Socket, index: u32) -> Result<()> {
+    interface_at(socket, index).map(drop)
+}
+
 fn find(socket: &mut Socket, wanted: LinkMessage, asked: String) -> Result<Option<Interface>> {
     let Some(RouteNetlinkMessage::NewLink(found)) = socket.get(RouteNetlinkMessage::GetLink(wanted), asked)? else {
         return Ok(None);

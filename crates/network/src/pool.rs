@@ -263,3 +263,100 @@ fn fill<M: Maker>(shared: &Shared<M::Made>, mut maker: M) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// Makes numbers; fails while `broken`.
+    struct Numbers {
+        made: Arc<AtomicUsize>,
+        unmade: Arc<AtomicUsize>,
+        broken: Arc<AtomicUsize>,
+    }
+
+    impl Maker for Numbers {
+        type Made = usize;
+
+        fn make(&mut self, count: usize) -> Result<Vec<usize>> {
+            if self.broken.load(Ordering::SeqCst) > 0 {
+                return Err(Error::Config("broken".into()));
+            }
+            Ok((0..count).map(|_| self.made.fetch_add(1, Ordering::SeqCst)).collect())
+        }
+
+        fn unmake(&mut self, _surplus: usize) {
+            self.unmade.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn numbers() -> Numbers {
+        Numbers { made: Arc::default(), unmade: Arc::default(), broken: Arc::default() }
+    }
+
+    fn eventually(what: impl Fn() -> bool) -> bool {
+        let start = Instant::now();
+        while !what() && start.elapsed() < Duration::from_secs(5) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        what()
+    }
+
+    #[test]
+    fn nothing_is_made_before_the_start_and_no_more_than_asked_for() {
+        let maker = numbers();
+        let made = Arc::clone(&maker.made);
+        let pool = Pool::open("numbers", 6, maker).expect("a pool");
+        std::thread::sleep(Duration::from_millis(50));
+        assert_eq!(made.load(Ordering::SeqCst), 0);
+        pool.start();
+        assert!(eventually(|| made.load(Ordering::SeqCst) == 6));
+        std::thread::sleep(Duration::from_millis(60));
+        assert_eq!(made.load(Ordering::SeqCst), 6);
+        assert_eq!(pool.pick(|number| *number == 3), Some(3));
+        assert_eq!(pool.take().expect("a number"), 0);
+        assert!(eventually(|| made.load(Ordering::SeqCst) == 8), "filled up after a pause");
+    }
+
+    #[test]
+    fn a_failure_reaches_those_who_wait_and_is_forgotten() {
+        let maker = numbers();
+        let broken = Arc::clone(&maker.broken);
+        broken.store(1, Ordering::SeqCst);
+        let pool = Pool::open("numbers", 0, maker).expect("a pool");
+        for _ in 0..2 {
+            assert!(matches!(pool.take(), Err(Error::Sandbox(cause)) if cause.to_string() == "broken"));
+        }
+        broken.store(0, Ordering::SeqCst);
+        assert_eq!(pool.take().expect("a number"), 0);
+    }
+
+    #[test]
+    fn everybody_gets_one_of_their_own() {
+        let pool = Pool::open("numbers", 3, numbers()).expect("a pool");
+        let mut taken: Vec<usize> = std::thread::scope(|scope| {
+            let takers: Vec<_> = (0..32).map(|_| scope.spawn(|| pool.take().expect("a number"))).collect();
+            takers.into_iter().map(|taker| taker.join().expect("thread")).collect()
+        });
+        taken.sort_unstable();
+        taken.dedup();
+        assert_eq!(taken.len(), 32);
+        assert!(pool.shared.lock().target <= 3 * GROWTH);
+    }
+
+    #[test]
+    fn a_grown_pool_shrinks() {
+        let maker = numbers();
+        let unmade = Arc::clone(&maker.unmade);
+        let pool = Pool::open("numbers", 2, maker).expect("a pool");
+        pool.start();
+        pool.shared.lock().target = 8;
+        pool.shared.demand.notify_one();
+        assert!(eventually(|| pool.shared.lock().ready.len() == 8));
+        let long_ago = Instant::now().checked_sub(IDLE);
+        pool.shared.lock().last_take = long_ago.unwrap_or_else(Instant::now);
+        pool.shared.demand.notify_one();
+        assert!(long_ago.is_none() || eventually(|| unmade.load(Ordering::SeqCst) == 6));
+    }
+}

@@ -46,7 +46,7 @@ impl Applier<'_> {
         &mut self,
         parent: &Root,
         name: &OsStr,
-        path: &Path,
+        real: &Path,
         entry: &Entry,
         opaque: bool,
     ) -> Result<()> {
@@ -58,7 +58,7 @@ impl Applier<'_> {
             parent.set_xattr(name, OsStr::new(OPAQUE), b"y")?;
         }
         self.attributes(parent, name, entry)?;
-        self.times.insert(self.prefix.join(path), entry.modified);
+        self.times.insert(real.to_path_buf(), entry.modified);
         Ok(())
     }
 

@@ -73,9 +73,18 @@ pub(crate) struct Applier<'a> {
     prefix: PathBuf,
     pub(crate) flavour: Flavour<'a>,
     /// The directory of the last entry; most often the next entry's too.
-    last: Option<(PathBuf, Root)>,
+    last: Option<Opened>,
     /// Directories' times, set at the end: making entries in them changes them.
     times: BTreeMap<PathBuf, Time>,
+}
+
+/// A directory entries are put into.
+struct Opened {
+    /// As entries name it.
+    path: PathBuf,
+    /// Where it really is beneath the root, links resolved: that stays true whatever becomes of the links.
+    real: PathBuf,
+    root: Root,
 }
 
 impl<'a> Applier<'a> {
@@ -97,8 +106,8 @@ impl<'a> Applier<'a> {
             return Ok(Placed::Nowhere);
         };
         let parent = self.directory(&self.prefix.join(parent_path))?;
-        let placed = self.place(&parent, name, &path, entry, reader);
-        self.keep(self.prefix.join(parent_path), parent);
+        let placed = self.place(&parent.root, name, &parent.real.join(name), &path, entry, reader);
+        self.last = Some(parent);
         placed
     }
 
@@ -125,6 +134,7 @@ impl<'a> Applier<'a> {
         &mut self,
         parent: &Root,
         name: &OsStr,
+        real: &Path,
         path: &Path,
         entry: &Entry,
         reader: &mut Reader<R, S>,
@@ -139,12 +149,12 @@ impl<'a> Applier<'a> {
             self.check_overwrite(existing, entry, path)?;
             if !merge {
                 opaque = entry.kind == EntryKind::Directory;
-                self.displace(parent, name, path, existing)?;
+                self.displace(parent, name, real, existing)?;
             }
         }
         match entry.kind {
             EntryKind::File => self.file(parent, name, entry, reader)?,
-            EntryKind::Directory => self.make_directory(parent, name, path, entry, opaque)?,
+            EntryKind::Directory => self.make_directory(parent, name, real, entry, opaque)?,
             EntryKind::HardLink => self.hard_link(parent, name, entry)?,
             EntryKind::Symlink => {
                 parent.symlink(&entry.link, name)?;
@@ -163,7 +173,7 @@ impl<'a> Applier<'a> {
                 parent.set_modified(name, entry.modified)?;
             }
         }
-        Ok(if entry.kind == EntryKind::File { Placed::File(path.to_path_buf()) } else { Placed::Nowhere })
+        Ok(if entry.kind == EntryKind::File { Placed::File(real.to_path_buf()) } else { Placed::Nowhere })
     }
 
     fn check_overwrite(&self, existing: &Metadata, entry: &Entry, path: &Path) -> Result<()> {
@@ -178,13 +188,12 @@ impl<'a> Applier<'a> {
     }
 
     /// Takes away what an entry replaces.
-    fn displace(&mut self, parent: &Root, name: &OsStr, path: &Path, existing: &Metadata) -> Result<()> {
+    fn displace(&mut self, parent: &Root, name: &OsStr, real: &Path, existing: &Metadata) -> Result<()> {
         self.last = None;
-        let full = self.prefix.join(path);
         if existing.is_dir() {
-            let beneath = (Bound::Included(full.clone()), Bound::Unbounded);
+            let beneath = (Bound::Included(real.to_path_buf()), Bound::Unbounded);
             let gone = self.times.range(beneath).map(|(path, _)| path.clone());
-            let gone: Vec<_> = gone.take_while(|path| path.starts_with(&full)).collect();
+            let gone: Vec<_> = gone.take_while(|path| path.starts_with(real)).collect();
             for path in gone {
                 self.times.remove(&path);
             }
@@ -193,7 +202,7 @@ impl<'a> Applier<'a> {
             Flavour::Layer(layer) if matches!(existing.kind(), Kind::File | Kind::Directory) => {
                 let name_aside = layer.shadows.len().to_string();
                 parent.rename_into(name, layer.aside, &name_aside)?;
-                let path = full.as_os_str().as_bytes().to_vec();
+                let path = real.as_os_str().as_bytes().to_vec();
                 layer.shadows.push(Shadow { before: layer.records, path, name: name_aside });
             }
             _ => {
@@ -204,21 +213,18 @@ impl<'a> Applier<'a> {
     }
 
     /// The directory at `path`, opened; what is missing of it is made like the one beneath it.
-    fn directory(&mut self, path: &Path) -> Result<Root> {
-        if let Some((last, root)) = self.last.take()
-            && last == path
+    fn directory(&mut self, path: &Path) -> Result<Opened> {
+        if let Some(last) = self.last.take()
+            && last.path == path
         {
-            return Ok(root);
+            return Ok(last);
         }
-        match self.root.open_dir(path) {
-            Ok(root) => Ok(root),
-            Err(error) if matches!(error.errno(), Errno::NOENT | Errno::NOTDIR) => self.make_directories(path),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    fn keep(&mut self, path: PathBuf, root: Root) {
-        self.last = Some((path, root));
+        let root = match self.root.open_dir(path) {
+            Ok(root) => root,
+            Err(error) if matches!(error.errno(), Errno::NOENT | Errno::NOTDIR) => self.make_directories(path)?,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Opened { path: path.to_path_buf(), real: root.location_in(self.root)?, root })
     }
 
     fn make_directories(&mut self, path: &Path) -> Result<Root> {

@@ -41,9 +41,9 @@ impl Applier<'_> {
         if name == OPAQUE_NAME {
             let dir = self.directory(parent)?;
             if self.has_lower() {
-                dir.set_xattr(".", OsStr::new(OPAQUE), b"y")?;
+                dir.root.set_xattr(".", OsStr::new(OPAQUE), b"y")?;
             }
-            self.keep(parent.to_path_buf(), dir);
+            self.last = Some(dir);
             return Ok(Some(Placed::Nowhere));
         }
         if path.iter().any(|part| part.as_bytes().starts_with(INTERNAL.as_bytes())) {
@@ -54,8 +54,8 @@ impl Applier<'_> {
             return Err(Error::Tar(format!("whiteout of nothing: {}", path.display())));
         }
         let dir = self.directory(parent)?;
-        self.hide(&dir, OsStr::from_bytes(hidden))?;
-        self.keep(parent.to_path_buf(), dir);
+        self.hide(&dir.root, OsStr::from_bytes(hidden))?;
+        self.last = Some(dir);
         Ok(Some(Placed::Nowhere))
     }
 

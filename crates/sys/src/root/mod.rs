@@ -263,10 +263,14 @@ impl Root {
     pub fn canonical(&self, path: impl AsRef<Path>) -> Result<PathBuf> {
         let path = path.as_ref();
         let fd = self.openat2(path, OFlags::PATH, Mode::empty()).at("resolve", path)?;
-        let full = attributes::path_of(fd.as_fd()).at("resolve", path)?;
-        let own = attributes::path_of(self.fd.as_fd()).at("resolve", path)?;
-        let below = full.strip_prefix(&own).map_err(|_| Errno::XDEV).at("resolve", path)?;
-        Ok(Path::new("/").join(below))
+        Ok(Path::new("/").join(Root::from(fd).location_in(self)?))
+    }
+
+    /// Where this directory lies beneath `top`, without links; `EXDEV` if it lies elsewhere.
+    pub fn location_in(&self, top: &Root) -> Result<PathBuf> {
+        let own = attributes::path_of(self.fd.as_fd()).at("resolve", Path::new("."))?;
+        let top = attributes::path_of(top.fd.as_fd()).at("resolve", Path::new("/"))?;
+        own.strip_prefix(&top).map(Path::to_path_buf).map_err(|_| Errno::XDEV).at("resolve", &own)
     }
 
     /// Makes one directory.

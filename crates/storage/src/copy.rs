@@ -48,7 +48,7 @@ pub(crate) fn file(from: &Root, source: &OsStr, to: &Root, name: &OsStr, metadat
     Ok(to.set_modified(name, metadata.modified())?)
 }
 
-/// Shares the blocks where the file system can; else copies them, keeping holes out of small trouble by copying all.
+/// Shares the blocks where the file system can; else copies all bytes, holes included.
 fn contents(mut input: &File, mut output: &File, metadata: &Metadata) -> Result<()> {
     if metadata.size() == 0 || rustix::fs::ioctl_ficlone(output, input).is_ok() {
         return Ok(());

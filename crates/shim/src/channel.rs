@@ -69,12 +69,22 @@ impl Channel {
         }
     }
 
+    /// Length of the next packet, which stays where it is; on a blocking socket it waits for one.
+    fn next_length(&self) -> rustix::io::Result<usize> {
+        let flags = RecvFlags::PEEK | RecvFlags::TRUNC;
+        rustix::io::retry_on_intr(|| rustix::net::recv(&self.socket, &mut [0; 0][..], flags)).map(|(_, length)| length)
+    }
+
     /// Receives one message.
     ///
     /// [`Error::Malformed`] concerns that message alone: the next call reads the next one.
     pub fn receive<M: DeserializeOwned>(&self) -> Result<Incoming<M>> {
-        let mut buffer = vec![0; INLINE_LIMIT];
-        let packet = match sys::socket::receive(&self.socket, &mut buffer, RecvFlags::empty()) {
+        let mut buffer = Vec::new();
+        let packet = self.next_length().and_then(|length| {
+            buffer.resize(length.min(INLINE_LIMIT), 0);
+            sys::socket::receive(&self.socket, &mut buffer, RecvFlags::empty())
+        });
+        let packet = match packet {
             Ok(packet) => packet,
             Err(Errno::AGAIN) => return Ok(Incoming::Nothing),
             Err(Errno::CONNRESET) => return Ok(Incoming::Closed),

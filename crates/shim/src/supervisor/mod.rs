@@ -34,8 +34,11 @@ use process::Process;
 /// Key of the container's first process; execs have higher ones.
 const CONTAINER: u32 = 0;
 
-/// The most output taken from a process at once.
+/// The most that is read from a process or a client at once.
 const CHUNK_BYTES: usize = 64 * 1024;
+
+/// What is read at once as long as that was never too little: most containers are quiet, and each page counts.
+const FIRST_CHUNK_BYTES: usize = 4 * 1024;
 
 /// Ends of execs that are kept while no daemon is there to be told.
 const ENDED_EXECS: usize = 1024;
@@ -85,7 +88,7 @@ struct Supervisor<'r> {
     released: bool,
     /// Nothing is left to be done.
     over: bool,
-    /// Where all input and output passes through. Its pages are used only as far as chunks reach.
+    /// Where all input and output passes through. It grows once it was filled.
     buffer: Vec<u8>,
 }
 
@@ -158,13 +161,16 @@ impl Supervisor<'_> {
     fn take_buffer(&mut self) -> Vec<u8> {
         let mut buffer = std::mem::take(&mut self.buffer);
         if buffer.is_empty() {
-            // Zeroed memory from the kernel stays untouched until it is used.
-            buffer = vec![0; CHUNK_BYTES];
+            buffer = vec![0; FIRST_CHUNK_BYTES];
         }
         buffer
     }
 
-    fn return_buffer(&mut self, buffer: Vec<u8>) {
+    /// Gives the shared buffer back, of which `used` bytes were filled.
+    fn return_buffer(&mut self, mut buffer: Vec<u8>, used: usize) {
+        if used == buffer.len() && used < CHUNK_BYTES {
+            buffer = vec![0; CHUNK_BYTES];
+        }
         self.buffer = buffer;
     }
 }

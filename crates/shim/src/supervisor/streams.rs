@@ -22,7 +22,7 @@ impl Supervisor<'_> {
     pub(super) fn output_ready(&mut self, key: u32, stream: Stream) -> Result<()> {
         let mut buffer = self.take_buffer();
         let Some(process) = self.processes.get_mut(&key) else {
-            self.return_buffer(buffer);
+            self.return_buffer(buffer, 0);
             return Ok(());
         };
         let length = process.read_output(stream, &mut buffer);
@@ -37,7 +37,7 @@ impl Supervisor<'_> {
             Some(length) if length > 0 && !reported => self.distribute(key, stream, &buffer[..length])?,
             _ => {}
         }
-        self.return_buffer(buffer);
+        self.return_buffer(buffer, length.unwrap_or(0));
         self.balance(key)?;
         if length == Some(0) {
             self.output_ended(key)?;
@@ -164,8 +164,9 @@ impl Supervisor<'_> {
     /// Passes what a client has sent to its process, or leaves it where it is until the process takes it.
     fn receive_input(&mut self, key: u32) -> Result<()> {
         let mut buffer = self.take_buffer();
-        let received = self.receive_into(key, &mut buffer);
-        self.return_buffer(buffer);
+        let mut used = 0;
+        let received = self.receive_into(key, &mut buffer, &mut used);
+        self.return_buffer(buffer, used);
         let Some(client) = self.clients.get(&key) else { return Ok(()) };
         let process = client.process;
         match received {
@@ -176,7 +177,8 @@ impl Supervisor<'_> {
         Ok(())
     }
 
-    fn receive_into(&mut self, key: u32, buffer: &mut [u8]) -> Input {
+    /// As [`Supervisor::receive_input`], by way of `buffer`, of which `used` bytes are then filled.
+    fn receive_into(&mut self, key: u32, buffer: &mut [u8], used: &mut usize) -> Input {
         let Some(client) = self.clients.get_mut(&key) else { return Input::Nothing };
         let process = self.processes.get_mut(&client.process);
         let meant = client.stdin && client.ending.is_none();
@@ -188,7 +190,10 @@ impl Supervisor<'_> {
         let early = std::mem::take(&mut client.early_input);
         let input = if early.is_empty() {
             match client.receive(buffer) {
-                Received::Bytes(length) => &buffer[..length],
+                Received::Bytes(length) => {
+                    *used = length;
+                    &buffer[..length]
+                }
                 Received::Nothing => return Input::Nothing,
                 Received::End => return Input::Ended,
             }

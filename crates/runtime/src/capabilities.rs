@@ -137,7 +137,8 @@ pub fn names(set: CapabilitySet) -> Vec<String> {
 
 /// The set a container gets: everything if `privileged`; else the default with `drop` taken away and `add` put in.
 ///
-/// `ALL` in `add` starts from everything, minus the dropped ones; `ALL` in `drop` starts from nothing, plus the added ones
+/// `ALL` in `add` starts from everything, minus the dropped ones; `ALL` in `drop` starts from nothing, plus the added
+/// ones
 /// (Docker's rules). Unknown names are an error worded as Docker 28 words it.
 pub fn resolve(add: &[String], drop: &[String], privileged: bool) -> Result<CapabilitySet> {
     let (all_added, added) = collect(add)?;

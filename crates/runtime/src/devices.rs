@@ -127,7 +127,8 @@ pub fn from_host(host: &Path, container: &str, access: &str) -> Result<(Vec<Devi
     Ok((nodes, rules))
 }
 
-/// All devices of this machine's `/dev`, for privileged containers: without terminals, shared memory and message queues, which a
+/// All devices of this machine's `/dev`, for privileged containers: without terminals, shared memory and message
+/// queues, which a
 /// container has of its own.
 pub fn host_nodes() -> Result<Vec<Device>> {
     let mut nodes = Vec::new();

@@ -48,7 +48,8 @@ impl fmt::Display for Parent {
 }
 
 impl MountPoint {
-    /// The place at `path` (absolute, normalised); a missing one becomes a file or a directory. `None` if it has a NUL byte.
+    /// The place at `path` (absolute, normalised); a missing one becomes a file or a directory. `None` if it has a
+    /// NUL byte.
     pub(crate) fn new(path: &str, file: bool) -> Option<Self> {
         let ends = path.match_indices('/').map(|(at, _)| at).skip(1).chain([path.len()]);
         let missing = ends.filter(|end| *end > 1).map(|end| Parent::of(&path[..end])).collect::<Option<_>>()?;

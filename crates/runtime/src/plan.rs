@@ -90,7 +90,8 @@ pub enum Namespace {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NetworkNamespace {
-    /// The descriptor in [`crate::PlanFds::netns`]; without one, a new namespace with nothing but an unconfigured loopback.
+    /// The descriptor in [`crate::PlanFds::netns`]; without one, a new namespace with nothing but an unconfigured
+    /// loopback.
     #[default]
     Fd,
     /// The one the shim runs in.
@@ -110,7 +111,8 @@ pub struct Mount {
     pub source: MountSource,
     /// No writes through this mount.
     pub readonly: bool,
-    /// With `readonly`: submounts as well (`mount_setattr`, kernel 5.12 and newer); kernels without it keep them writable.
+    /// With `readonly`: submounts as well (`mount_setattr`, kernel 5.12 and newer); kernels without it keep them
+    /// writable.
     pub readonly_recursive: bool,
     /// Set-user-id bits have no effect.
     pub nosuid: bool,
@@ -197,7 +199,8 @@ pub struct Process {
     pub seccomp: Option<Filter>,
     /// Resource limits; clamped to the hard limits of the shim where it may not raise them.
     pub rlimits: Vec<Rlimit>,
-    /// Inclination to be chosen by the out-of-memory killer; `None` inherits. Lowering below what is allowed is ignored.
+    /// Inclination to be chosen by the out-of-memory killer; `None` inherits. Lowering below what is allowed is
+    /// ignored.
     pub oom_score_adj: Option<i32>,
     /// File mode creation mask; `None` is 022.
     pub umask: Option<u32>,

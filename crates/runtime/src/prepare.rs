@@ -133,7 +133,7 @@ impl Steps {
 }
 
 /// Moves a descriptor out of the way of the standard streams.
-fn above_stdio(fd: OwnedFd) -> Result<OwnedFd, StartError> {
+pub(crate) fn above_stdio(fd: OwnedFd) -> Result<OwnedFd, StartError> {
     if fd.as_raw_fd() > 2 {
         return Ok(fd);
     }

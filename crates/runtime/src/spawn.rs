@@ -9,7 +9,7 @@ use sys::process::NamespaceFlags;
 use crate::cgroup::CgroupPlan;
 use crate::error::{Stage, StartError};
 use crate::plan::{Namespace, NetworkNamespace, Plan, Process};
-use crate::prepare::{Steps, birth_cgroup, duplicate, open_process};
+use crate::prepare::{Steps, above_stdio, birth_cgroup, duplicate, open_process};
 use crate::prepare_mounts::build_root;
 use crate::step::{Action, Child};
 use crate::terminal::{self, Message};
@@ -55,7 +55,8 @@ pub struct Spawned {
     pub pidfd: OwnedFd,
     /// Controlling side of the terminal, if one was asked for.
     pub terminal: Option<OwnedFd>,
-    /// The container's mount namespace (first processes only). While somebody holds it, the kernel need not take down the mounts before
+    /// The container's mount namespace (first processes only). While somebody holds it, the kernel need not take down
+    /// the mounts before
     /// the end of the process is seen, which is then 0.3 to 0.5 ms sooner: let go of it after the exit was reported.
     pub mount_namespace: Option<OwnedFd>,
 }
@@ -89,7 +90,8 @@ pub fn spawn(plan: &Plan, fds: PlanFds, stdio: Stdio) -> Result<Spawned, StartEr
 /// Starts a further process in the container of the process behind `container`: in all its namespaces and in the
 /// control groups of `cgroup`. Returns once the program is executing, or with the step that failed.
 ///
-/// While it runs, children of the calling thread are born in the container's pid namespace: call it from the shim's only
+/// While it runs, children of the calling thread are born in the container's pid namespace: call it from the shim's
+/// only
 /// thread. The process is killed by the kernel when that thread ends.
 pub fn exec(
     container: BorrowedFd<'_>,
@@ -155,7 +157,7 @@ fn start(
         rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
             .map_err(broken)?;
     let group = birth_cgroup(cgroup)?;
-    let mut state = Child::new(steps.slots, theirs);
+    let mut state = Child::new(steps.slots, above_stdio(theirs)?);
     let child = in_pid_namespace(pid_namespace, || {
         sys::process::clone_process(flags, group.as_ref().map(AsFd::as_fd), || state.run(&steps.list))
             .map_err(|errno| StartError::at(Stage::Clone, errno, "new process"))

@@ -342,6 +342,13 @@ fn carry_out_stateless(action: &Action) -> Result<()> {
             Err(Errno::NOSYS | Errno::PERM | Errno::ACCESS | Errno::DQUOT) | Ok(()) => Ok(()),
             Err(error) => Err(error),
         },
+        other => take_identity(other),
+    }
+}
+
+/// The last steps before the program: limits, place, user, powers.
+fn take_identity(action: &Action) -> Result<()> {
+    match action {
         Action::SetRlimit { resource, limit, .. } => set_rlimit(*resource, limit),
         Action::ChangeDirectory(path) => {
             rustix::process::chdir(path.as_c_str())?;

@@ -94,7 +94,8 @@ pub fn clone_process(
     Ok(Child { pid, pidfd })
 }
 
-/// A fork for a process with a single thread: the child gets `None` and goes on in the caller's code with a private copy
+/// A fork for a process with a single thread: the child gets `None` and goes on in the caller's code with a private
+/// copy
 /// of everything.
 ///
 /// Fails with `EBUSY` if this process has more threads than one, where a plain fork would be a trap.
@@ -130,7 +131,8 @@ pub fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// Waits for the child behind `pidfd` to end and reaps it. Fails with `ECHILD` if it is not (or no longer) a child of the caller.
+/// Waits for the child behind `pidfd` to end and reaps it. Fails with `ECHILD` if it is not (or no longer) a child of
+/// the caller.
 pub fn wait(pidfd: impl AsFd) -> Result<Exit> {
     loop {
         match wait_with(pidfd.as_fd(), WaitIdOptions::EXITED) {

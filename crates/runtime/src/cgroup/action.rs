@@ -168,7 +168,8 @@ pub(super) fn available<'a>(plan: &'a CgroupPlan, name: &str) -> Option<&'a Path
     controller(plan, name).map(|directory| directory.path.as_path())
 }
 
-/// Suspends all processes; returns when they are. If they will not be within a while, they are resumed and an error says so.
+/// Suspends all processes; returns when they are. If they will not be within a while, they are resumed and an error
+/// says so.
 pub fn freeze(plan: &CgroupPlan) -> Result<()> {
     let path = required(plan, "freezer")?;
     for _ in 0..ATTEMPTS {

@@ -1,6 +1,7 @@
 //! Device rules as an eBPF program for v2, where no file takes them.
 //!
-//! The program gets the kind of device and access in one word, and the numbers. Rules are tried from the last to the first, so
+//! The program gets the kind of device and access in one word, and the numbers. Rules are tried from the last to the
+//! first, so
 //! that a later rule wins; what no rule matches is refused.
 
 use crate::devices::{DeviceKind, DeviceRule};
@@ -64,7 +65,8 @@ fn encode(&(operation, to, from, offset, value): &Instruction) -> [u8; 8] {
     bytes
 }
 
-/// Instructions of one rule, and whether it matches everything. What follows it would never be reached then, which the kernel refuses.
+/// Instructions of one rule, and whether it matches everything. What follows it would never be reached then, which
+/// the kernel refuses.
 fn one(rule: &DeviceRule) -> (Vec<Instruction>, bool) {
     let mut tests: Vec<Instruction> = Vec::new();
     if let Some(kind) = rule.kind {

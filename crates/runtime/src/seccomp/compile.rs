@@ -1,6 +1,7 @@
 //! From verdicts by system call number to a program: a binary search over ranges of numbers with the same verdict.
 //!
-//! The kernel runs a new filter once for every system call number to learn which are always allowed, so the depth of the
+//! The kernel runs a new filter once for every system call number to learn which are always allowed, so the depth of
+//! the
 //! search is what installing costs.
 
 use std::collections::BTreeMap;

@@ -68,7 +68,8 @@ const WITH_CAPABILITY: &[(&str, &str)] = &[
 ];
 
 /// Socket families that are not allowed in a container: DECnet, ECONET, ATM SVC, IrDA, WANPIPE's successor, ISDN, CAIF,
-/// the kernel's cryptography (AF_ALG) and the hypervisor's channel (AF_VSOCK). Everything up to the last known one but these.
+/// the kernel's cryptography (AF_ALG) and the hypervisor's channel (AF_VSOCK). Everything up to the last known one
+/// but these.
 const REFUSED_FAMILIES: &[u64] = &[12, 19, 20, 23, 25, 34, 37, 38, 40];
 /// One more than the last allowed family.
 const FAMILIES: u64 = 46;

@@ -1,4 +1,5 @@
-//! A profile: rules by name, in Docker's JSON format or made by the program, and their translation to verdicts by number.
+//! A profile: rules by name, in Docker's JSON format or made by the program, and their translation to verdicts by
+//! number.
 
 use serde::Deserialize;
 

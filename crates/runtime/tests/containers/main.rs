@@ -1,6 +1,7 @@
 //! Real containers, started by the runtime from a root file system that holds nothing but this very binary.
 //!
-//! Needs root. Run without arguments it is the test run (an argument filters by name); as `/bin/probe` inside a container it is a
+//! Needs root. Run without arguments it is the test run (an argument filters by name); as `/bin/probe` inside a
+//! container it is a
 //! handful of tiny commands.
 
 mod cases;

@@ -12,6 +12,7 @@
 //!    [`Descent::message`] each message of a stream. [`Traits`] tell how the connection behaves.
 
 mod climb;
+mod document;
 mod exchange;
 mod json;
 mod lenient;
@@ -25,6 +26,7 @@ mod version;
 mod wording;
 
 pub use climb::{Climbed, Descent, Reads, at_newest, climb, error_for, reads, traits};
+pub use document::{describe, markdown};
 pub use exchange::{
     Body, FOLLOW_HEADER, HOST_CONFIG_HEADER, INTERNAL_PREFIX, NEVER_STARTED_HEADER, OLD_NAME_HEADER, Request, Response,
     truth,

@@ -39,7 +39,7 @@ pub(super) const RUNG: Rung = Rung {
         Change::to(&[ContainerCreate], "Names of containers need two characters, the first of them a letter or digit.")
             .wordings(CREATE),
         Change::to(&[ContainerStart], "A start that fails says why in other words.").wordings(START),
-        Change::to(&[ContainerPause], "So does pause.").wordings(&[
+        Change::to(&[ContainerPause], "A pause that fails says why in other words.").wordings(&[
             Wording::with_status(
                 "Container * is already paused",
                 "Cannot pause container {name}: Container {1} is already paused",
@@ -51,17 +51,16 @@ pub(super) const RUNG: Rung = Rung {
                 500,
             ),
         ]),
-        Change::to(&[ContainerUnpause], "So does unpause.").wordings(&[Wording::with_status(
-            "Container * is not paused",
-            "Cannot unpause container {name}: Container {1} is not paused",
-            500,
-        )]),
-        Change::to(&[ContainerKill], "So does kill.").wordings(&[Wording::with_status(
-            "Invalid signal: *",
-            "Invalid signal: {1}",
-            500,
-        )]),
-        Change::to(&[ContainerTop], "So does top.").wordings(&[
+        Change::to(&[ContainerUnpause], "An unpause that fails says why in other words.").wordings(&[
+            Wording::with_status(
+                "Container * is not paused",
+                "Cannot unpause container {name}: Container {1} is not paused",
+                500,
+            ),
+        ]),
+        Change::to(&[ContainerKill], "A signal that does not exist is told in other words.")
+            .wordings(&[Wording::with_status("Invalid signal: *", "Invalid signal: {1}", 500)]),
+        Change::to(&[ContainerTop], "A top that fails says why in other words.").wordings(&[
             Wording::with_status("Container * is not running", "Container {name} is not running", 500),
             Wording::with_status("*couldn't find PID field in ps output*", "Couldn't find PID field in ps output", 500),
             Wording::with_status("ps: *", "Error running ps: exit status 1", 500),
@@ -92,8 +91,11 @@ pub(super) const RUNG: Rung = Rung {
         Change::to(&[ImageInspect], "Values that read as numbers keep their quotes.").down(inspect::image),
         Change::to(&[ImageInspect, ImageDelete], "Missing images are shown with their tag.")
             .wordings(&[Wording::with_status("No such image: *", "No such image: {name}", 404)]),
-        Change::to(&[ImageHistory, ImageSave, ImageTag], "So they are by history, save and tag.")
-            .wordings(&[Wording::with_status("No such image: *", "No such id: {name}", 404)]),
+        Change::to(
+            &[ImageHistory, ImageSave, ImageTag],
+            "Missing images are missing images to history, save and tag; before missing ids.",
+        )
+        .wordings(&[Wording::with_status("No such image: *", "No such id: {name}", 404)]),
         Change::to(&[ImageHistory], "History tells comments.").down(|history, _| {
             crate::json::each(history, |item| keep(item, &["Id", "Created", "CreatedBy", "Tags", "Size"]))
         }),

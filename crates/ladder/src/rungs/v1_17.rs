@@ -20,7 +20,7 @@ Change::to(&[ContainerInspect, ContainerWait, ContainerList], "A container that 
 Change::to(&[ContainerInspect], "Containers tell `Labels`, `ExecIDs`, `ReadonlyRootfs`, `AppArmorProfile`, `State.OOMKilled` and `State.Error`.").down(inspect),
 Change::to(&[ContainerList, ImageList, ImageInspect], "Containers and images have labels.").down(labels),
 Change::to(&[ContainerList], "The image of a container is shown as it was named at create; before with its tag.").down(|list, _| each(list, |container| map_text(container.get_mut("Image"), with_tag))),
-Change::to(&[Events], "So is it in events; `exec_create`, `exec_start` and `oom` are events.").message(|event, _| {
+Change::to(&[Events], "The image of a container in events is shown as it was named at create; `exec_create`, `exec_start` and `oom` are events.").message(|event, _| {
     drop_statuses(event, &["exec_create", "exec_start", "oom"]);
     map_text(event.get_mut("from"), with_tag);
 }),

@@ -13,8 +13,8 @@ use api::routes::Endpoint::{
 use serde_json::{Value, json};
 
 pub(super) const RUNG: Rung = Rung { version: Version::new(1, 21), release: "1.9", changes: &[
-Change::added(&[NetworkConnect, NetworkCreate, NetworkDelete, NetworkDisconnect, NetworkInspect, NetworkList], "Networks."),
-Change::added(&[VolumeCreate, VolumeDelete, VolumeInspect, VolumeList], "Volumes."),
+Change::added(&[NetworkConnect, NetworkCreate, NetworkDelete, NetworkDisconnect, NetworkInspect, NetworkList], "Networks can be made, connected and removed."),
+Change::added(&[VolumeCreate, VolumeDelete, VolumeInspect, VolumeList], "Volumes can be made and removed."),
 Change::to(&[ContainerCreate, ContainerStart], "A bind may name a volume; a source that is no absolute path was an error.").up(volumes_had_no_names),
 Change::to(&[ContainerCreate], "`VolumeDriver` moved to HostConfig; `StopSignal`, `DnsOptions`, `KernelMemory` are honoured.").up(create),
 Change::to(&[ContainerInspect], "Containers tell their networks (`NetworkSettings.Networks`), `State.Status` and `StopSignal`; `VolumeDriver` moved to HostConfig.").down(inspect),

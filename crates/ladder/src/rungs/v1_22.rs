@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 pub(super) const RUNG: Rung = Rung { version: Version::new(1, 22), release: "1.10", changes: &[
 Change::to(&[ContainerInspect, ContainerList, ImageList, ImageInspect, ImageHistory, ImageDelete, Commit], "Ids of images are digests of their content, `sha256:<hex>` rather than `<hex>`.").down(plain_ids),
-Change::to(&[ImageCreate, Build], "So are they in messages.").message(|message, _| map_text(message.get_mut("status"), plain_id)),
+Change::to(&[ImageCreate, Build], "Ids of images in messages are digests too.").message(|message, _| map_text(message.get_mut("status"), plain_id)),
 Change::to(&[Events], "Events tell `Type`, `Action` and `Actor`, also of networks, volumes and the daemon.").message(flat_event),
 Change::added(&[ContainerUpdate], "`POST /containers/{name}/update` changes resources of a container."),
 Change::to(&[ContainerList], "`GET /containers/json` lists `NetworkSettings`.").down(|list, _| each(list, |container| remove(container, &["NetworkSettings"]))),

@@ -16,7 +16,7 @@ pub(super) const RUNG: Rung = Rung {
             "`GET /images/json` counts the containers that use an image in `Containers`; before it was always -1.",
         )
         .down(uncounted),
-        Change::to(&[DiskUsage], "So does `GET /system/df`.").down(|usage, asked| {
+        Change::to(&[DiskUsage], "`GET /system/df` counts them too.").down(|usage, asked| {
             if let Some(images) = usage.get_mut("Images") {
                 uncounted(images, asked);
             }

@@ -1,4 +1,5 @@
 //! What Docker 1.2.0 answered at 1.14 and below, from what the newest version says of the same thing.
+#![recursion_limit = "512"]
 
 use ladder::{Body, Climbed, Descent, Request, Response, Version};
 use serde_json::{Value, json};

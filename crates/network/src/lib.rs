@@ -3,6 +3,12 @@
 //! A [`Bridge`] owns an interface of the host, a pool of network namespaces plugged into it, and one nftables
 //! table with fixed rules; a container's start takes a namespace and adds elements to the table's maps.
 //! Nothing here runs another program, and nothing waits on the network.
+//!
+//! The table is `ip longshore_<bridge>` (with `icc` off, and where the kernel does not show bridged frames to
+//! it, `bridge longshore_<bridge>` as well). It is ours alone: it is put back when somebody removes it, and what
+//! a user adds to it is lost. Rules of one's own belong into a table of one's own, which we never touch: a
+//! chain there at the `forward` hook can drop what ours accepts. For the same reason a `FORWARD` policy of drop
+//! in another table stays in force, and must let the bridge through itself.
 
 mod addresses;
 mod bridge;

@@ -195,12 +195,12 @@ fn a_removed_table_comes_back() {
 }
 
 #[test]
-fn ten_thousand_ports_are_one_transaction() {
+fn thousands_of_ports_are_one_transaction() {
     isolated(|| {
         let mut firewall = Firewall::open(policy(true)).expect("a table");
-        let ports: Vec<Opening> = (20_000..30_000).map(port).collect();
+        let ports: Vec<Opening> = (20_000..23_000).map(port).collect();
         firewall.open_up(&ports).expect("ports");
-        assert_eq!(firewall.installed().expect("elements").len(), 10_000);
+        assert_eq!(firewall.installed().expect("elements").len(), 3_000);
         firewall.install().expect("again, with all of them");
         firewall.close_off(&ports).expect("no ports");
         assert!(firewall.installed().expect("elements").is_empty());

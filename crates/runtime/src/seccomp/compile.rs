@@ -112,21 +112,70 @@ fn merge(mut list: Vec<Range>) -> Vec<Range> {
     list
 }
 
-fn search(list: &[Range]) -> Option<Vec<Instruction>> {
-    if let [(_, verdict)] = list {
-        return decide(verdict);
+/// A program under construction, from its end to its start, so that every jump knows how far its target is. A place is
+/// the number of instructions behind it.
+#[derive(Default)]
+struct Assembler {
+    reversed: Vec<Instruction>,
+    /// Returns that can be shared: action and place.
+    returns: Vec<(u32, usize)>,
+}
+
+/// The furthest a conditional jump is made to go; the kernel's limit is 255.
+const FAR: usize = 250;
+
+impl Assembler {
+    fn push(&mut self, instruction: Instruction) -> usize {
+        self.reversed.push(instruction);
+        self.reversed.len() - 1
     }
-    let middle = list.len() / 2;
-    let lower = search(list.get(..middle).filter(|half| !half.is_empty())?)?;
-    let upper = search(&list[middle..])?;
-    let start = list[middle].0;
-    let mut program = match u8::try_from(lower.len()) {
-        Ok(skip) => vec![branch(JUMP_GE, start, skip, 0)],
-        Err(_) => vec![branch(JUMP_GE, start, 0, 1), statement(JUMP, lower.len() as u32)],
-    };
-    program.extend(lower);
-    program.extend(upper);
-    Some(program)
+
+    /// The place itself, or that of a long jump to it.
+    fn near(&mut self, place: usize) -> usize {
+        let distance = self.reversed.len() - place - 1;
+        if distance < FAR { place } else { self.push(statement(JUMP, distance as u32)) }
+    }
+
+    /// Where `verdict` is decided.
+    fn verdict(&mut self, verdict: &Verdict) -> Option<usize> {
+        if !verdict.alternatives.is_empty() {
+            return decide(verdict)?.into_iter().rev().map(|instruction| self.push(instruction)).last();
+        }
+        let action = verdict.otherwise;
+        let shared = self.returns.iter().rev().find(|(known, _)| *known == action).map(|(_, place)| *place);
+        if let Some(place) = shared.filter(|place| self.reversed.len() - place < FAR) {
+            return Some(place);
+        }
+        let place = self.push(statement(RETURN, action));
+        self.returns.push((action, place));
+        Some(place)
+    }
+
+    /// Where the search through `list` begins.
+    fn search(&mut self, list: &[Range]) -> Option<usize> {
+        if let [(_, verdict)] = list {
+            return self.verdict(verdict);
+        }
+        let (lower, upper) = list.split_at(list.len() / 2);
+        let start = upper.first()?.0;
+        let upper = self.search(upper)?;
+        let lower = self.search(lower)?;
+        let upper = self.near(upper);
+        let lower = self.near(lower);
+        let offset = |place: usize| u8::try_from(self.reversed.len() - place - 1).ok();
+        let (jt, jf) = (offset(upper)?, offset(lower)?);
+        Some(self.push(branch(JUMP_GE, start, jt, jf)))
+    }
+}
+
+/// The search through `list`, to be entered at its first instruction.
+fn search(list: &[Range]) -> Option<Vec<Instruction>> {
+    let mut assembler = Assembler::default();
+    let start = assembler.search(list)?;
+    // A search that is a single shared return begins where it was made.
+    debug_assert_eq!(start + 1, assembler.reversed.len());
+    assembler.reversed.reverse();
+    Some(assembler.reversed)
 }
 
 /// Where a comparison goes on.

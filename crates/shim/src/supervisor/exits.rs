@@ -94,7 +94,9 @@ impl Supervisor<'_> {
             Some(exec_id) => Event::ExecExited { exec_id, exit },
             None => Event::Exited(exit),
         };
+        let mounts = process.mount_namespace.take();
         self.tell(event, None)?;
+        drop(mounts);
         self.balance(key)?;
         self.output_ended(key)
     }

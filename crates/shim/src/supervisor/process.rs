@@ -23,6 +23,8 @@ pub(super) struct Process {
     pub(super) stdin: Stdin,
     /// Standard output (or the terminal) and standard error, until they end.
     pub(super) outputs: [Option<Watched>; 2],
+    /// The container's mounts, held so that their end does not delay the news of the process's end.
+    pub(super) mount_namespace: Option<OwnedFd>,
     pub(super) exit: Option<Exit>,
     pub(super) phase: Phase,
     /// When the current phase ends whatever is still open.
@@ -101,6 +103,7 @@ impl Process {
             stdio,
             stdin: Stdin::Waiting,
             outputs: [None, None],
+            mount_namespace: None,
             exit: None,
             phase: Phase::Waiting,
             deadline: None,
@@ -121,6 +124,7 @@ impl Process {
             ends.stdout = Some(terminal);
         }
         self.pid = Some(spawned.pid);
+        self.mount_namespace = spawned.mount_namespace;
         self.phase = Phase::Running;
         let mut pidfd = poll.adopt(spawned.pidfd, Token::Pidfd(key));
         pidfd.wait_for(Some(EventFlags::IN))?;

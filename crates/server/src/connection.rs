@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use crate::Server;
 use crate::body::Body;
 use crate::exchange;
-use crate::handover::{self, Slot};
+use crate::handover::{self, Slot, Unanswered};
 use crate::transport::{Transport, Wire};
 
 /// How long a client may take to send a request's head; counts between requests as well. Docker's own value.
@@ -45,7 +45,7 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
         .title_case_headers(true)
-        .serve_connection(TokioIo::new(Transport { wire, slot: slot.clone() }), requests);
+        .serve_connection(TokioIo::new(Transport::new(wire, slot.clone())), requests);
     let taken = poll_fn(|cx| match connection.poll_without_shutdown(cx) {
         Poll::Ready(Ok(())) => Poll::Ready(None),
         Poll::Ready(Err(error)) => {
@@ -83,10 +83,12 @@ impl Service<Request<Incoming>> for Requests {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         // Now, not in the future: the HTTP library looks at the socket again before it polls that.
         self.slot.keep_end(handover::possible(request.method(), request.uri().path()));
+        let unanswered = Unanswered::new(self.slot.clone());
         let (server, slot) = (self.server.clone(), self.slot.clone());
         Box::pin(async move {
-            let response = exchange::answer(server, &slot, request).await;
+            let mut response = exchange::answer(server, &slot, request).await;
             slot.keep_end(false);
+            response.body_mut().holds(unanswered);
             Ok(response)
         })
     }

@@ -40,7 +40,7 @@ pub(crate) async fn answer(server: Arc<Server>, slot: &Arc<Slot>, request: Reque
         Ok(response) => response,
         Err(panic) => broken(&*panic),
     };
-    let streams = matches!(response.body(), Body::Stream(_));
+    let streams = response.body().is_stream();
     if !ended.load(Ordering::Relaxed) && !streams {
         // What is left of the request would be taken for the next one.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -247,16 +247,12 @@ fn assemble(reply: Reply) -> Response<Body> {
         Payload::Empty => Body::empty(),
         Payload::Json(bytes) => Body::whole(bytes),
         Payload::Text(text) => Body::whole(Bytes::from_static(text.as_bytes())),
-        Payload::Bytes(stream) => Body::Stream(stream.map(|piece| piece.map(Bytes::from)).boxed()),
-        Payload::Later(document) => Body::Stream(document.map(|bytes| Ok(Bytes::from(bytes))).into_stream().boxed()),
-        Payload::Messages(Messages { documents, end }) => Body::Stream(
-            documents
-                .map(move |mut document| {
-                    document.extend_from_slice(end.bytes());
-                    Ok(Bytes::from(document))
-                })
-                .boxed(),
-        ),
+        Payload::Bytes(stream) => Body::stream(stream.map(|piece| piece.map(Bytes::from))),
+        Payload::Later(document) => Body::stream(document.map(|bytes| Ok(Bytes::from(bytes))).into_stream()),
+        Payload::Messages(Messages { documents, end }) => Body::stream(documents.map(move |mut document| {
+            document.extend_from_slice(end.bytes());
+            Ok(Bytes::from(document))
+        })),
     };
     let mut response = Response::new(body);
     *response.status_mut() = reply.status;
@@ -287,13 +283,12 @@ async fn descend(reply: Reply, descent: Box<Descent>) -> Response<Body> {
         Payload::Text(text) => lower(descent.response(head(LadderBody::Text(text.to_owned())))),
         Payload::Json(bytes) => json_down(head, bytes, &descent, status),
         Payload::Bytes(stream) => {
-            let body = Body::Stream(stream.map(|piece| piece.map(Bytes::from)).boxed());
+            let body = Body::stream(stream.map(|piece| piece.map(Bytes::from)));
             with_body(lower(descent.response(head(LadderBody::Stream))), body)
         }
         Payload::Later(document) if descent.traits().wait_headers_early => {
             let response = lower(descent.response(head(LadderBody::Stream)));
-            let body = document.map(|bytes| Ok(Bytes::from(bytes))).into_stream().boxed();
-            with_body(response, Body::Stream(body))
+            with_body(response, Body::stream(document.map(|bytes| Ok(Bytes::from(bytes))).into_stream()))
         }
         Payload::Later(document) => json_down(head, document.await, &descent, status),
         Payload::Messages(messages) if descent.buffers_messages() => {
@@ -309,7 +304,7 @@ async fn descend(reply: Reply, descent: Box<Descent>) -> Response<Body> {
                 let lowered = lowered.unwrap_or_default();
                 std::future::ready((!lowered.is_empty()).then(|| Ok(Bytes::from(lowered))))
             });
-            with_body(response, Body::Stream(body.boxed()))
+            with_body(response, Body::stream(body))
         }
     }
 }

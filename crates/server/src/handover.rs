@@ -9,8 +9,8 @@ use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use engine::ClientStream;
@@ -61,6 +61,24 @@ pub(crate) enum Framing {
 pub(crate) struct Slot {
     handover: Mutex<Option<Handover>>,
     keeps_end: AtomicBool,
+    unanswered: AtomicUsize,
+}
+
+/// A request that is not answered wholly yet; held by its route, then by its answer's body.
+#[derive(Debug)]
+pub(crate) struct Unanswered(Arc<Slot>);
+
+impl Unanswered {
+    pub(crate) fn new(slot: Arc<Slot>) -> Self {
+        slot.unanswered.fetch_add(1, Ordering::Relaxed);
+        Self(slot)
+    }
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        self.0.unanswered.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Slot {
@@ -78,6 +96,11 @@ impl Slot {
     /// Whether the end of the client's bytes is kept from the HTTP library.
     pub(crate) fn keeps_end(&self) -> bool {
         self.keeps_end.load(Ordering::Relaxed)
+    }
+
+    /// Whether a request is not answered wholly yet.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.unanswered.load(Ordering::Relaxed) > 0
     }
 
     /// Sets it: on with a request whose route may take over, off once that has answered after all.

@@ -5,9 +5,11 @@ use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{Instant, Sleep, sleep};
 use tokio_rustls::server::TlsStream;
 
 use crate::handover::Slot;
@@ -96,21 +98,61 @@ impl AsyncWrite for Wire {
     }
 }
 
-/// The connection as HTTP sees it: the end of the client's bytes is kept back while a request is in flight whose route
-/// may take the connection over. There it is the end of standard input, not of the client; for every other request it
-/// means that nobody waits for the answer any more.
+/// The connection as HTTP sees it.
+///
+/// The end of the client's bytes may mean three things. While a request is in flight whose route may take the connection
+/// over it is the end of standard input, and kept back. While another request is unanswered it may be a client that has
+/// ended its sending half and reads on, or one that is gone: it is kept back as long as bytes can be written to it, and
+/// then for [`PATIENCE`]. Between requests it is the end.
 #[derive(Debug)]
 pub(crate) struct Transport {
     pub(crate) wire: Wire,
-    pub(crate) slot: Arc<Slot>,
+    slot: Arc<Slot>,
+    /// Runs from the end of the client's bytes, or from the last write after it.
+    patience: Option<Pin<Box<Sleep>>>,
+    /// The client does not read what we have for it: it is slow, but not gone.
+    blocked: bool,
+}
+
+/// How long a request may stay unanswered after the client has ended its sending half.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+impl Transport {
+    pub(crate) fn new(wire: Wire, slot: Arc<Slot>) -> Self {
+        Self { wire, slot, patience: None, blocked: false }
+    }
+
+    /// Whether the client may still be there though its bytes have ended; wakes the task to be asked again.
+    fn is_patient(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.slot.is_busy() && !self.blocked {
+            return false;
+        }
+        let patience = self.patience.get_or_insert_with(|| Box::pin(sleep(PATIENCE)));
+        while patience.as_mut().poll(cx).is_ready() {
+            if !self.blocked {
+                return false;
+            }
+            patience.as_mut().reset(Instant::now() + PATIENCE);
+        }
+        true
+    }
+
+    /// Bytes that were written show that the client is not gone.
+    fn note(&mut self, written: &Poll<io::Result<usize>>) {
+        self.blocked = written.is_pending();
+        if let (Some(patience), Poll::Ready(Ok(_))) = (&mut self.patience, written) {
+            patience.as_mut().reset(Instant::now() + PATIENCE);
+        }
+    }
 }
 
 impl AsyncRead for Transport {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.wire).poll_read(cx, buffer))?;
-        if buffer.filled().len() == before && buffer.remaining() > 0 && self.slot.keeps_end() {
-            // The route wakes the connection when it is done; the socket reports its end again then.
+        let ended = buffer.filled().len() == before && buffer.remaining() > 0;
+        // With a route that may take over, that route wakes the connection; the socket reports its end again then.
+        if ended && (self.slot.keeps_end() || self.is_patient(cx)) {
             return Poll::Pending;
         }
         Poll::Ready(Ok(()))
@@ -119,7 +161,9 @@ impl AsyncRead for Transport {
 
 impl AsyncWrite for Transport {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.wire).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.wire).poll_write(cx, bytes);
+        self.note(&written);
+        written
     }
 
     fn poll_write_vectored(
@@ -127,7 +171,9 @@ impl AsyncWrite for Transport {
         cx: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.wire).poll_write_vectored(cx, pieces)
+        let written = Pin::new(&mut self.wire).poll_write_vectored(cx, pieces);
+        self.note(&written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

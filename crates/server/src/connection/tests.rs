@@ -42,13 +42,15 @@ impl Service<Request<Incoming>> for Tiny {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.slot.keep_end(request.uri().path().starts_with("/attach"));
         let slot = self.slot.clone();
+        let unanswered = Unanswered::new(slot.clone());
         let alarm = match request.uri().path() {
             "/wait" | "/pages" => self.cancelled.lock().unwrap().take(),
             _ => None,
         };
         Box::pin(async move {
-            let response = respond(request, &slot, Alarm(alarm)).await;
+            let mut response = respond(request, &slot, Alarm(alarm)).await;
             slot.keep_end(false);
+            response.body_mut().holds(unanswered);
             Ok(response)
         })
     }
@@ -81,7 +83,15 @@ async fn respond(request: Request<Incoming>, slot: &Slot, alarm: Alarm) -> Respo
                 tokio::time::sleep(Duration::from_millis(1)).await;
                 Some((Ok(Bytes::from_static(b"page")), alarm))
             });
-            Response::new(Body::Stream(Box::pin(pages)))
+            Response::new(Body::stream(pages))
+        }
+        "/slow" => {
+            tokio::time::sleep(A_MOMENT).await;
+            Response::new(Body::whole("OK"))
+        }
+        "/long" => {
+            let pieces = (0..200).map(|_| Ok(Bytes::from(vec![b'x'; 32 * 1024])));
+            Response::new(Body::stream(futures_util::stream::iter(pieces)))
         }
         _ => Response::new(Body::whole("OK")),
     }
@@ -205,6 +215,25 @@ async fn a_refused_stream_leaves_the_connection_in_order() {
     assert!(got.starts_with("HTTP/1.1 404 Not Found") && got.ends_with("\r\n\r\nOK"), "{got}");
     let got = talk("POST /attach-missing HTTP/1.1\r\nHost: d\r\nContent-Length: 0\r\n\r\n", "").await;
     assert!(got.ends_with("no such container"), "{got}");
+}
+
+#[tokio::test]
+async fn a_client_that_ended_its_sending_half_is_answered() {
+    for page in ["/ping", "/slow"] {
+        let got = talk(&format!("GET {page} HTTP/1.1\r\nHost: d\r\n\r\n"), "").await;
+        assert!(got.ends_with("\r\n\r\nOK"), "{page}: {got}");
+    }
+    let got = talk("GET /long HTTP/1.1\r\nHost: d\r\n\r\n", "").await;
+    assert!(got.len() > 200 * 32 * 1024 && got.ends_with("0\r\n\r\n"), "{}", got.len());
+}
+
+#[tokio::test]
+async fn an_idle_client_that_leaves_is_forgotten_at_once() {
+    let (client, ours) = UnixStream::pair().unwrap();
+    let slot = Arc::new(Slot::default());
+    let driven = tokio::spawn(drive(Wire::Unix(ours), slot.clone(), Tiny { slot, cancelled: Mutex::new(None) }));
+    drop(client);
+    timeout(A_MOMENT, driven).await.expect("the connection ends").unwrap();
 }
 
 #[tokio::test]

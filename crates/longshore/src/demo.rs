@@ -64,7 +64,7 @@ pub(crate) fn guest() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-async fn show(daemon: &Daemon) -> Result<()> {
+async fn show(daemon: &Daemon<'_>) -> Result<()> {
     let client = Client::new(&daemon.folder.join("docker.sock"));
     daemon.ready(&client).await?;
     println!("daemon      answers after {:.0} ms", daemon.started.elapsed().as_secs_f64() * 1e3);

@@ -226,7 +226,7 @@ impl Images {
         Ok(value)
     }
 
-    fn changing(&self) -> MutexGuard<'_, ()> {
+    pub(crate) fn changing(&self) -> MutexGuard<'_, ()> {
         // The lock guards no value: a panic under it left the snapshot as it was.
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -47,8 +47,10 @@ pub struct Lease<'a> {
 }
 
 impl Images {
-    /// Begins an operation that makes layers.
+    /// Begins an operation that makes layers. Waits while abandoned layers are being removed: one that was just found to be
+    /// there must not go.
     pub fn lease(&self) -> Lease<'_> {
+        let _changing = self.changing();
         self.leases.state().alive += 1;
         Lease { images: self, made: Mutex::default() }
     }

@@ -17,6 +17,8 @@ pub struct Use {
 }
 
 /// What the engine knows of the use of images.
+///
+/// Asked while a change of images is being written: an answer comes from memory and must change neither images nor store.
 pub trait Usage {
     /// Containers made from this image.
     fn containers(&self, image: &ImageId) -> Vec<Use>;

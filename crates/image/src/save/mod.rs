@@ -39,10 +39,10 @@ impl Images {
     /// # Errors
     /// [`crate::Error::NotFound`] before the first byte; otherwise the stream's or the storage's.
     pub fn save(&self, names: &[String], form: ArchiveForm, out: impl Write) -> Result<Vec<Happening>> {
+        // No layer of a snapshot taken from here on is removed while the lease lives.
+        let _lease = self.lease();
         let snapshot = self.snapshot();
         let chosen = choose(&snapshot, names)?;
-        // No layer of the snapshot is removed while the lease lives.
-        let _lease = self.lease();
         let layers = self.layers_of(&chosen)?;
         let mut members = Members::new(out, &self.storage);
         let chains: Vec<Vec<v1::Step>> =

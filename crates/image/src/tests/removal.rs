@@ -127,3 +127,26 @@ fn a_lease_keeps_layers() {
     engine.images.remove(&image.id.hex(), false, true, &Users::default()).unwrap();
     assert_eq!((engine.count(), engine.layers()), (0, 0));
 }
+
+#[test]
+fn imports_and_removals_at_once() {
+    let engine = Arc::new(Engine::new());
+    let workers: Vec<_> = ["one", "two", "three"]
+        .into_iter()
+        .map(|name| {
+            let engine = Arc::clone(&engine);
+            std::thread::spawn(move || {
+                for _ in 0..20 {
+                    // The same layer for all, so that it is removed by one just when another finds it.
+                    let image = engine.import(name, &[("a", "a")], &[&format!("LABEL by={name}")]);
+                    assert!(engine.images.storage.layer(&image.layers[0]).is_ok());
+                    engine.images.remove(name, false, true, &Users::default()).unwrap();
+                }
+            })
+        })
+        .collect();
+    for worker in workers {
+        worker.join().unwrap();
+    }
+    assert_eq!((engine.count(), engine.layers()), (0, 0));
+}

@@ -240,7 +240,7 @@ pub enum Event {
         /// Its process id.
         pid: i32,
     },
-    /// An exec's program could not be executed. An attached client is closed.
+    /// An exec's program could not be executed. An attached client is let go without a shutdown: the daemon, which keeps a duplicate, tells it why.
     ExecFailed {
         /// The exec.
         exec_id: String,

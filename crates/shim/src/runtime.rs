@@ -67,6 +67,8 @@ fn failure(stage: &str, detail: &str) -> Failure {
 
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Failure {
-        Failure { stage: error.stage.to_string(), errno: error.errno, detail: error.detail }
+        // The stage's name in the runtime's own encoding, which the daemon reads back.
+        let stage = serde_json::to_value(error.stage).ok().and_then(|name| name.as_str().map(str::to_owned));
+        Failure { stage: stage.unwrap_or_default(), errno: error.errno, detail: error.detail }
     }
 }

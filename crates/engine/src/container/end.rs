@@ -100,7 +100,7 @@ impl Actor {
             (life.exit_code, life.up) = (code, up);
         });
         self.restart_at = again.map(|delay| Instant::now() + delay);
-        self.engine.clean_cgroup(&self.record);
+        self.cleaning = self.engine.clean_cgroup(&self.record);
         if again.is_none() && self.record.host.auto_remove {
             self.remove_after_exit();
         }

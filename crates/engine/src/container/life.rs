@@ -16,6 +16,7 @@ use runtime::cgroup::CgroupPlan;
 use shim::protocol::{self, Event};
 use shim::{Connection, Incoming};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::record::{Record, Status};
@@ -45,6 +46,8 @@ pub(crate) struct Actor {
     /// Details that the database does not have yet and could learn again from the shim.
     pub(crate) unsaved: bool,
     pub(crate) removed: bool,
+    /// Removes the last run's control groups.
+    pub(crate) cleaning: Option<JoinHandle<()>>,
     next_attach: u64,
 }
 
@@ -134,6 +137,7 @@ impl Actor {
             stopping: false,
             unsaved: false,
             removed: false,
+            cleaning: None,
             next_attach: 0,
         };
         prepare(&mut actor);

@@ -73,7 +73,13 @@ impl Actor {
         self.started().await
     }
 
-    async fn prepared(&self) -> Result<Prepared, Failed> {
+    async fn prepared(&mut self) -> Result<Prepared, Failed> {
+        // The last run's control groups have the same names.
+        if let Some(cleaning) = self.cleaning.take()
+            && let Err(error) = cleaning.await
+        {
+            tracing::warn!(%error, "cleaning up after the last run broke down");
+        }
         let engine = Arc::clone(&self.engine);
         let record = self.record.clone();
         tokio::task::spawn_blocking(move || prepare(&engine, record)).await.map_err(|error| {
@@ -136,14 +142,9 @@ impl Actor {
         self.engine.release_network(&mut self.record);
         self.pending.clear();
         self.publish_then_save();
-        let (code, message) = (exit_code, error.message().to_owned());
-        // Waiters for the next exit learn of a start that never became one.
-        self.container.tell(|life| {
-            life.up = false;
-            life.ends += 1;
-            (life.exit_code, life.error) = (code, message);
-        });
-        self.engine.clean_cgroup(&self.record);
+        // As with Docker, who waits for the next exit goes on waiting: there was none.
+        self.container.tell(|life| (life.up, life.exit_code) = (false, exit_code));
+        self.cleaning = self.engine.clean_cgroup(&self.record);
         if self.record.host.auto_remove {
             self.remove_after_exit();
         }

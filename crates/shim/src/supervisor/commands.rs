@@ -182,7 +182,10 @@ impl Supervisor<'_> {
             }
             Err(failure) => {
                 self.tell(Event::ExecFailed { exec_id: exec.exec_id, failure }, None)?;
-                self.end_clients(key, EndReason::Exited)?;
+                // Let go, not shut down: the daemon has a duplicate and tells the client why.
+                for client in self.clients_of(key) {
+                    self.remove_client(client, EndReason::Exited)?;
+                }
                 self.processes.remove(&key);
             }
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use api::container::{ContainerConfig, GraphDriver};
 use api::image::{DeleteItem, HistoryItem, ImageInspect, ImageMetadata, ImageSummary, ImagesPruned, RootFs};
 use image::{ArchiveForm, Filter, Happening, Image, Import, Progress, Removed, RunConfig, Usage, Use};
-use model::{ChainId, ImageId, Reference};
+use model::{ImageId, Reference};
 
 use crate::container::until;
 use crate::engine::Engine;
@@ -38,12 +38,6 @@ impl Usage for Engine {
             .map(|record| Use { container: record.id.short(), running: record.state.status.is_up() })
             .collect()
     }
-
-    fn tops(&self) -> Vec<ChainId> {
-        let snapshot = self.images.snapshot();
-        let records = self.containers.all().into_iter().map(|container| container.record());
-        records.filter_map(|record| snapshot.get(&record.image).and_then(|image| image.top())).collect()
-    }
 }
 
 impl Engine {
@@ -58,8 +52,12 @@ impl Engine {
 
     /// After a container's removal: layers that only it needed.
     pub(crate) fn release_image_layers(&self, image: ImageId) {
-        // An image with containers is not removed, so its layers are still its own.
-        tracing::trace!(%image, "a container of the image is gone");
+        // Only an image that was removed by force leaves its layers to its containers.
+        if self.images.snapshot().get(&image).is_none()
+            && let Err(error) = self.images.sweep_layers()
+        {
+            tracing::warn!(%error, %image, "layers that nothing needs stay on the disk until the next start");
+        }
     }
 
     pub(crate) fn list_images(&self, options: &ImageListOptions) -> Result<Vec<ImageSummary>> {

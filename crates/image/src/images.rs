@@ -98,30 +98,20 @@ impl Images {
             current: ArcSwap::from_pointee(snapshot),
             changing: Mutex::new(()),
         };
+        if let Err(error) = images.sweep_layers() {
+            warnings.push(format!("layers that nothing needs stay on the disk: {error}"));
+        }
         Ok((images, warnings))
     }
 
-    /// Removes layers from the disk that neither an image nor a container needs, left by a process that died.
-    ///
-    /// `tops` are the topmost layers of all containers' file systems. To be called once after opening.
+    /// Removes layers from the disk that neither an image nor a container needs; says which. Opening does
+    /// it; to be called also after a container was removed whose image is gone.
     ///
     /// # Errors
     /// The storage cannot be read or a layer not be removed.
-    pub fn sweep_layers(&self, tops: &[ChainId]) -> Result<Vec<ChainId>> {
-        let on_disk: HashMap<ChainId, Layer> =
-            self.storage.layers()?.into_iter().map(|layer| (layer.chain_id, layer)).collect();
-        let snapshot = self.snapshot();
-        let mut needed: BTreeSet<ChainId> = snapshot.layers.keys().copied().collect();
-        for top in tops {
-            let mut next = Some(*top);
-            while let Some(layer) = next.filter(|chain| needed.insert(*chain)).and_then(|chain| on_disk.get(&chain)) {
-                next = layer.parent;
-            }
-        }
-        let orphans: Vec<ChainId> = on_disk.into_keys().filter(|chain| !needed.contains(chain)).collect();
-        self.leases.abandon(orphans.iter().copied());
-        self.drop_abandoned()?;
-        Ok(orphans)
+    pub fn sweep_layers(&self) -> Result<Vec<ChainId>> {
+        self.leases.abandon(self.storage.layers()?.into_iter().map(|layer| layer.chain_id));
+        self.drop_abandoned()
     }
 
     /// All images at this moment.
@@ -202,10 +192,7 @@ impl Images {
     }
 
     fn existing_layer(&self, chain: &ChainId) -> Result<StoredLayer> {
-        let layer = self.storage.layer(chain).map_err(|error| match error {
-            storage::Error::NoLayer(chain) => Error::Layer(chain),
-            other => other.into(),
-        })?;
+        let layer = self.existing(chain)?.ok_or(Error::Layer(*chain))?;
         Ok(StoredLayer {
             chain: layer.chain_id,
             parent: layer.parent,
@@ -236,34 +223,52 @@ impl Images {
         &self.temporary
     }
 
-    /// Removes from the disk what leases left behind, unless another lease may still turn it into an image.
-    pub(crate) fn drop_abandoned(&self) -> Result<()> {
+    /// Removes from the disk what leases and removed images left behind, as far as no image and no container needs it;
+    /// says what went. While a lease lives nothing goes: it may be about to make an image of it.
+    pub(crate) fn drop_abandoned(&self) -> Result<Vec<ChainId>> {
         let _changing = self.changing();
-        let snapshot = self.snapshot();
-        let mut failed = Ok(());
-        let mut abandoned = Vec::new();
-        for chain in self.leases.collect() {
-            if !snapshot.layers.contains_key(&chain) {
-                match self.storage.layer(&chain) {
-                    Ok(layer) => abandoned.push(layer),
-                    Err(storage::Error::NoLayer(_)) => {}
-                    Err(error) => failed = Err(error.into()),
-                }
+        let abandoned = self.leases.collect();
+        if abandoned.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut needed: BTreeSet<ChainId> = self.snapshot().layers.keys().copied().collect();
+        for top in self.storage.snapshot_tops()? {
+            let mut next = Some(top);
+            while let Some(chain) = next.filter(|chain| needed.insert(*chain)) {
+                next = self.existing(&chain)?.and_then(|layer| layer.parent);
             }
         }
-        // A layer goes only after those that stand on it.
-        while !abandoned.is_empty() {
-            let parents: BTreeSet<ChainId> = abandoned.iter().filter_map(|layer| layer.parent).collect();
+        let mut free = Vec::new();
+        for chain in abandoned.into_iter().filter(|chain| !needed.contains(chain)) {
+            free.extend(self.existing(&chain)?);
+        }
+        self.remove_layers(free)
+    }
+
+    /// A layer, if it is on the disk.
+    pub(crate) fn existing(&self, chain: &ChainId) -> Result<Option<Layer>> {
+        match self.storage.layer(chain) {
+            Ok(layer) => Ok(Some(layer)),
+            Err(storage::Error::NoLayer(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Removes layers from the disk, each after those that stand on it.
+    fn remove_layers(&self, mut layers: Vec<Layer>) -> Result<Vec<ChainId>> {
+        let mut removed = Vec::new();
+        while !layers.is_empty() {
+            let parents: BTreeSet<ChainId> = layers.iter().filter_map(|layer| layer.parent).collect();
             let (lower, top): (Vec<_>, Vec<_>) =
-                abandoned.into_iter().partition(|layer| parents.contains(&layer.chain_id));
+                layers.into_iter().partition(|layer| parents.contains(&layer.chain_id));
             for layer in &top {
-                if let Err(error) = self.storage.remove_layer(&layer.chain_id) {
-                    failed = Err(error.into());
-                }
+                self.storage.remove_layer(&layer.chain_id)?;
+                removed.push(layer.chain_id);
             }
-            abandoned = if top.is_empty() { Vec::new() } else { lower };
+            // Parents that go in a circle would be damage on the disk: they stay.
+            layers = if top.is_empty() { Vec::new() } else { lower };
         }
-        failed
+        Ok(removed)
     }
 }
 

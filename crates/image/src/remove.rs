@@ -22,9 +22,6 @@ pub struct Use {
 pub trait Usage {
     /// Containers made from this image.
     fn containers(&self, image: &ImageId) -> Vec<Use>;
-
-    /// Topmost layers of all containers' file systems, including those whose image is gone.
-    fn tops(&self) -> Vec<ChainId>;
 }
 
 /// One line of the answer, in the order in which things went.
@@ -93,46 +90,11 @@ impl Images {
             }
             Ok((work.done, work.layers))
         })?;
-        // Layers of containers stay on the disk until `sweep_layers` or `release_layers` finds them free.
-        let free = self.unneeded(&orphans, usage);
-        done.removed.extend(free.iter().map(|chain| Removed::DeletedLayer(*chain)));
-        self.leases.abandon(free);
-        self.drop_abandoned()?;
+        // Layers beneath containers' file systems stay on the disk until `sweep_layers` finds them free.
+        self.leases.abandon(orphans.iter().copied());
+        let gone = self.drop_abandoned()?;
+        done.removed.extend(gone.into_iter().filter(|chain| orphans.contains(chain)).map(Removed::DeletedLayer));
         Ok(done)
-    }
-
-    /// Removes the layers beneath a container's file system that no image and no other container needs. To be called
-    /// after a container was removed whose image is gone.
-    ///
-    /// # Errors
-    /// The storage's.
-    pub fn release_layers(&self, top: ChainId, usage: &dyn Usage) -> Result<()> {
-        let mut chains = Vec::new();
-        let mut next = Some(top);
-        while let Some(chain) = next {
-            chains.push(chain);
-            next = match self.storage.layer(&chain) {
-                Ok(layer) => layer.parent,
-                Err(storage::Error::NoLayer(_)) => None,
-                Err(error) => return Err(error.into()),
-            };
-        }
-        self.leases.abandon(self.unneeded(&chains, usage));
-        self.drop_abandoned()
-    }
-
-    /// Those of the layers that no image has and no container stands on.
-    fn unneeded(&self, chains: &[ChainId], usage: &dyn Usage) -> Vec<ChainId> {
-        let snapshot = self.snapshot();
-        let mut needed = std::collections::BTreeSet::new();
-        for top in usage.tops() {
-            let mut next = Some(top);
-            while let Some(chain) = next.filter(|chain| needed.insert(*chain)) {
-                // A layer that cannot be read is kept together with all that is known to be above it.
-                next = self.storage.layer(&chain).ok().and_then(|layer| layer.parent);
-            }
-        }
-        chains.iter().copied().filter(|chain| !needed.contains(chain) && !snapshot.layers.contains_key(chain)).collect()
     }
 }
 

@@ -129,6 +129,20 @@ impl Storage {
         Ok(entries.into_iter().filter_map(|entry| entry.name.into_string().ok()).collect())
     }
 
+    /// The layers that containers' file systems stand on, the topmost of each: these and all beneath must stay.
+    pub fn snapshot_tops(&self) -> Result<Vec<ChainId>> {
+        let mut tops = Vec::new();
+        for id in self.snapshots()? {
+            match self.snapshot(&id) {
+                Ok((_, top)) => tops.extend(top),
+                // Removed since the list was made.
+                Err(Error::NoSnapshot(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(tops)
+    }
+
     /// What differs from the image, sorted by path; a directory in which something differs counts as modified.
     pub fn changes(&self, id: &str) -> Result<Vec<Change>> {
         let (folder, top) = self.snapshot(id)?;

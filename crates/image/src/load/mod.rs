@@ -112,10 +112,8 @@ impl Load<'_> {
 
     /// Makes one layer, unless it is here already, and verifies it.
     fn layer(&mut self, member: &LayerMember, diff: DiffId, chain: ChainId, parent: Option<&ChainId>) -> Result<()> {
-        match self.images.storage.layer(&chain) {
-            Ok(_) => return Ok(()),
-            Err(storage::Error::NoLayer(_)) => {}
-            Err(error) => return Err(error.into()),
+        if self.images.existing(&chain)?.is_some() {
+            return Ok(());
         }
         let mut short_id = diff.hex();
         short_id.truncate(12);

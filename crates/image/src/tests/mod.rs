@@ -7,7 +7,7 @@ mod removal;
 
 use std::sync::Arc;
 
-use model::{ChainId, ImageId};
+use model::ImageId;
 use serde_json::Value;
 use storage::Storage;
 use storage::tar::{Entry, EntryKind, Writer};
@@ -162,21 +162,17 @@ fn json(members: &[(String, EntryKind, Vec<u8>)], path: &str) -> Value {
 
 /// Containers by the image they use.
 #[derive(Default)]
-struct Users(Vec<(ImageId, Option<ChainId>, Use)>);
+struct Users(Vec<(ImageId, Use)>);
 
 impl Users {
     fn one(image: &Image, running: bool) -> Self {
-        Self(vec![(image.id, image.top(), Use { container: "abcdef012345".into(), running })])
+        Self(vec![(image.id, Use { container: "abcdef012345".into(), running })])
     }
 }
 
 impl Usage for Users {
     fn containers(&self, image: &ImageId) -> Vec<Use> {
-        self.0.iter().filter(|(used, ..)| used == image).map(|(.., user)| user.clone()).collect()
-    }
-
-    fn tops(&self) -> Vec<ChainId> {
-        self.0.iter().filter_map(|(_, top, _)| *top).collect()
+        self.0.iter().filter(|(used, _)| used == image).map(|(_, user)| user.clone()).collect()
     }
 }
 
@@ -261,6 +257,7 @@ fn orphaned_layers_are_swept_but_not_those_of_containers() {
     let storage = &engine.images.storage;
     let used = storage.import(tar(&[("u", "u")]).as_slice(), None).unwrap();
     storage.import(tar(&[("o", "o")]).as_slice(), base.top().as_ref()).unwrap();
-    assert_eq!(engine.images.sweep_layers(&[used.chain_id]).unwrap().len(), 1);
+    storage.create_snapshot("c1", Some(&used.chain_id)).unwrap();
+    assert_eq!(engine.images.sweep_layers().unwrap().len(), 1);
     assert_eq!(engine.layers(), 2);
 }

@@ -103,13 +103,15 @@ fn containers_stand_in_the_way() {
 fn layers_outlive_the_image_of_a_container() {
     let engine = Engine::new();
     let image = engine.import("app", &[("a", "a")], &[]);
-    let users = Users::one(&image, false);
-    let removal = engine.images.remove("app", true, true, &users).unwrap();
+    let other = engine.import("other", &[("a", "a")], &["CMD x"]);
+    engine.images.storage.create_snapshot("c1", image.top().as_ref()).unwrap();
+    let removal = engine.images.remove("app", true, true, &Users::one(&image, false)).unwrap();
     assert_eq!(texts(&removal.removed), ["app:latest".to_owned(), image.id.short()]);
+    let removal = engine.images.remove("other", false, true, &Users::default()).unwrap();
+    assert_eq!(texts(&removal.removed), ["other:latest".to_owned(), other.id.short()]);
     assert_eq!((engine.count(), engine.layers()), (0, 1));
-    engine.images.release_layers(image.layers[0], &users).unwrap();
-    assert_eq!(engine.layers(), 1);
-    engine.images.release_layers(image.layers[0], &Users::default()).unwrap();
+    engine.images.storage.remove_snapshot("c1").unwrap();
+    assert_eq!(engine.images.sweep_layers().unwrap(), image.layers);
     assert_eq!(engine.layers(), 0);
 }
 

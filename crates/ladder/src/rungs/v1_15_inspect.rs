@@ -101,7 +101,7 @@ fn host_config(config: &mut Object, written: &Value) {
     if text(&policy, "Name") == "no" {
         set(&mut policy, "Name", "");
     }
-    if let Some(name) = config.get_mut("NetworkMode").filter(|name| *name == "default") {
+    if let Some(name) = config.get_mut("NetworkMode").filter(|name| *name == "default" || *name == "bridge") {
         *name = json!("");
     }
     set(config, "RestartPolicy", policy);

@@ -66,7 +66,7 @@ struct Exchange<'a> {
 
 impl Exchange<'_> {
     async fn run(mut self, received: Received) -> Response<Body> {
-        self.headers.remove(ladder::HOST_CONFIG_HEADER);
+        strip_internal(&mut self.headers);
         let uri = std::mem::take(&mut self.uri);
         let decoded = path::decode(uri.path());
         if let Some(location) = path::redirect(&decoded, uri.query()) {
@@ -181,6 +181,7 @@ impl Exchange<'_> {
     /// Adds what every answer carries at the client's version. `known`: the page exists.
     fn finish(&self, mut response: Response<Body>, traits: &Traits, known: bool) -> Response<Body> {
         let headers = response.headers_mut();
+        strip_internal(headers);
         if traits.server_header {
             headers.insert(header::SERVER, self.server.product.clone());
         }
@@ -193,6 +194,14 @@ impl Exchange<'_> {
             cors.add(headers, traits);
         }
         response
+    }
+}
+
+/// Removes the headers by which only the ladder and the routes talk.
+fn strip_internal(headers: &mut HeaderMap) {
+    let internal = headers.keys().filter(|name| name.as_str().starts_with(ladder::INTERNAL_PREFIX)).cloned();
+    for name in internal.collect::<Vec<_>>() {
+        headers.remove(name);
     }
 }
 

@@ -1,10 +1,10 @@
 //! API 1.15, Docker 1.3.
 
 use api::routes::Endpoint::{
-    ContainerAttach, ContainerCreate, ContainerInspect, ContainerKill, ContainerList, ContainerLogs, ContainerPause,
-    ContainerResize, ContainerStart, ContainerTop, ContainerUnpause, ContainerWait, Events, ExecCreate, ExecResize,
-    ExecStart, ImageCreate, ImageDelete, ImageHistory, ImageInspect, ImageList, ImagePush, ImageSave, ImageSaveMany,
-    ImageTag, Info,
+    ContainerAttach, ContainerChanges, ContainerCreate, ContainerInspect, ContainerKill, ContainerList, ContainerLogs,
+    ContainerPause, ContainerResize, ContainerStart, ContainerTop, ContainerUnpause, ContainerWait, Events, ExecCreate,
+    ExecResize, ExecStart, ImageCreate, ImageDelete, ImageHistory, ImageInspect, ImageList, ImagePush, ImageSave,
+    ImageSaveMany, ImageTag, Info,
 };
 
 use super::v1_15_create as create;
@@ -76,6 +76,13 @@ pub(super) const RUNG: Rung = Rung {
         Change::to(&[ContainerWait], "Wait for a missing container is answered with 404.")
             .wordings(&[Wording::with_status("No such container: *", "wait: no such container: {1}", 500)])
             .answer(never_ran),
+        Change::to(&[ContainerChanges], "A container without changes has null rather than an empty list.").down(
+            |changes, _| {
+                if changes.is_null() {
+                    *changes = serde_json::json!([]);
+                }
+            },
+        ),
         Change::to(&[ContainerResize], "Resize is documented.").up(stream::resize),
         Change::to(
             &[ContainerInspect],
@@ -174,6 +181,17 @@ const START: &[Wording] = &[
         500,
     ),
     Wording::with_status("could not get container for *: *", "Could not find entity for {1}", 500),
+    Wording::with_status("could not get container for *", "Could not find entity for {1}", 500),
+    Wording::with_status(
+        "Invalid network mode: invalid container format *",
+        "Cannot start container {name}: no such container to join network: ",
+        500,
+    ),
+    Wording::with_status(
+        "cannot make the working directory *: *",
+        "Cannot start container {name}: Cannot mkdir: {1} is not a directory",
+        500,
+    ),
     Wording::with_status(
         "bad format for links: *",
         "Invalid format to parse.  {1} should match template name:alias",

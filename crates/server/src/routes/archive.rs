@@ -40,8 +40,30 @@ pub(crate) async fn stat(call: &mut Call) -> Result<Reply, Error> {
 }
 
 pub(crate) async fn get(call: &mut Call) -> Result<Reply, Error> {
-    let (stat, archive) = call.server.engine.archive_get(call.name(), path(call)?).await?;
+    let mut path = path(call)?.to_owned();
+    if call.headers.contains_key(ladder::FOLLOW_HEADER) {
+        path = followed(call, path).await?;
+    }
+    let (stat, archive) = call.server.engine.archive_get(call.name(), &path).await?;
     Ok(Reply::bytes(TAR, archive).await?.with(PATH_STAT, stat_header(&stat)?))
+}
+
+/// Links that are followed at most, as in the kernel.
+const LINKS: usize = 40;
+
+/// The path to which a path that is a link leads; clients below 1.24 copied that.
+async fn followed(call: &Call, mut path: String) -> Result<String, Error> {
+    for _ in 0..LINKS {
+        let target = call.server.engine.archive_stat(call.name(), &path).await?.link_target;
+        if target.is_empty() {
+            break;
+        }
+        path = match path.rsplit_once('/') {
+            Some((folder, _)) if !target.starts_with('/') => format!("{folder}/{target}"),
+            _ => target,
+        };
+    }
+    Ok(path)
 }
 
 pub(crate) async fn put(call: &mut Call) -> Result<Reply, Error> {

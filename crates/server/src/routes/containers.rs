@@ -1,9 +1,11 @@
 //! Containers: create, life, inspect, list, limits.
 
 use api::container::{ContainerConfig, CreateRequest, UpdateRequest};
+use api::host_config::HostConfig;
 use engine::{CommitOptions, ListOptions, RemoveOptions, StopOptions, WaitCondition};
 use futures_util::FutureExt;
 use http::StatusCode;
+use http::header::{HeaderName, HeaderValue};
 
 use crate::call::Call;
 use crate::error::Error;
@@ -48,9 +50,7 @@ pub(crate) async fn start(call: &mut Call) -> Result<Reply, Error> {
     let host_config = if call.headers.contains_key(ladder::HOST_CONFIG_HEADER) {
         // Set by the ladder only: a client below 1.24, whose body is the host configuration.
         match call.document().await? {
-            Some(body) if !body.is_null() => {
-                Some(api::decode(&body).map_err(|error| Error::invalid(format!("invalid JSON: {error}")))?)
-            }
+            Some(body) if !body.is_null() => Some(over_host_config(call, body).await?),
             _ => None,
         }
     } else {
@@ -59,6 +59,16 @@ pub(crate) async fn start(call: &mut Call) -> Result<Reply, Error> {
     };
     call.server.engine.start(call.name(), host_config).await?;
     Ok(Reply::nothing())
+}
+
+/// The container's host configuration with the keys of a start's body put over it.
+async fn over_host_config(call: &Call, body: serde_json::Value) -> Result<HostConfig, Error> {
+    let container = call.server.engine.inspect(call.name(), false).await?;
+    let mut host_config = serde_json::json!(container.host_config);
+    if let (Some(members), serde_json::Value::Object(body)) = (host_config.as_object_mut(), body) {
+        members.extend(body);
+    }
+    api::decode(&host_config).map_err(|error| Error::invalid(format!("invalid JSON: {error}")))
 }
 
 fn refuse_body(call: &Call) -> Result<(), Error> {
@@ -109,7 +119,16 @@ pub(crate) async fn wait(call: &mut Call) -> Result<Reply, Error> {
         body.push(b'\n');
         body
     });
-    Ok(Reply::later(outcome.boxed()))
+    let reply = Reply::later(outcome.boxed());
+    if call.traits.wait_headers_early {
+        return Ok(reply);
+    }
+    // Older versions knew no exit code of a process that never ran.
+    let container = call.server.engine.inspect(call.name(), false).await?;
+    match container.state.started_at.starts_with("0001-") {
+        true => Ok(reply.with(HeaderName::from_static(ladder::NEVER_STARTED_HEADER), HeaderValue::from_static("1"))),
+        false => Ok(reply),
+    }
 }
 
 pub(crate) async fn delete(call: &mut Call) -> Result<Reply, Error> {

@@ -13,9 +13,8 @@ use crate::handover::Unanswered;
 /// An answer's body.
 pub(crate) struct Body {
     content: Content,
-    /// Until the body is gone its request counts as unanswered.
-    #[expect(dead_code, reason = "held for its drop")]
-    unanswered: Option<Unanswered>,
+    /// Until the body is gone its request counts as unanswered; held for its drop.
+    _unanswered: Option<Unanswered>,
 }
 
 enum Content {
@@ -34,18 +33,18 @@ impl fmt::Debug for Body {
 impl Body {
     /// Nothing.
     pub(crate) fn empty() -> Self {
-        Self { content: Content::Whole(None), unanswered: None }
+        Self { content: Content::Whole(None), _unanswered: None }
     }
 
     /// All of it.
     pub(crate) fn whole(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
-        Self { content: Content::Whole((!bytes.is_empty()).then_some(bytes)), unanswered: None }
+        Self { content: Content::Whole((!bytes.is_empty()).then_some(bytes)), _unanswered: None }
     }
 
     /// Pieces as they come.
     pub(crate) fn stream(pieces: impl Stream<Item = Result<Bytes, engine::Error>> + Send + 'static) -> Self {
-        Self { content: Content::Stream(pieces.boxed()), unanswered: None }
+        Self { content: Content::Stream(pieces.boxed()), _unanswered: None }
     }
 
     /// Whether it comes in pieces.
@@ -55,7 +54,7 @@ impl Body {
 
     /// Takes the mark of its request.
     pub(crate) fn holds(&mut self, unanswered: Unanswered) {
-        self.unanswered = Some(unanswered);
+        self._unanswered = Some(unanswered);
     }
 }
 

@@ -8,7 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::{Message, Role};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role};
 
 use crate::error::Error;
 use crate::transport::Wire;
@@ -76,7 +77,8 @@ pub(crate) async fn relay(wire: Wire, early: Vec<u8>, stream: UnixStream, binary
             buffer.copy_within(whole..filled, 0);
             kept = filled - whole;
         }
-        to_client.close().await.map_err(io::Error::other)
+        let goodbye = CloseFrame { code: CloseCode::Normal, reason: "".into() };
+        to_client.send(Message::Close(Some(goodbye))).await.map_err(io::Error::other)
     };
     tokio::pin!(incoming, outgoing);
     tokio::select! {

@@ -55,20 +55,27 @@ impl Engine {
             .blocking(move || {
                 let mut host = host;
                 normalise(&engine, &mut host);
-                validate(&record.config, &host)?;
+                let mut config = record.config.as_ref().clone();
+                if config.hostname == record.id.short() {
+                    // Made up at create; the network mode may say otherwise now.
+                    config.hostname.clear();
+                }
+                validate(&config, &host)?;
+                set_hostname(&engine, &mut config, &host, record.id)?;
                 let links = resolve_links(&engine, &host)?;
                 let mut mounts = record.mounts.as_ref().clone();
                 for mounted in resolve_mounts(&engine, &ContainerConfig::default(), &host)? {
                     mounts.retain(|have| have.point.destination != mounted.point.destination);
                     mounts.push(mounted);
                 }
-                Ok((host, links, mounts))
+                Ok((config, host, links, mounts))
             })
             .await;
-        let (host, links, mounts) = made?;
+        let (config, host, links, mounts) = made?;
         container
             .step(move |actor| {
                 Box::pin(async move {
+                    actor.record.config = Arc::new(config);
                     actor.record.host = Arc::new(host);
                     actor.record.links = Arc::new(links);
                     actor.record.mounts = Arc::new(mounts);
@@ -155,7 +162,8 @@ fn shown_image(name: &str) -> String {
 
 /// Fills in what Docker fills in.
 pub(crate) fn normalise(engine: &Engine, host: &mut HostConfig) {
-    if matches!(host.network_mode.as_str(), "" | "default") {
+    // "default" stays as it was written: who asked so finds it so.
+    if host.network_mode.is_empty() {
         host.network_mode = "bridge".to_owned();
     }
     let defaults = [
@@ -214,7 +222,8 @@ fn warnings(config: &ContainerConfig, host: &HostConfig) -> Vec<String> {
 fn endpoint(host: &HostConfig, networking: Option<api::network::NetworkingConfig>) -> Result<EndpointSettings> {
     let mut wanted = EndpointSettings::default();
     for (name, settings) in networking.and_then(|networking| networking.endpoints_config).into_iter().flatten() {
-        let own = name == host.network_mode || (name == "default" && host.network_mode == "bridge");
+        let bridge = |name: &str| matches!(name, "default" | "bridge");
+        let own = name == host.network_mode || (bridge(&name) && bridge(&host.network_mode));
         if !own && settings.is_some() {
             return Err(match name.as_str() {
                 "bridge" | "host" | "none" | "default" => {

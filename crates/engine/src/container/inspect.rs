@@ -39,7 +39,7 @@ impl Engine {
         let files = Files::of(self, record);
         let text = |path: std::path::PathBuf| path.display().to_string();
         // The files of a container that never started are not there yet.
-        let begun = record.state.started.is_some();
+        let begun = record.state.started.is_some() || !record.state.error.is_empty();
         let path = |path| if begun { text(path) } else { String::new() };
         let execs = self.execs.running(record.id);
         let folder = self.container_folder(&record.id.hex());

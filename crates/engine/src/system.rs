@@ -33,7 +33,7 @@ pub(crate) fn host_name() -> String {
 /// Memory of the machine.
 pub(crate) fn memory_bytes() -> u64 {
     let info = rustix::system::sysinfo();
-    u64::try_from(info.totalram).unwrap_or(u64::MAX).saturating_mul(u64::from(info.mem_unit))
+    info.totalram.saturating_mul(u64::from(info.mem_unit))
 }
 
 fn kernel_version() -> String {
@@ -131,7 +131,7 @@ impl Engine {
             live_restore_enabled: true,
             init_binary: String::new(),
             containerd_commit: Commit::default(),
-            runc_commit: Commit { id: config.git_commit.clone(), ..Commit::default() },
+            runc_commit: Commit { id: config.git_commit.clone() },
             init_commit: Commit::default(),
             security_options: list(&["name=seccomp,profile=builtin"]),
             firewall_backend: Some(FirewallBackend { driver: "nftables".to_owned(), info: Vec::new() })
@@ -163,7 +163,7 @@ impl Engine {
     fn backing_filesystem(&self) -> String {
         const NAMES: [(i64, &str); 4] =
             [(0xEF53, "extfs"), (0x5846_5342, "xfs"), (0x0102_1994, "tmpfs"), (0x9123_683E, "btrfs")];
-        let kind = rustix::fs::statfs(&self.config.data_root).map_or(0, |stat| stat.f_type as i64);
+        let kind = rustix::fs::statfs(&self.config.data_root).map_or(0, |stat| stat.f_type);
         NAMES.iter().find(|(number, _)| *number == kind).map_or("<unknown>", |(_, name)| name).to_owned()
     }
 

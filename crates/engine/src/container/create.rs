@@ -62,7 +62,7 @@ impl Engine {
                 }
                 validate(&config, &host)?;
                 set_hostname(&engine, &mut config, &host, record.id)?;
-                let links = resolve_links(&engine, &host)?;
+                let links = resolve_links(&engine, record.id, &host)?;
                 let mut mounts = record.mounts.as_ref().clone();
                 for mounted in resolve_mounts(&engine, &ContainerConfig::default(), &host)? {
                     mounts.retain(|have| have.point.destination != mounted.point.destination);
@@ -117,7 +117,7 @@ fn make(engine: &Engine, name: &str, request: CreateRequest) -> Result<(Record, 
     let endpoint = endpoint(&host, networking_config)?;
     let id = ContainerId::random().map_err(|error| Error::system("no random numbers for an id").caused_by(error))?;
     set_hostname(engine, &mut config, &host, id)?;
-    let links = resolve_links(engine, &host)?;
+    let links = resolve_links(engine, id, &host)?;
     let name = claim_name(engine, name, id)?;
     let made = (|| {
         let mounts = resolve_mounts(engine, &config, &host)?;
@@ -162,8 +162,7 @@ fn shown_image(name: &str) -> String {
 
 /// Fills in what Docker fills in.
 pub(crate) fn normalise(engine: &Engine, host: &mut HostConfig) {
-    // "default" stays as it was written: who asked so finds it so.
-    if host.network_mode.is_empty() {
+    if matches!(host.network_mode.as_str(), "" | "default") {
         host.network_mode = "bridge".to_owned();
     }
     let defaults = [
@@ -222,8 +221,7 @@ fn warnings(config: &ContainerConfig, host: &HostConfig) -> Vec<String> {
 fn endpoint(host: &HostConfig, networking: Option<api::network::NetworkingConfig>) -> Result<EndpointSettings> {
     let mut wanted = EndpointSettings::default();
     for (name, settings) in networking.and_then(|networking| networking.endpoints_config).into_iter().flatten() {
-        let bridge = |name: &str| matches!(name, "default" | "bridge");
-        let own = name == host.network_mode || (bridge(&name) && bridge(&host.network_mode));
+        let own = name == host.network_mode || (name == "default" && host.network_mode == "bridge");
         if !own && settings.is_some() {
             return Err(match name.as_str() {
                 "bridge" | "host" | "none" | "default" => {
@@ -284,7 +282,7 @@ pub(crate) fn check_name(shown: &str, bare: &str) -> Result<()> {
 }
 
 /// The containers that links name.
-pub(crate) fn resolve_links(engine: &Engine, host: &HostConfig) -> Result<Vec<Link>> {
+fn resolve_links(engine: &Engine, own: ContainerId, host: &HostConfig) -> Result<Vec<Link>> {
     let mut resolved = Vec::new();
     for link in host.links.iter().flatten() {
         let (name, alias) = links::parse(link)?;
@@ -292,6 +290,9 @@ pub(crate) fn resolve_links(engine: &Engine, host: &HostConfig) -> Result<Vec<Li
             .containers
             .find(name)
             .map_err(|error| Error::not_found(format!("could not get container for {name}")).caused_by(error))?;
+        if target.id == own {
+            return Err(Error::invalid("Cannot set self as child"));
+        }
         let record = target.record();
         if NetworkMode::Host == record.network() {
             return Err(Error::invalid(

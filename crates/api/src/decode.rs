@@ -157,7 +157,7 @@ impl<'de> MapAccess<'de> for Fields<'de> {
 /// Reads a command line: a list of words, or one string that stands for a list of one.
 pub(crate) fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
     #[derive(Deserialize)]
-    #[serde(untagged)]
+    #[serde(untagged, expecting = "expected a word or a list of words")]
     enum Words {
         One(String),
         Many(Vec<String>),
@@ -171,7 +171,7 @@ pub(crate) fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
 /// Reads a text that some clients write as a number (host ports).
 pub(crate) fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     #[derive(Deserialize)]
-    #[serde(untagged)]
+    #[serde(untagged, expecting = "expected a text or a number")]
     enum Text {
         Text(String),
         Number(u64),

@@ -225,10 +225,7 @@ impl Engine {
             })
             .await?;
         match answer.await {
-            Ok(Ok(pid)) => {
-                exec.progress().pid = pid;
-                Ok(())
-            }
+            Ok(Ok(_)) => Ok(()),
             Ok(Err(failure)) => Err(exec_failed(exec, &failure)),
             Err(_) => Err(Error::conflict(format!("container {} is not running", record.id))),
         }
@@ -278,8 +275,17 @@ impl Engine {
             .await
     }
 
-    pub(crate) fn show_exec(&self, id: &str) -> Result<ExecInspect> {
+    pub(crate) async fn show_exec(&self, id: &str) -> Result<ExecInspect> {
         let exec = self.execs.find(id)?;
+        let unfinished = |progress: Progress| progress.started && progress.exit_code.is_none();
+        if unfinished(*exec.progress())
+            && let Some(container) = self.containers.get(exec.container)
+        {
+            // A client that has seen its stream end asks for the exit code: what the shim has told by now comes first.
+            // A container that is gone has no more to tell.
+            let told = container.step(|_| Box::pin(async { Ok(()) })).await;
+            tracing::trace!(?told, "asked the container's actor before an exec is shown");
+        }
         let progress = *exec.progress();
         let request = &exec.request;
         let mut words = request.cmd.iter().flatten().cloned();
@@ -302,6 +308,13 @@ impl Engine {
             detach_keys: request.detach_keys.clone(),
             pid: i64::from(progress.pid),
         })
+    }
+
+    /// A shim reported the start of an exec.
+    pub(crate) fn exec_started(&self, exec_id: &str, pid: i32) {
+        if let Ok(exec) = self.execs.find(exec_id) {
+            exec.progress().pid = pid;
+        }
     }
 
     /// A shim reported the end of an exec.

@@ -21,6 +21,9 @@ impl Readiness {
 
     /// Attempts until there is something; between two attempts it waits for the descriptor.
     pub(crate) async fn until<T>(&self, mut attempt: impl FnMut() -> Option<T>) -> io::Result<T> {
+        if let Some(found) = attempt() {
+            return Ok(found);
+        }
         loop {
             let tried = self.0.try_io(Interest::READABLE, || attempt().ok_or_else(|| io::ErrorKind::WouldBlock.into()));
             match tried {

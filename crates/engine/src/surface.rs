@@ -265,7 +265,7 @@ impl Engine {
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn exec_inspect(self: &Arc<Self>, id: &str) -> Result<api::exec::ExecInspect> {
-        self.show_exec(id)
+        self.show_exec(id).await
     }
 
     /// What happens from now on, or since then.

@@ -187,7 +187,10 @@ impl Actor {
     async fn on_event(&mut self, event: Event, descriptors: Vec<OwnedFd>) {
         match event {
             Event::Exited(exit) => self.on_exit(exit),
-            Event::ExecStarted { exec_id, pid } => self.answer_exec(&exec_id, Ok(pid)),
+            Event::ExecStarted { exec_id, pid } => {
+                self.engine.exec_started(&exec_id, pid);
+                self.answer_exec(&exec_id, Ok(pid));
+            }
             Event::ExecFailed { exec_id, failure } => self.answer_exec(&exec_id, Err(failure)),
             Event::ExecExited { exec_id, exit } => self.engine.exec_ended(&self.record, &exec_id, exit),
             Event::AttachEnded { reason: protocol::EndReason::Detached, .. } => self.event("detach", &[]),

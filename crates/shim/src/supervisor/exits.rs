@@ -72,6 +72,8 @@ impl Supervisor<'_> {
             log.end(Stream::Stdout, now);
             log.end(Stream::Stderr, now);
         }
+        // Told before the clients see the end, where nothing waits for them: who has seen the end asks for the exit code.
+        self.settle(key)?;
         self.end_clients(key, EndReason::Exited)?;
         self.settle(key)
     }

@@ -72,8 +72,11 @@ impl Supervisor<'_> {
             log.end(Stream::Stdout, now);
             log.end(Stream::Stderr, now);
         }
-        // Told before the clients see the end, where nothing waits for them: who has seen the end asks for the exit code.
-        self.settle(key)?;
+        if key != CONTAINER {
+            // Told before the client sees the end (unless output still waits for it): who has seen an exec's stream end
+            // asks for its exit code.
+            self.settle(key)?;
+        }
         self.end_clients(key, EndReason::Exited)?;
         self.settle(key)
     }

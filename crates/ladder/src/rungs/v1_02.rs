@@ -10,7 +10,10 @@ pub(super) const RUNG: Rung = Rung {
     release: "0.4.1",
     changes: &[
         Change::removed(&AUTH, "`GET /auth` is gone, because the daemon keeps no credentials."),
-        Change::note("Removal of an image tells what it removed, with status 200 rather than 204; so it does below."),
+        Change::note(
+            "Removal of an image tells what it removed, with status 200 rather than 204; so it \
+             does below.",
+        ),
         Change::note("Cross-origin requests and OPTIONS; sizes in lists."),
     ],
 };

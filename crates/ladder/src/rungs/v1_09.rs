@@ -14,7 +14,8 @@ pub(super) const RUNG: Rung = Rung {
     changes: &[
         Change::to(
             &[Build],
-            "Build takes credentials of several registries in `X-Registry-Config`; before of one in `X-Registry-Auth`.",
+            "Build takes credentials of several registries in `X-Registry-Config`; before of \
+             one in `X-Registry-Auth`.",
         )
         .up(one_registry),
         Change::note("Booleans may be written in many ways."),

@@ -10,7 +10,8 @@ pub(super) const RUNG: Rung = Rung {
     changes: &[
         Change::to(
             &[Commit],
-            "A container is paused while it is committed, unless `pause` says otherwise; before only if it said so.",
+            "A container is paused while it is committed, unless `pause` says otherwise; before \
+             only if it said so.",
         )
         .up(|request| {
             let pause = request.flag("pause");

@@ -2,9 +2,9 @@
 
 use api::routes::Endpoint::{
     ContainerAttach, ContainerChanges, ContainerCreate, ContainerInspect, ContainerKill, ContainerList, ContainerLogs,
-    ContainerPause, ContainerResize, ContainerStart, ContainerTop, ContainerUnpause, ContainerWait, Events, ExecCreate,
-    ExecResize, ExecStart, ImageCreate, ImageDelete, ImageHistory, ImageInspect, ImageList, ImagePush, ImageSave,
-    ImageSaveMany, ImageTag, Info,
+    ContainerPause, ContainerResize, ContainerRestart, ContainerStart, ContainerStop, ContainerTop, ContainerUnpause,
+    ContainerWait, Events, ExecCreate, ExecResize, ExecStart, ImageCreate, ImageDelete, ImageHistory, ImageInspect,
+    ImageList, ImagePush, ImageSave, ImageSaveMany, ImageTag, Info,
 };
 
 use super::v1_15_create as create;
@@ -32,6 +32,7 @@ pub(super) const RUNG: Rung = Rung {
             "Create honours HostConfig, wants a JSON `Content-Type`, and reads its body strictly.",
         )
         .up(create::create)
+        .down(create::warnings)
         .answer(create::missing_image),
         Change::to(&[ContainerStart], "The body of start is read strictly.")
             .up(create::start)
@@ -83,6 +84,10 @@ pub(super) const RUNG: Rung = Rung {
                 }
             },
         ),
+        Change::to(&[ContainerStop, ContainerRestart], "Seconds that are no number are an error; before they were 0.")
+            .up(stream::seconds),
+        Change::to(&[Events], "Times that are no time are an error; before they did not count.").up(stream::times),
+        Change::to(&[ContainerTop], "Arguments of `ps` are several; before they were one.").up(stream::one_argument),
         Change::to(&[ContainerResize], "Resize is documented.").up(stream::resize),
         Change::to(
             &[ContainerInspect],
@@ -121,8 +126,10 @@ pub(super) const RUNG: Rung = Rung {
 
 const CREATE: &[Wording] = &[
     Wording::with_status(
-        "Conflict. The container name \"/*\" is already in use by container \"*\". You have to remove (or rename) that container to be able to reuse that name.",
-        "Conflict, The name {1} is already assigned to {2:12}. You have to delete (or rename) that container to be able to assign {1} to a container again.",
+        "Conflict. The container name \"/*\" is already in use by container \"*\". You have \
+             to remove (or rename) that container to be able to reuse that name.",
+        "Conflict, The name {1} is already assigned to {2:12}. You have to delete (or \
+             rename) that container to be able to assign {1} to a container again.",
         409,
     ),
     Wording::with_status(
@@ -137,14 +144,19 @@ const CREATE: &[Wording] = &[
 const START: &[Wording] = &[
     Wording::with_status("*exec: \"*: unknown", "Cannot start container {name}: exec: \"{2}", 500),
     Wording::with_status("*exec: \"*", "Cannot start container {name}: exec: \"{2}", 500),
-    Wording::with_status("*Bind for *", "Cannot start container {name}: Bind for {2}", 500),
+    Wording::with_status(
+        "*Bind for * failed: port is already allocated*",
+        "Cannot start container {name}: Bind for {2} failed: port is already allocated",
+        500,
+    ),
     Wording::with_status(
         "*unable to find user *: *",
-        "Cannot start container {name}: finalize namespace setup user get supplementary groups Unable to find user {2}",
+        "Cannot start container {name}: finalize namespace setup user get supplementary \
+             groups Unable to find user {2}",
         500,
     ),
     Wording::with_status("*Cannot mkdir: *", "Cannot start container {name}: Cannot mkdir: {2}", 500),
-    Wording::with_status("Cannot link to *", "Cannot start container {name}: Cannot link to {2}", 500),
+    Wording::with_status("Cannot link to *", "Cannot start container {name}: Cannot link to {1}", 500),
     Wording::with_status(
         "invalid CapAdd: unknown capability: \"CAP_*\"",
         "Cannot start container {name}: Unknown capability to add: \"{1}\"",
@@ -239,6 +251,7 @@ const ROUTER: &[&str] = &[
     "This is now implemented in the client.",
     "client and server don't have same version",
     "client is too old",
+    "not websocket protocol",
 ];
 
 fn status_by_words(response: &mut Response, _: &Asked) {

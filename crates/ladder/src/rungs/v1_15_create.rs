@@ -148,15 +148,30 @@ pub(super) fn start(request: &mut Request) -> Result<(), Response> {
     config.extend(read);
     check(&config)?;
     config.remove("LxcConf");
-    if let Some(policy) = config.get_mut("RestartPolicy").and_then(Value::as_object_mut)
-        && number(policy, "MaximumRetryCount") < 0
-    {
-        policy.insert("MaximumRetryCount".into(), json!(0));
+    if let Some(Value::Array(links)) = config.get_mut("Links") {
+        // Without an alias there was nothing to be found by.
+        links.retain(|link| !link.as_str().is_some_and(|link| link.ends_with(':')));
+    }
+    if let Some(policy) = config.get_mut("RestartPolicy").and_then(Value::as_object_mut) {
+        restart_policy(policy);
     }
     annotate(&mut config, "HostConfig", written);
     request.body = Body::Json(config.into());
     request.set_header(HOST_CONFIG_HEADER, "start");
     Ok(())
+}
+
+/// The limit counted runs rather than restarts, and meant something only to `on-failure`.
+fn restart_policy(policy: &mut Object) {
+    let limit = number(policy, "MaximumRetryCount");
+    let (name, restarts) = match (text(policy, "Name"), limit) {
+        ("on-failure", 0) => ("on-failure", 0),
+        ("on-failure", 2..) => ("on-failure", limit - 1),
+        ("always", _) => ("always", 0),
+        _ => ("no", 0),
+    };
+    *policy =
+        [("Name".to_owned(), json!(name)), ("MaximumRetryCount".to_owned(), json!(restarts))].into_iter().collect();
 }
 
 /// Whether the newest version gives a value back as it was written.
@@ -167,7 +182,7 @@ fn survives(key: &str, value: &Value) -> bool {
         "RestartPolicy" => {
             value.is_null()
                 || value.as_object().is_some_and(|policy| {
-                    matches!(text(policy, "Name"), "always" | "on-failure") && number(policy, "MaximumRetryCount") >= 0
+                    matches!(text(policy, "Name"), "always" | "on-failure") && number(policy, "MaximumRetryCount") == 0
                 })
         }
         _ => value.is_null() || value.is_string() || value.is_boolean() || !is_empty(value),
@@ -219,6 +234,18 @@ pub(super) fn missing_image(response: &mut Response, asked: &Asked) {
     let text = format!("No such image: {image} (tag: {tag})");
     response.status = 404;
     response.set_message(&text);
+}
+
+/// Ports of the host in `PortSpecs` were no longer honoured since they could be bound at start.
+pub(super) fn warnings(created: &mut Value, asked: &Asked) {
+    let body = lenient::object(&asked.request.body).unwrap_or_default();
+    let specs = lenient::fields(&body, &[("PortSpecs", Kind::Texts)]);
+    let public = |spec: &Value| spec.as_str().is_some_and(|spec| spec.contains(':'));
+    if specs.get("PortSpecs").and_then(Value::as_array).is_some_and(|specs| specs.iter().any(public)) {
+        let text = "The mapping to public ports on your host via Dockerfile EXPOSE (host:port:port) \
+             has been deprecated. Use -p to publish the ports.";
+        created["Warnings"] = json!([text]);
+    }
 }
 
 /// A container that is missing may be another than the one that is to start.

@@ -20,6 +20,32 @@ pub(super) fn resize(request: &mut Request) -> Result<(), Response> {
     Ok(())
 }
 
+pub(super) fn seconds(request: &mut Request) -> Result<(), Response> {
+    if request.parameter("t").is_some_and(|seconds| seconds.trim().parse::<i64>().is_err()) {
+        request.set_parameter("t", "0");
+    }
+    Ok(())
+}
+
+pub(super) fn times(request: &mut Request) -> Result<(), Response> {
+    for name in ["since", "until"] {
+        if request.parameter(name).is_some_and(|time| time.trim().parse::<i64>().is_err()) {
+            request.remove_parameter(name);
+        }
+    }
+    Ok(())
+}
+
+/// What followed a blank was to `ps` part of the same argument, which it did not understand.
+pub(super) fn one_argument(request: &mut Request) -> Result<(), Response> {
+    match request.parameter("ps_args") {
+        Some(arguments) if arguments.trim().contains(char::is_whitespace) => {
+            Err(Response::error(500, "Error running ps: exit status 1"))
+        }
+        _ => Ok(()),
+    }
+}
+
 pub(super) fn tag(request: &mut Request) -> Result<(), Response> {
     if request.parameter("repo").unwrap_or_default().is_empty() {
         return Err(Response::error(500, "Repository name can't be empty"));

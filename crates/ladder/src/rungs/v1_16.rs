@@ -53,7 +53,7 @@ fn volumes_at_start(container: &mut Value, asked: &Asked) {
     } else if let Some(state) = object(container, &["State"])
         && text(state, "StartedAt").starts_with("0001-")
     {
-        // Only a process that ran had an exit code.
+        // Only a process that ran had an exit code, and volumes came after the host name.
         state.insert("ExitCode".into(), 0.into());
     }
 }

@@ -9,30 +9,60 @@ use crate::version::Version;
 use crate::wording::Wording;
 use api::routes::Endpoint::{
     Build, Commit, ContainerCreate, ContainerDelete, ContainerInspect, ContainerList, ContainerRename, ContainerStats,
-    ContainerWait, Events, ImageInspect, ImageList,
+    ContainerWait, Events, ImageCreate, ImageInspect, ImageList,
 };
 use serde_json::{Value, json};
 
-pub(super) const RUNG: Rung = Rung { version: Version::new(1, 17), release: "1.5", changes: &[
-Change::to(&[], "Attach and exec may be upgraded: status 101 for requests with `Upgrade: tcp`.").traits(|traits| traits.upgrade = false),
-Change::added(&[ContainerRename, ContainerStats], "Containers can be renamed, and tell what they use."),
-Change::to(&[ContainerInspect, ContainerWait, ContainerList], "A container that a signal ended has the exit code 128 and the signal's number; before -1.").down(ended_by_signal),
-Change::to(&[ContainerInspect], "Containers tell `Labels`, `ExecIDs`, `ReadonlyRootfs`, `AppArmorProfile`, `State.OOMKilled` and `State.Error`.").down(inspect),
-Change::to(&[ContainerList, ImageList, ImageInspect], "Containers and images have labels.").down(labels),
-Change::to(&[ContainerList], "The image of a container is shown as it was named at create; before with its tag.").down(|list, _| each(list, |container| map_text(container.get_mut("Image"), with_tag))),
-Change::to(&[Events], "The image of a container in events is shown as it was named at create; `exec_create`, `exec_start` and `oom` are events.").message(|event, _| {
-    drop_statuses(event, &["exec_create", "exec_start", "oom"]);
-    map_text(event.get_mut("from"), with_tag);
-}),
-Change::to(&[ContainerCreate], "A container needs more memory; `Labels` and `ReadonlyRootfs` are honoured.").up(create),
-Change::to(&[ContainerDelete], "Removal of a running container is a conflict (409).").wordings(&[Wording::with_status(
-    "cannot remove container \"*\": container is running: stop the container before removing or force remove",
-    "You cannot remove a running container. Stop the container before attempting removal or use -f",
-    500,
-)]),
-Change::to(&[Build], "Build takes `dockerfile`.").up(|request| forget(request, &["dockerfile", "labels"])),
-Change::to(&[Commit], "Commit takes `changes`.").up(|request| forget(request, &["changes"])),
-] };
+pub(super) const RUNG: Rung = Rung {
+    version: Version::new(1, 17),
+    release: "1.5",
+    changes: &[
+        Change::to(&[], "Attach and exec may be upgraded: status 101 for requests with `Upgrade: tcp`.")
+            .traits(|traits| traits.upgrade = false),
+        Change::added(&[ContainerRename, ContainerStats], "Containers can be renamed, and tell what they use."),
+        Change::to(
+            &[ContainerInspect, ContainerWait, ContainerList],
+            "A container that a signal ended has the exit code 128 and the signal's number; \
+             before -1.",
+        )
+        .down(ended_by_signal),
+        Change::to(
+            &[ContainerInspect],
+            "Containers tell `Labels`, `ExecIDs`, `ReadonlyRootfs`, `AppArmorProfile`, \
+             `State.OOMKilled` and `State.Error`.",
+        )
+        .down(inspect),
+        Change::to(&[ContainerList, ImageList, ImageInspect], "Containers and images have labels.").down(labels),
+        Change::to(
+            &[ContainerList],
+            "The image of a container is shown as it was named at create; before with its tag.",
+        )
+        .down(|list, _| each(list, |container| map_text(container.get_mut("Image"), with_tag))),
+        Change::to(
+            &[Events],
+            "The image of a container in events is shown as it was named at create; \
+             `exec_create`, `exec_start` and `oom` are events.",
+        )
+        .message(|event, _| {
+            drop_statuses(event, &["exec_create", "exec_start", "oom"]);
+            map_text(event.get_mut("from"), with_tag);
+        }),
+        Change::to(&[ContainerCreate], "A container needs more memory; `Labels` and `ReadonlyRootfs` are honoured.")
+            .up(create),
+        Change::to(&[ContainerDelete], "Removal of a running container is a conflict (409).").wordings(&[
+            Wording::with_status(
+                "cannot remove container \"*\": container is running: stop the container before \
+             removing or force remove",
+                "You cannot remove a running container. Stop the container before attempting \
+             removal or use -f",
+                500,
+            ),
+        ]),
+        Change::to(&[Build], "Build takes `dockerfile`.").up(|request| forget(request, &["dockerfile", "labels"])),
+        Change::to(&[Commit, ImageCreate], "Commit and import take `changes`.")
+            .up(|request| forget(request, &["changes"])),
+    ],
+};
 
 /// The least memory that a container can have today, in bytes.
 const LEAST_MEMORY: i64 = 6 << 20;

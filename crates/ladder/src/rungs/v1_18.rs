@@ -11,17 +11,46 @@ use api::routes::Endpoint::{
 };
 use serde_json::Value;
 
-pub(super) const RUNG: Rung = Rung { version: Version::new(1, 18), release: "1.6", changes: &[
-Change::to(&[ContainerCreate], "`Memory`, `MemorySwap`, `CpuShares` and `Cpuset` (now `CpusetCpus`) moved from Config to HostConfig; `Ulimits`, `CgroupParent` and `LogConfig` are honoured.").up(create),
-Change::to(&[ContainerInspect], "HostConfig tells `Memory`, `MemorySwap`, `CpuShares`, `CpusetCpus`, `Ulimits`, `CgroupParent` and `LogConfig`.").down(inspect),
-Change::to(&[ImageList], "Images list their `RepoDigests`.").down(|images, _| each(images, |image| remove(image, &["RepoDigests"]))),
-Change::to(&[ImageInspect], "Images tell their `VirtualSize`.").down(|image, _| object(image, &[]).into_iter().for_each(|image| remove(image, &["VirtualSize"]))),
-Change::to(&[ImageDelete], "Removal of an image tells the digests that it lost.").down(no_digests),
-Change::to(&[Build], "Build takes limits of resources.").up(|request| forget(request, &["memory", "memswap", "cpushares", "cpusetcpus", "cpuperiod", "cpuquota"])),
-Change::to(&[ExecCreate], "Exec create tells `Warnings`.").down(|exec, _| object(exec, &[]).into_iter().for_each(|exec| remove(exec, &["Warnings"]))),
-Change::to(&[Info], "`GET /info` tells `SystemTime`, `HttpProxy`, `HttpsProxy` and `NoProxy`.").down(|info, _| object(info, &[]).into_iter().for_each(|info| remove(info, &["SystemTime", "HttpProxy", "HttpsProxy", "NoProxy", "LoggingDriver", "RegistryConfig"]))),
-Change::to(&[Events], "Pulling and tagging images are events; events can be filtered.").message(|event, _| drop_statuses(event, &["pull", "tag"])).up(|request| forget(request, &["filters"])),
-] };
+pub(super) const RUNG: Rung = Rung {
+    version: Version::new(1, 18),
+    release: "1.6",
+    changes: &[
+        Change::to(
+            &[ContainerCreate],
+            "`Memory`, `MemorySwap`, `CpuShares` and `Cpuset` (now `CpusetCpus`) moved from \
+             Config to HostConfig; `Ulimits`, `CgroupParent` and `LogConfig` are honoured.",
+        )
+        .up(create),
+        Change::to(
+            &[ContainerInspect],
+            "HostConfig tells `Memory`, `MemorySwap`, `CpuShares`, `CpusetCpus`, `Ulimits`, \
+             `CgroupParent` and `LogConfig`.",
+        )
+        .down(inspect),
+        Change::to(&[ImageList], "Images list their `RepoDigests`.")
+            .down(|images, _| each(images, |image| remove(image, &["RepoDigests"]))),
+        Change::to(&[ImageInspect], "Images tell their `VirtualSize`.")
+            .down(|image, _| object(image, &[]).into_iter().for_each(|image| remove(image, &["VirtualSize"]))),
+        Change::to(&[ImageDelete], "Removal of an image tells the digests that it lost.").down(no_digests),
+        Change::to(&[Build], "Build takes limits of resources.")
+            .up(|request| forget(request, &["memory", "memswap", "cpushares", "cpusetcpus", "cpuperiod", "cpuquota"])),
+        Change::to(&[ExecCreate], "Exec create tells `Warnings`.")
+            .down(|exec, _| object(exec, &[]).into_iter().for_each(|exec| remove(exec, &["Warnings"]))),
+        Change::to(&[Info], "`GET /info` tells `SystemTime`, `HttpProxy`, `HttpsProxy` and `NoProxy`.").down(
+            |info, _| {
+                object(info, &[]).into_iter().for_each(|info| {
+                    remove(
+                        info,
+                        &["SystemTime", "HttpProxy", "HttpsProxy", "NoProxy", "LoggingDriver", "RegistryConfig"],
+                    )
+                })
+            },
+        ),
+        Change::to(&[Events], "Pulling and tagging images are events; events can be filtered.")
+            .message(|event, _| drop_statuses(event, &["pull", "tag"]))
+            .up(|request| forget(request, &["filters"])),
+    ],
+};
 
 const MOVED: &[(&str, &str)] =
     &[("Memory", "Memory"), ("MemorySwap", "MemorySwap"), ("CpuShares", "CpuShares"), ("Cpuset", "CpusetCpus")];

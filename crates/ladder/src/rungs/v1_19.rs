@@ -8,18 +8,35 @@ use crate::version::Version;
 use api::routes::Endpoint::{ContainerCreate, ContainerInspect, ContainerLogs, ContainerStats, ExecCreate, Info};
 use serde_json::{Value, json};
 
-pub(super) const RUNG: Rung = Rung { version: Version::new(1, 19), release: "1.7", changes: &[
-Change::to(&[Info], "Booleans of `GET /info` are booleans rather than 0 and 1; it tells `CpuCfsPeriod`, `CpuCfsQuota` and `OomKillDisable`.").down(info),
-Change::to(&[ContainerCreate], "CPU shares must be in range; before they were put in range. `CpuPeriod`, `CpuQuota`, `BlkioWeight` and `OomKillDisable` are honoured.").up(create),
-Change::to(&[ContainerInspect], "Containers tell `CpuPeriod`, `CpuQuota`, `BlkioWeight` and `OomKillDisable`.").down(|container, _| object(container, &["HostConfig"]).into_iter().for_each(|config| remove(config, BROUGHT))),
-Change::to(&[ContainerStats], "Stats take `stream`.").up(|request| forget(request, &["stream"])),
-Change::to(&[ContainerLogs], "Logs take `since`.").up(|request| forget(request, &["since"])),
-Change::to(&[ExecCreate], "Exec takes `User` and `Privileged`.").up(|request| {
-    request.object().into_iter().for_each(|body| remove(body, &["User", "Privileged"]));
-    Ok(())
-}),
-Change::note("A client newer than the daemon gets status 400 rather than 404."),
-] };
+pub(super) const RUNG: Rung = Rung {
+    version: Version::new(1, 19),
+    release: "1.7",
+    changes: &[
+        Change::to(
+            &[Info],
+            "Booleans of `GET /info` are booleans rather than 0 and 1; it tells `CpuCfsPeriod`, \
+             `CpuCfsQuota` and `OomKillDisable`.",
+        )
+        .down(info),
+        Change::to(
+            &[ContainerCreate],
+            "CPU shares must be in range; before they were put in range. `CpuPeriod`, \
+             `CpuQuota`, `BlkioWeight` and `OomKillDisable` are honoured.",
+        )
+        .up(create),
+        Change::to(&[ContainerInspect], "Containers tell `CpuPeriod`, `CpuQuota`, `BlkioWeight` and `OomKillDisable`.")
+            .down(|container, _| {
+                object(container, &["HostConfig"]).into_iter().for_each(|config| remove(config, BROUGHT))
+            }),
+        Change::to(&[ContainerStats], "Stats take `stream`.").up(|request| forget(request, &["stream"])),
+        Change::to(&[ContainerLogs], "Logs take `since`.").up(|request| forget(request, &["since"])),
+        Change::to(&[ExecCreate], "Exec takes `User` and `Privileged`.").up(|request| {
+            request.object().into_iter().for_each(|body| remove(body, &["User", "Privileged"]));
+            Ok(())
+        }),
+        Change::note("A client newer than the daemon gets status 400 rather than 404."),
+    ],
+};
 
 const BROUGHT: &[&str] = &["CpuPeriod", "CpuQuota", "BlkioWeight", "OomKillDisable", "UTSMode"];
 

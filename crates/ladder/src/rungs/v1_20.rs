@@ -12,40 +12,82 @@ use api::routes::Endpoint::{
 };
 use serde_json::{Map, Value};
 
-pub(super) const RUNG: Rung = Rung { version: Version::new(1, 20), release: "1.8", changes: &[
-Change::to(&[ImageDelete], "Conflicts of images say more.").wordings(CONFLICTS),
-Change::added(&[ContainerArchiveGet, ContainerArchiveHead, ContainerArchivePut], "`/containers/{name}/archive` copies files to and from a container."),
-Change::to(&[], "Responses carry `Server`.").traits(|traits| traits.server_header = false),
+pub(super) const RUNG: Rung = Rung {
+    version: Version::new(1, 20),
+    release: "1.8",
+    changes: &[
+        Change::to(&[ImageDelete], "Conflicts of images say more.").wordings(CONFLICTS),
+        Change::added(
+            &[ContainerArchiveGet, ContainerArchiveHead, ContainerArchivePut],
+            "`/containers/{name}/archive` copies files to and from a container.",
+        ),
+        Change::to(&[], "Responses carry `Server`.").traits(|traits| traits.server_header = false),
         Change::to(&[], "Web pages of other origins may use `HEAD`.")
             .traits(|traits| traits.cors_methods = "GET, POST, DELETE, PUT, OPTIONS"),
-Change::to(&[ContainerKill], "Kill of a container that does not run is an error; before nothing happened.").answer(kill_of_stopped),
-Change::to(&[ContainerInspect], "`Mounts` took the place of `Volumes` and `VolumesRW`; `Memory`, `MemorySwap`, `CpuShares` and `Cpuset` are only in HostConfig.").down(inspect),
-Change::to(&[ContainerList], "`GET /containers/json` lists `HostConfig`.").down(|list, _| each(list, |container| remove(container, &["HostConfig"]))),
-Change::to(&[ContainerCreate], "`GroupAdd` and `MemorySwappiness` are honoured.").up(|request| {
-    host_config(request).into_iter().for_each(|config| remove(config, BROUGHT));
-    Ok(())
-}),
-Change::to(&[Events], "New events: `attach`, `commit`, `copy`, `rename`, `resize`, `top`; `import` and `push` of images.").message(|event, _| drop_statuses(event, &["archive-path", "attach", "commit", "copy", "extract-to-dir", "import", "mount", "push", "rename", "resize", "top"])),
-] };
+        Change::to(&[ContainerKill], "Kill of a container that does not run is an error; before nothing happened.")
+            .answer(kill_of_stopped),
+        Change::to(
+            &[ContainerInspect],
+            "`Mounts` took the place of `Volumes` and `VolumesRW`; `Memory`, `MemorySwap`, \
+             `CpuShares` and `Cpuset` are only in HostConfig.",
+        )
+        .down(inspect),
+        Change::to(&[ContainerList], "`GET /containers/json` lists `HostConfig`.")
+            .down(|list, _| each(list, |container| remove(container, &["HostConfig"]))),
+        Change::to(&[ContainerCreate], "`GroupAdd` and `MemorySwappiness` are honoured.").up(|request| {
+            host_config(request).into_iter().for_each(|config| remove(config, BROUGHT));
+            Ok(())
+        }),
+        Change::to(
+            &[Events],
+            "New events: `attach`, `commit`, `copy`, `rename`, `resize`, `top`; `import` and \
+             `push` of images.",
+        )
+        .message(|event, _| {
+            drop_statuses(
+                event,
+                &[
+                    "archive-path",
+                    "attach",
+                    "commit",
+                    "copy",
+                    "extract-to-dir",
+                    "import",
+                    "mount",
+                    "push",
+                    "rename",
+                    "resize",
+                    "top",
+                ],
+            )
+        }),
+    ],
+};
 
 const BROUGHT: &[&str] = &["GroupAdd", "MemorySwappiness"];
 
 const CONFLICTS: &[Wording] = &[
     Wording::new(
-        "conflict: unable to remove repository reference * (must force) - container * is using its referenced image *",
+        "conflict: unable to remove repository reference * (must force) - container * is \
+             using its referenced image *",
         "Conflict, cannot delete {3} because the container {2} is using it, use -f to force",
     ),
     Wording::new(
-        "conflict: unable to delete * (must be forced) - image is being used by stopped container *",
+        "conflict: unable to delete * (must be forced) - image is being used by stopped \
+             container *",
         "Conflict, cannot delete {1} because the container {2} is using it, use -f to force",
     ),
     Wording::new(
-        "conflict: unable to delete * (cannot be forced) - image is being used by running container *",
-        "Conflict, cannot delete {1} because the running container {2} is using it, stop it and use -f to force",
+        "conflict: unable to delete * (cannot be forced) - image is being used by running \
+             container *",
+        "Conflict, cannot delete {1} because the running container {2} is using it, stop it \
+             and use -f to force",
     ),
     Wording::new(
-        "conflict: unable to delete * (must be forced) - image is referenced in multiple repositories",
-        "Conflict, cannot delete image {1} because it is tagged in multiple repositories, use -f to force",
+        "conflict: unable to delete * (must be forced) - image is referenced in multiple \
+             repositories",
+        "Conflict, cannot delete image {1} because it is tagged in multiple repositories, \
+             use -f to force",
     ),
     Wording::new("conflict: *", "Conflict, {1}"),
 ];

@@ -12,20 +12,53 @@ use api::routes::Endpoint::{
 };
 use serde_json::{Value, json};
 
-pub(super) const RUNG: Rung = Rung { version: Version::new(1, 21), release: "1.9", changes: &[
-Change::added(&[NetworkConnect, NetworkCreate, NetworkDelete, NetworkDisconnect, NetworkInspect, NetworkList], "Networks can be made, connected and removed."),
-Change::added(&[VolumeCreate, VolumeDelete, VolumeInspect, VolumeList], "Volumes can be made and removed."),
-Change::to(&[ContainerCreate, ContainerStart], "A bind may name a volume; a source that is no absolute path was an error.").up(volumes_had_no_names),
-Change::to(&[ContainerCreate], "`VolumeDriver` moved to HostConfig; `StopSignal`, `DnsOptions`, `KernelMemory` are honoured.").up(create),
-Change::to(&[ContainerInspect], "Containers tell their networks (`NetworkSettings.Networks`), `State.Status` and `StopSignal`; `VolumeDriver` moved to HostConfig.").down(inspect),
-Change::to(&[ContainerList], "`GET /containers/json` lists `ImageID`; containers that never ran have the status `Created` rather than none.").down(list),
-Change::to(&[ImageInspect], "Images tell `RepoTags` and `RepoDigests`.").down(|image, _| object(image, &[]).into_iter().for_each(|image| remove(image, &["RepoTags", "RepoDigests", "RootFS", "GraphDriver"]))),
-Change::to(&[ContainerStats], "Stats tell each network interface apart, `networks`.").message(one_network),
-Change::to(&[Events], "Events have nanoseconds, `timeNano`.").message(|event, _| object(event, &[]).into_iter().for_each(|event| remove(event, &["timeNano"]))),
-Change::to(&[Build], "Build takes `buildargs`.").up(|request| forget(request, &["buildargs"])),
-Change::to(&[Info], "`GET /info` tells `CPUShares`, `CPUSet` and `ServerVersion`.").down(|info, _| object(info, &[]).into_iter().for_each(|info| remove(info, &["CPUShares", "CPUSet", "ServerVersion"]))),
-Change::removed(&PS, "`GET /containers/ps`, another name of `GET /containers/json`, is gone."),
-] };
+pub(super) const RUNG: Rung = Rung {
+    version: Version::new(1, 21),
+    release: "1.9",
+    changes: &[
+        Change::added(
+            &[NetworkConnect, NetworkCreate, NetworkDelete, NetworkDisconnect, NetworkInspect, NetworkList],
+            "Networks can be made, connected and removed.",
+        ),
+        Change::added(&[VolumeCreate, VolumeDelete, VolumeInspect, VolumeList], "Volumes can be made and removed."),
+        Change::to(
+            &[ContainerCreate, ContainerStart],
+            "A bind may name a volume; a source that is no absolute path was an error.",
+        )
+        .up(volumes_had_no_names),
+        Change::to(
+            &[ContainerCreate],
+            "`VolumeDriver` moved to HostConfig; `StopSignal`, `DnsOptions`, `KernelMemory` are \
+             honoured.",
+        )
+        .up(create),
+        Change::to(
+            &[ContainerInspect],
+            "Containers tell their networks (`NetworkSettings.Networks`), `State.Status` and \
+             `StopSignal`; `VolumeDriver` moved to HostConfig.",
+        )
+        .down(inspect),
+        Change::to(
+            &[ContainerList],
+            "`GET /containers/json` lists `ImageID`; containers that never ran have the status \
+             `Created` rather than none.",
+        )
+        .down(list),
+        Change::to(&[ImageInspect], "Images tell `RepoTags` and `RepoDigests`.").down(|image, _| {
+            object(image, &[])
+                .into_iter()
+                .for_each(|image| remove(image, &["RepoTags", "RepoDigests", "RootFS", "GraphDriver"]))
+        }),
+        Change::to(&[ContainerStats], "Stats tell each network interface apart, `networks`.").message(one_network),
+        Change::to(&[Events], "Events have nanoseconds, `timeNano`.")
+            .message(|event, _| object(event, &[]).into_iter().for_each(|event| remove(event, &["timeNano"]))),
+        Change::to(&[Build], "Build takes `buildargs`.").up(|request| forget(request, &["buildargs"])),
+        Change::to(&[Info], "`GET /info` tells `CPUShares`, `CPUSet` and `ServerVersion`.").down(|info, _| {
+            object(info, &[]).into_iter().for_each(|info| remove(info, &["CPUShares", "CPUSet", "ServerVersion"]))
+        }),
+        Change::removed(&PS, "`GET /containers/ps`, another name of `GET /containers/json`, is gone."),
+    ],
+};
 
 static PS: OldRoute = OldRoute {
     method: "GET",

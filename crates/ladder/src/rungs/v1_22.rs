@@ -11,21 +11,43 @@ use api::routes::Endpoint::{
 };
 use serde_json::{Value, json};
 
-pub(super) const RUNG: Rung = Rung { version: Version::new(1, 22), release: "1.10", changes: &[
-Change::to(&[ContainerInspect, ContainerList, ImageList, ImageInspect, ImageHistory, ImageDelete, Commit], "Ids of images are digests of their content, `sha256:<hex>` rather than `<hex>`.").down(plain_ids),
-Change::to(&[ImageCreate, Build], "Ids of images in messages are digests too.").message(|message, _| map_text(message.get_mut("status"), plain_id)),
-Change::to(&[Events], "Events tell `Type`, `Action` and `Actor`, also of networks, volumes and the daemon.").message(flat_event),
-Change::added(&[ContainerUpdate], "`POST /containers/{name}/update` changes resources of a container."),
-Change::to(&[ContainerList], "`GET /containers/json` lists `NetworkSettings`.").down(|list, _| each(list, |container| remove(container, &["NetworkSettings"]))),
-Change::to(&[ContainerCreate], "`NetworkingConfig`, `ShmSize`, `Tmpfs`, `IsolationOf` and limits of devices are honoured.").up(create),
-Change::to(&[ContainerInspect], "`LxcConf` and `ExecDriver` are gone.").down(inspect),
-Change::to(&[ExecStart], "Exec start wants a JSON `Content-Type`.").up(|request| {
-    request.set_header("Content-Type", "application/json");
-    Ok(())
-}),
-Change::to(&[Info], "`GET /info` tells `OSType`, `Architecture`, plugins and how many containers run; `ExecutionDriver` is gone.").down(info),
-Change::to(&[GetVersion], "`GET /version` tells `BuildTime`.").down(|value, _| object(value, &[]).into_iter().for_each(|value| remove(value, &["BuildTime"]))),
-] };
+pub(super) const RUNG: Rung = Rung {
+    version: Version::new(1, 22),
+    release: "1.10",
+    changes: &[
+        Change::to(
+            &[ContainerInspect, ContainerList, ImageList, ImageInspect, ImageHistory, ImageDelete, Commit],
+            "Ids of images are digests of their content, `sha256:<hex>` rather than `<hex>`.",
+        )
+        .down(plain_ids),
+        Change::to(&[ImageCreate, Build], "Ids of images in messages are digests too.")
+            .message(|message, _| map_text(message.get_mut("status"), plain_id)),
+        Change::to(&[Events], "Events tell `Type`, `Action` and `Actor`, also of networks, volumes and the daemon.")
+            .message(flat_event),
+        Change::added(&[ContainerUpdate], "`POST /containers/{name}/update` changes resources of a container."),
+        Change::to(&[ContainerList], "`GET /containers/json` lists `NetworkSettings`.")
+            .down(|list, _| each(list, |container| remove(container, &["NetworkSettings"]))),
+        Change::to(
+            &[ContainerCreate],
+            "`NetworkingConfig`, `ShmSize`, `Tmpfs`, `IsolationOf` and limits of devices are \
+             honoured.",
+        )
+        .up(create),
+        Change::to(&[ContainerInspect], "`LxcConf` and `ExecDriver` are gone.").down(inspect),
+        Change::to(&[ExecStart], "Exec start wants a JSON `Content-Type`.").up(|request| {
+            request.set_header("Content-Type", "application/json");
+            Ok(())
+        }),
+        Change::to(
+            &[Info],
+            "`GET /info` tells `OSType`, `Architecture`, plugins and how many containers run; \
+             `ExecutionDriver` is gone.",
+        )
+        .down(info),
+        Change::to(&[GetVersion], "`GET /version` tells `BuildTime`.")
+            .down(|value, _| object(value, &[]).into_iter().for_each(|value| remove(value, &["BuildTime"]))),
+    ],
+};
 
 const BROUGHT: &[&str] = &[
     "ShmSize",

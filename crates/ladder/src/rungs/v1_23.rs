@@ -19,7 +19,8 @@ pub(super) const RUNG: Rung = Rung {
             .down(|list, _| each(list, |container| remove(container, &["State", "Mounts"]))),
         Change::to(
             &[ImageLoad],
-            "Load tells what it loaded in a stream of messages, unless `quiet`; before it answered nothing.",
+            "Load tells what it loaded in a stream of messages, unless `quiet`; before it \
+             answered nothing.",
         )
         .collects()
         .answer(silent_load),

@@ -1,50 +1,98 @@
 //! API 1.25, Docker 1.13.0.
 
 use super::shapes::{forget, host_config, networks};
-use crate::exchange::{Request, Response};
+use crate::exchange::{Body, Request, Response};
 use crate::json::{map_text, object, remove, text};
 use crate::rung::{Asked, Change, Rung};
 use crate::version::Version;
 use crate::wording::Wording;
 use api::routes::Endpoint::{
-    Build, ContainerCreate, ContainerInspect, ContainerList, ContainerPrune, DiskUsage, ExecCreate, ExecInspect,
-    ImagePrune, Info, NetworkInspect, NetworkList, NetworkPrune, PluginCreate, PluginDelete, PluginDisable,
-    PluginEnable, PluginInspect, PluginList, PluginPrivileges, PluginPull, PluginPush, PluginSet, SecretCreate,
-    SecretDelete, SecretInspect, SecretList, SecretUpdate, ServiceLogs, TaskLogs, Version as GetVersion, VolumeDelete,
-    VolumeInspect, VolumePrune,
+    Build, ContainerCreate, ContainerInspect, ContainerList, ContainerPrune, ContainerStart, DiskUsage, ExecCreate,
+    ExecInspect, ImagePrune, Info, NetworkInspect, NetworkList, NetworkPrune, PluginCreate, PluginDelete,
+    PluginDisable, PluginEnable, PluginInspect, PluginList, PluginPrivileges, PluginPull, PluginPush, PluginSet,
+    SecretCreate, SecretDelete, SecretInspect, SecretList, SecretUpdate, ServiceLogs, TaskLogs, Version as GetVersion,
+    VolumeDelete, VolumeInspect, VolumePrune,
 };
 use serde_json::{Value, json};
 
-pub(super) const RUNG: Rung = Rung { version: Version::new(1, 25), release: "1.13.0", changes: &[
-Change::to(&[], "Responses carry `Api-Version`, `Docker-Experimental` and `Ostype`; what is not there is `page not found`.")
-    .wordings(&[Wording::new("page not found", "404 page not found")])
-    .traits(|traits| traits.engine_headers = false),
-Change::added(&[ContainerPrune, ImagePrune, NetworkPrune, VolumePrune], "Prune removes what is not used."),
-Change::added(&[DiskUsage], "`GET /system/df` tells what takes space."),
-Change::added(&[SecretList, SecretCreate, SecretInspect, SecretUpdate, SecretDelete, ServiceLogs, TaskLogs], "Secrets and logs of services."),
-Change::added(&[PluginList, PluginPrivileges, PluginCreate, PluginPull, PluginInspect, PluginDisable, PluginEnable, PluginPush, PluginSet, PluginDelete], "Plugins can be installed."),
-Change::to(&[ContainerCreate], "The daemon removes containers with `AutoRemove`; `Mounts`, `NanoCpus`, `Init` and `StopTimeout` are honoured; restart policies are checked.").up(create),
-Change::to(&[ContainerInspect], "Containers tell `AutoRemove`, `Mounts`, `NanoCpus`, `Init` and `StopTimeout`.").down(inspect),
-Change::to(&[ContainerList], "`since` and `before` of `GET /containers/json` are filters.").up(since_and_before).wordings(&[
-    Wording::with_status("No such container: *", "Could not find container with name or id {1}", 500),
-]),
-Change::to(&[ExecCreate], "Exec takes `Env`.").up(|request| {
-    request.object().into_iter().for_each(|body| remove(body, &["Env"]));
-    Ok(())
-}),
-Change::to(&[ExecInspect], "Exec tells its `Pid`.").down(|exec, _| object(exec, &[]).into_iter().for_each(|exec| remove(exec, &["Pid"]))),
-Change::to(&[GetVersion], "`GET /version` has `MinAPIVersion` and `Experimental`.").down(|value, _| object(value, &[]).into_iter().for_each(|value| remove(value, &["MinAPIVersion", "Experimental"]))),
-Change::to(&[Info], "`GET /info` has options in `SecurityOptions` (`name=seccomp,profile=default`).").down(security_options),
-Change::to(&[NetworkList, NetworkInspect], "Networks tell `Created` and `Attachable`.").down(|value, _| networks(value, |network| remove(network, &["Created", "Attachable"]))),
-Change::to(&[VolumeInspect], "Volumes tell their `Options`.").down(|volume, _| object(volume, &[]).into_iter().for_each(|volume| remove(volume, &["Options"]))),
-Change::to(&[VolumeDelete], "Removal of a volume takes `force`.").up(|request| forget(request, &["force"])),
-Change::to(&[Build], "Build takes `networkmode`, `cachefrom` and `squash`.").up(|request| forget(request, &["networkmode", "cachefrom", "squash"])),
-] };
+pub(super) const RUNG: Rung = Rung {
+    version: Version::new(1, 25),
+    release: "1.13.0",
+    changes: &[
+        Change::to(
+            &[],
+            "Responses carry `Api-Version`, `Docker-Experimental` and `Ostype`; what is not \
+             there is `page not found`.",
+        )
+        .wordings(&[Wording::new("page not found", "404 page not found")])
+        .traits(|traits| traits.engine_headers = false),
+        Change::added(&[ContainerPrune, ImagePrune, NetworkPrune, VolumePrune], "Prune removes what is not used."),
+        Change::added(&[DiskUsage], "`GET /system/df` tells what takes space."),
+        Change::added(
+            &[SecretList, SecretCreate, SecretInspect, SecretUpdate, SecretDelete, ServiceLogs, TaskLogs],
+            "Secrets and logs of services.",
+        ),
+        Change::added(
+            &[
+                PluginList,
+                PluginPrivileges,
+                PluginCreate,
+                PluginPull,
+                PluginInspect,
+                PluginDisable,
+                PluginEnable,
+                PluginPush,
+                PluginSet,
+                PluginDelete,
+            ],
+            "Plugins can be installed.",
+        ),
+        Change::to(
+            &[ContainerCreate, ContainerStart],
+            "The daemon removes containers with `AutoRemove`; `Mounts`, `NanoCpus`, `Init` and \
+             `StopTimeout` are honoured; restart policies are checked.",
+        )
+        .up(create),
+        Change::to(
+            &[ContainerInspect],
+            "Containers tell `AutoRemove`, `Mounts`, `NanoCpus`, `Init` and `StopTimeout`.",
+        )
+        .down(inspect),
+        Change::to(&[ContainerList], "`since` and `before` of `GET /containers/json` are filters.")
+            .up(since_and_before)
+            .wordings(&[Wording::with_status(
+                "No such container: *",
+                "Could not find container with name or id {1}",
+                500,
+            )]),
+        Change::to(&[ExecCreate], "Exec takes `Env`.").up(|request| {
+            request.object().into_iter().for_each(|body| remove(body, &["Env"]));
+            Ok(())
+        }),
+        Change::to(&[ExecInspect], "Exec tells its `Pid`.")
+            .down(|exec, _| object(exec, &[]).into_iter().for_each(|exec| remove(exec, &["Pid"]))),
+        Change::to(&[GetVersion], "`GET /version` has `MinAPIVersion` and `Experimental`.").down(|value, _| {
+            object(value, &[]).into_iter().for_each(|value| remove(value, &["MinAPIVersion", "Experimental"]))
+        }),
+        Change::to(&[Info], "`GET /info` has options in `SecurityOptions` (`name=seccomp,profile=default`).")
+            .down(security_options),
+        Change::to(&[NetworkList, NetworkInspect], "Networks tell `Created` and `Attachable`.")
+            .down(|value, _| networks(value, |network| remove(network, &["Created", "Attachable"]))),
+        Change::to(&[VolumeInspect], "Volumes tell their `Options`.")
+            .down(|volume, _| object(volume, &[]).into_iter().for_each(|volume| remove(volume, &["Options"]))),
+        Change::to(&[VolumeDelete], "Removal of a volume takes `force`.").up(|request| forget(request, &["force"])),
+        Change::to(&[Build], "Build takes `networkmode`, `cachefrom` and `squash`.")
+            .up(|request| forget(request, &["networkmode", "cachefrom", "squash"])),
+    ],
+};
 
 const BROUGHT: &[&str] = &["AutoRemove", "Mounts", "NanoCpus", "Init"];
 
 fn create(request: &mut Request) -> Result<(), Response> {
     request.object().into_iter().for_each(|body| remove(body, &["StopTimeout"]));
+    if matches!(request.body, Body::Empty) {
+        return Ok(());
+    }
     let Some(config) = host_config(request) else { return Ok(()) };
     remove(config, BROUGHT);
     // A policy that nobody knew was none.

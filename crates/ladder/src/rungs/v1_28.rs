@@ -24,7 +24,10 @@ pub(super) const RUNG: Rung = Rung {
             Ok(())
         }),
         Change::to(&[Build], "Build takes `extrahosts`.").up(|request| forget(request, &["extrahosts"])),
-        Change::note("`GET /networks` no longer lists the containers of each network; they are left out below too."),
+        Change::note(
+            "`GET /networks` no longer lists the containers of each network; they are left out \
+             below too.",
+        ),
     ],
 };
 

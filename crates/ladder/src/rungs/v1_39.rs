@@ -12,7 +12,8 @@ pub(super) const RUNG: Rung = Rung {
         Change::added(&[Session, Grpc], "`POST /session` and `POST /grpc` serve builds."),
         Change::to(
             &[Info],
-            "`GET /info` has `Warnings` and `ProductLicense`; what is not known is empty rather than `<unknown>`.",
+            "`GET /info` has `Warnings` and `ProductLicense`; what is not known is empty rather \
+             than `<unknown>`.",
         )
         .down(|info, _| object(info, &[]).into_iter().for_each(|info| remove(info, &["Warnings", "ProductLicense"]))),
         Change::to(&[DiskUsage], "`GET /system/df` lists the `BuildCache`.")

@@ -14,9 +14,16 @@ pub(super) const RUNG: Rung = Rung {
     release: "19.03",
     changes: &[
         Change::added(&[PingHead], "`HEAD /_ping` answers."),
-        Change::to(&[ContainerCreate], "Containers do not share their IPC namespace unless asked to (`IpcMode`); `DeviceRequests`, `Capabilities` and `NonRecursive` binds are honoured.").up(shareable),
+        Change::to(
+            &[ContainerCreate],
+            "Containers do not share their IPC namespace unless asked to (`IpcMode`); \
+             `DeviceRequests`, `Capabilities` and `NonRecursive` binds are honoured.",
+        )
+        .up(shareable),
         Change::to(&[ContainerInspect], "Containers tell `HostConfig.DeviceRequests`.").down(|container, _| {
-            object(container, &["HostConfig"]).into_iter().for_each(|config| remove(config, &["DeviceRequests", "KernelMemoryTCP", "Capabilities"]));
+            object(container, &["HostConfig"])
+                .into_iter()
+                .for_each(|config| remove(config, &["DeviceRequests", "KernelMemoryTCP", "Capabilities"]));
         }),
         Change::to(&[ContainerUpdate], "Update takes `PidsLimit`.").up(|request| {
             request.object().into_iter().for_each(|body| remove(body, &["PidsLimit"]));

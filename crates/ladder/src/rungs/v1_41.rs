@@ -15,13 +15,34 @@ pub(super) const RUNG: Rung = Rung {
     version: Version::new(1, 41),
     release: "20.10",
     changes: &[
-        Change::to(&[ContainerCreate], "Create takes `platform`, and `HostConfig.CgroupnsMode`; before containers shared the host's cgroup namespace.").up(shared_cgroup_namespace),
-        Change::to(&[ContainerInspect], "Containers tell `HostConfig.CgroupnsMode`, and capabilities with the prefix `CAP_`.").down(inspect),
+        Change::to(
+            &[ContainerCreate],
+            "Create takes `platform`, and `HostConfig.CgroupnsMode`; before containers shared \
+             the host's cgroup namespace.",
+        )
+        .up(shared_cgroup_namespace),
+        Change::to(
+            &[ContainerInspect],
+            "Containers tell `HostConfig.CgroupnsMode`, and capabilities with the prefix `CAP_`.",
+        )
+        .down(inspect),
         Change::to(&[ContainerList, ContainerInspect], "Published ports of IPv6 are listed apart.").down(one_family),
         Change::to(&[ContainerStats], "Stats takes `one-shot`.").up(|request| forget(request, &["one-shot"])),
-        Change::to(&[ImageList], "The parameter `filter` of `GET /images/json` is gone; the filter `reference` does the same.").up(filter_by_reference),
-        Change::to(&[Info], "`GET /info` tells `CgroupVersion`, `OSVersion` and `DefaultAddressPools`, and no longer the cluster store.").down(|info, _| {
-            object(info, &[]).into_iter().for_each(|info| remove(info, &["CgroupVersion", "OSVersion", "DefaultAddressPools"]));
+        Change::to(
+            &[ImageList],
+            "The parameter `filter` of `GET /images/json` is gone; the filter `reference` does \
+             the same.",
+        )
+        .up(filter_by_reference),
+        Change::to(
+            &[Info],
+            "`GET /info` tells `CgroupVersion`, `OSVersion` and `DefaultAddressPools`, and no \
+             longer the cluster store.",
+        )
+        .down(|info, _| {
+            object(info, &[])
+                .into_iter()
+                .for_each(|info| remove(info, &["CgroupVersion", "OSVersion", "DefaultAddressPools"]));
         }),
         Change::to(&[Events], "Pruning is an event.").message(|event, _| drop_events(event, "", &["prune"])),
     ],

@@ -20,7 +20,8 @@ pub(super) const RUNG: Rung = Rung {
             .traits(|traits| traits.framed_type = "application/vnd.docker.raw-stream"),
         Change::to(
             &[],
-            "`GET /containers/{name}/attach/ws` honours `stdin`, `stdout` and `stderr`; before all three were on.",
+            "`GET /containers/{name}/attach/ws` honours `stdin`, `stdout` and `stderr`; before \
+             all three were on.",
         )
         .traits(|traits| traits.ws_streams = false),
         Change::to(&[ContainerStop, ContainerRestart], "Stop and restart take `signal`.")
@@ -42,7 +43,8 @@ pub(super) const RUNG: Rung = Rung {
             .down(builder_size),
         Change::to(
             &[VolumePrune],
-            "`POST /volumes/prune` removes only volumes without a name, unless the filter `all` is given.",
+            "`POST /volumes/prune` removes only volumes without a name, unless the filter `all` \
+             is given.",
         )
         .up(all_volumes),
         Change::added(&[VolumeUpdate], "`PUT /volumes/{name}` changes a cluster volume."),

@@ -17,12 +17,14 @@ pub(super) const RUNG: Rung = Rung {
     changes: &[
         Change::to(
             &[ImageList, ImageInspect, DiskUsage],
-            "`VirtualSize`, always the same as `Size`, is gone; `Created` is left out if it is not known.",
+            "`VirtualSize`, always the same as `Size`, is gone; `Created` is left out if it is \
+             not known.",
         )
         .down(virtual_size),
         Change::to(
             &[ContainerCreate],
-            "A container can be made with several endpoints, and its health check with `StartInterval`.",
+            "A container can be made with several endpoints, and its health check with \
+             `StartInterval`.",
         )
         .up(one_endpoint),
         Change::to(&[ContainerInspect, ContainerList], "Endpoints tell their `DNSNames`.")
@@ -30,7 +32,8 @@ pub(super) const RUNG: Rung = Rung {
         Change::to(&[Info], "`GET /info` tells the status of runtimes, and `CDISpecDirs`.").down(runtimes),
         Change::to(
             &[NetworkCreate],
-            "Two networks of one name are always refused; before only with `CheckDuplicate`, which is not asked for any more.",
+            "Two networks of one name are always refused; before only with `CheckDuplicate`, \
+             which is not asked for any more.",
         ),
     ],
 };

@@ -17,7 +17,8 @@ pub(super) const RUNG: Rung = Rung {
             .up(no_subpath),
         Change::to(
             &[ImageInspect],
-            "Images no longer tell the container they were made from (`Container`, `ContainerConfig`).",
+            "Images no longer tell the container they were made from (`Container`, \
+             `ContainerConfig`).",
         )
         .down(container_of_image),
         Change::to(&[ContainerInspect], "`Aliases` of an endpoint no longer hold the short id of the container.")

@@ -11,7 +11,12 @@ pub(super) const RUNG: Rung = Rung {
     version: Version::new(1, 49),
     release: "28.1",
     changes: &[
-        Change::to(&[Info], "`GET /info` names the `FirewallBackend`, and no longer the commits it expects of containerd, runc and init.").down(expected_commits),
+        Change::to(
+            &[Info],
+            "`GET /info` names the `FirewallBackend`, and no longer the commits it expects of \
+             containerd, runc and init.",
+        )
+        .down(expected_commits),
         Change::to(&[ImageInspect, ImageHistory], "Inspect of an image takes `platform`.").up(|request| {
             request.remove_parameter("platform");
             Ok(())

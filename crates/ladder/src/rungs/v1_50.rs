@@ -13,7 +13,8 @@ pub(super) const RUNG: Rung = Rung {
     changes: &[
         Change::to(
             &[Info],
-            "`GET /info` lists `DiscoveredDevices`, and no longer says `BridgeNfIptables` and `BridgeNfIp6tables`.",
+            "`GET /info` lists `DiscoveredDevices`, and no longer says `BridgeNfIptables` and \
+             `BridgeNfIp6tables`.",
         )
         .down(bridge_filter),
         Change::to(

@@ -13,7 +13,8 @@ pub(super) const RUNG: Rung = Rung {
     changes: &[
         Change::to(
             &[ImageList],
-            "`GET /images/json` counts the containers that use an image in `Containers`; before it was always -1.",
+            "`GET /images/json` counts the containers that use an image in `Containers`; before \
+             it was always -1.",
         )
         .down(uncounted),
         Change::to(&[DiskUsage], "`GET /system/df` counts them too.").down(|usage, asked| {

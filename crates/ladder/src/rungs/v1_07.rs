@@ -81,7 +81,7 @@ fn graph<'a>(images: impl Iterator<Item = &'a Object> + Clone) -> String {
         if !names.is_empty() {
             let id: String = text(image, "Id").chars().take(12).collect();
             graph += &format!(
-                "\"{id}\" \
+                " \"{id}\" \
              [label=\"{id}\\n{}\",shape=box,fillcolor=\"paleturquoise\",style=\"filled,rounded\"];\n",
                 names.join("\\n")
             );

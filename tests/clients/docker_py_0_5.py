@@ -15,9 +15,9 @@ assert inspected["Name"] == "/first" and inspected["State"]["ExitCode"] == 3, in
 assert client.containers(all=True)[0]["Status"].startswith("Exited (3)")
 
 server = client.create_container("busybox", ["sleep", "1000"], ports=[80], volumes=["/data"], environment={"A": "b"})
-client.start(server, port_bindings={80: 8080}, binds={"/tmp": {"bind": "/data", "ro": True}}, links={"first": "x"} if False else None)
+client.start(server, port_bindings={80: 8080}, binds={"/tmp": {"bind": "/data", "ro": True}})
 assert client.port(server, 80)[0]["HostPort"] == "8080", client.port(server, 80)
-assert client.top(server)["Processes"]
+assert client.top(server["Id"])["Processes"]
 assert client.diff(server) is not None
 client.pause(server)
 client.unpause(server)

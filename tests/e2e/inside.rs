@@ -93,7 +93,7 @@ fn the_sandbox_holds() {
     assert_eq!(run("grep Seccomp: /proc/self/status").ok(), "Seccomp:\t2");
     assert_eq!(
         run("ls /dev | tr '\\n' ' '").ok().trim(),
-        "console core fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero"
+        "core fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero"
     );
     assert_eq!(run("dd if=/dev/zero of=/dev/full bs=1 count=1 2>/dev/null").code, Some(1));
     assert_eq!(run("mknod /tmp/disk b 254 0 && head -c 1 /tmp/disk").code, Some(1));

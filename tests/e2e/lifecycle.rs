@@ -135,6 +135,8 @@ fn wait_with_a_condition_answers_its_head_at_once() {
 fn events_tell_a_life_in_order() {
     let daemon = Daemon::with_busybox();
     daemon.docker(&["run", "--rm", "--name", "short", "busybox", "true"]).ok();
+    // The program asks in whole seconds.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
     let events = daemon.docker(&["events", "--since", "1h", "--until", "0s", "--format", "{{.Action}}"]).ok();
     let order: Vec<&str> =
         events.lines().filter(|action| ["create", "start", "die", "destroy"].contains(action)).collect();

@@ -36,7 +36,7 @@ fn published_ports_answer_from_the_host_and_from_other_containers() {
     for address in ["127.0.0.1:8080", "127.0.0.1:8081", &format!("{gateway}:8080"), &own] {
         assert_eq!(fetch(&daemon, address).trim(), "served", "at {address}");
     }
-    let other = |address: &str| daemon.docker(&["run", "--rm", "busybox", "wget", "-q", "-T", "3", "-O", "-", address]);
+    let other = |address: &str| daemon.docker(&["run", "--rm", "busybox", "wget", "-q", "-O", "-", address]);
     eventually(|| other(&format!("http://{gateway}:8080/")).stdout.trim() == "served");
     eventually(|| other(&format!("http://{own}/")).stdout.trim() == "served");
     assert_eq!(daemon.docker(&["port", "web", "80/tcp"]).ok(), "0.0.0.0:8080\n127.0.0.1:8081");
@@ -47,24 +47,11 @@ fn published_ports_answer_from_the_host_and_from_other_containers() {
 #[test]
 fn udp_is_published_too() {
     let daemon = Daemon::with_busybox();
-    daemon
-        .docker(&[
-            "run",
-            "-d",
-            "--name",
-            "echo",
-            "-p",
-            "9000:9000/udp",
-            "busybox",
-            "nc",
-            "-u",
-            "-l",
-            "-p",
-            "9000",
-            "-e",
-            "cat",
-        ])
-        .ok();
+    let program = daemon.path("udp_echo").display().to_string();
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/programs/udp_echo.c");
+    testkit::Program::new("cc").args(["-static", "-O", "-o", &program, source]).run().ok();
+    let bind = format!("{program}:/udp_echo:ro");
+    daemon.docker(&["run", "-d", "--name", "echo", "-p", "9000:9000/udp", "-v", &bind, "busybox", "/udp_echo"]).ok();
     let script = "echo ping | socat -t 1 - UDP:127.0.0.1:9000";
     eventually(|| daemon.on_host(&["sh", "-c", script]).stdout == "ping\n");
 }

@@ -42,7 +42,7 @@ fn resolve_in(passwd: &str, group: &str, wanted: &str, further: &[String]) -> Re
     match primary.filter(|group| !group.is_empty()) {
         Some(primary) => user.gid = find_group(group, primary)?,
         // With a group given the user's own memberships do not count.
-        None if !name.is_empty() => user.groups = memberships(group, &name, user.gid),
+        None if !name.is_empty() => user.groups = memberships(group, &name),
         None => {}
     }
     for wanted in further {
@@ -51,6 +51,9 @@ fn resolve_in(passwd: &str, group: &str, wanted: &str, further: &[String]) -> Re
             user.groups.push(gid);
         }
     }
+    // The primary group is a supplementary one too: without it a process could drop it and lose a denial (CVE-2022-36109).
+    user.groups.retain(|gid| *gid != user.gid);
+    user.groups.insert(0, user.gid);
     Ok(resolved.1)
 }
 
@@ -86,12 +89,11 @@ fn find_group(group: &str, wanted: &str) -> Result<u32> {
         .ok_or_else(|| Error::invalid(format!("unable to find group {wanted}: no matching entries in group file")))
 }
 
-/// Groups that list the user as a member, its primary one left out.
-fn memberships(group: &str, name: &str, primary: u32) -> Vec<u32> {
+/// Groups that list the user as a member.
+fn memberships(group: &str, name: &str) -> Vec<u32> {
     let member = |fields: &Vec<&str>| fields.get(3).is_some_and(|members| members.split(',').any(|m| m == name));
     let mut gids: Vec<u32> =
         group.lines().map(fields).filter(member).filter_map(|fields| fields[2].parse().ok()).collect();
-    gids.retain(|gid| *gid != primary);
     gids.dedup();
     gids
 }
@@ -114,11 +116,11 @@ mod tests {
 
     #[test]
     fn names_numbers_and_nothing() -> Result<()> {
-        assert_eq!(user("")?, User { uid: 0, gid: 0, groups: vec![4], home: "/root".into() });
-        assert_eq!(user("web")?, User { uid: 33, gid: 33, groups: vec![4, 29], home: "/srv".into() });
+        assert_eq!(user("")?, User { uid: 0, gid: 0, groups: vec![0, 4], home: "/root".into() });
+        assert_eq!(user("web")?, User { uid: 33, gid: 33, groups: vec![33, 4, 29], home: "/srv".into() });
         assert_eq!(user("33")?, user("web")?);
-        assert_eq!(user("1000")?, User { uid: 1000, home: "/".into(), ..User::default() });
-        assert_eq!(user("web:log")?, User { uid: 33, gid: 4, groups: vec![], home: "/srv".into() });
+        assert_eq!(user("1000")?, User { uid: 1000, groups: vec![0], home: "/".into(), ..User::default() });
+        assert_eq!(user("web:log")?, User { uid: 33, gid: 4, groups: vec![4], home: "/srv".into() });
         assert_eq!(user("5:7")?.gid, 7);
         Ok(())
     }
@@ -134,7 +136,7 @@ mod tests {
     #[test]
     fn further_groups_are_added() -> Result<()> {
         let further = ["audio".to_owned(), "77".to_owned()];
-        assert_eq!(resolve_in(PASSWD, GROUP, "1000", &further)?.groups, [29, 77]);
+        assert_eq!(resolve_in(PASSWD, GROUP, "1000", &further)?.groups, [0, 29, 77]);
         Ok(())
     }
 }

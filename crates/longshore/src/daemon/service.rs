@@ -19,7 +19,10 @@ pub(super) async fn serve(arguments: &[String], settings: &Settings, log: &Log) 
     let security = wiring::security(settings)?;
     // Bound before the engine opens: clients that come early wait in the queue.
     let listeners = listeners(settings, &security)?;
-    let engine = Engine::open(wiring::engine(settings)?, vec![super::LAUNCHER.to_owned()]).await?;
+    let config = wiring::engine(settings)?;
+    // The launcher and shims carry the exec root on their command line: `ps` tells whose they are.
+    let launcher = vec![super::LAUNCHER.to_owned(), config.exec_root.display().to_string()];
+    let engine = Engine::open(config, launcher).await?;
     let server =
         Server::new(engine.clone(), release::DOCKER_RELEASE, wiring::policy(settings)?, wiring::cors(settings)?)?;
     let server = Arc::new(server);

@@ -20,6 +20,8 @@ pub(crate) fn answer(endpoint: Endpoint) -> Result<Reply, Error> {
     match endpoint {
         // There are none, and none can be installed.
         Endpoint::PluginList => return Reply::json(&[(); 0]),
+        // `docker inspect` asks for everything that can have a name, plugins included.
+        Endpoint::PluginInspect => return Err(Error::of(ErrorKind::NotFound, "plugin not found: none is installed")),
         // Clients ask for these to find out whether there is BuildKit.
         Endpoint::Session | Endpoint::Grpc => return Err(Error::no_page()),
         Endpoint::SwarmLeave => return Err(Error::of(ErrorKind::Unavailable, "This node is not part of a swarm")),

@@ -19,8 +19,6 @@ client.start(server, port_bindings={80: 8080}, binds={"/tmp": {"bind": "/data", 
 assert client.port(server, 80)[0]["HostPort"] == "8080", client.port(server, 80)
 assert client.top(server["Id"])["Processes"]
 assert client.diff(server) is not None
-client.pause(server)
-client.unpause(server)
 image = client.commit(server, "committed", tag="1")["Id"]
 assert len(image) == 64, image
 assert client.inspect_image("committed:1")["Id"] == image

@@ -188,7 +188,7 @@ impl Engine {
     pub(crate) fn release_network(&self, record: &mut Record) {
         let (Some(address), Some(bridge)) = (record.address.take(), &self.bridge) else { return };
         if !address.published.is_empty()
-            && let Err(error) = bridge.unpublish(&record.name)
+            && let Err(error) = bridge.unpublish(&record.id.hex())
         {
             tracing::warn!(%error, container = %record.id, "cannot withdraw a container's ports");
         }
@@ -197,6 +197,12 @@ impl Engine {
 
     /// Removes all files of a container; what is large goes in the background.
     pub(crate) fn drop_files(&self, id: &str) {
+        // A shim removes its socket itself, unless it was killed.
+        if let Err(error) = std::fs::remove_file(self.shim_socket(id))
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, id, "cannot remove a shim's socket");
+        }
         if let Err(error) = self.storage.remove_snapshot(id) {
             tracing::warn!(%error, id, "cannot remove a container's files; the next start of the daemon tries again");
         }

@@ -230,7 +230,7 @@ fn restore_network(engine: &Engine, live: Vec<(Record, std::net::Ipv4Addr, Vec<n
     let live: Vec<Live> = live
         .into_iter()
         .map(|(record, address, published)| Live {
-            container: record.name.clone(),
+            container: record.id.hex(),
             address,
             published,
             links: links_of(engine, &record),

@@ -314,7 +314,11 @@ fn planned(mounted: &Mounted) -> Mount {
         mount.readonly |= !point.rw;
         return mount;
     }
-    let path = Path::new(&point.source).join(&mounted.subpath);
+    // Joining nothing would add a slash, which a file must not have.
+    let path = match mounted.subpath.as_str() {
+        "" => PathBuf::from(&point.source),
+        subpath => Path::new(&point.source).join(subpath),
+    };
     Mount {
         target: point.destination.clone(),
         source: MountSource::Bind { path, recursive: mounted.recursive },

@@ -10,6 +10,7 @@ use network::{HostPort, PortRequest, Published, Wanted};
 
 use super::links::exposed;
 use super::record::Record;
+use crate::engine::Engine;
 use crate::{Error, Result};
 
 /// The address and MAC address that the container insists on.
@@ -132,10 +133,12 @@ pub(crate) fn protocol(protocol: model::Protocol) -> network::Protocol {
     }
 }
 
-/// Docker's sentence for a taken port, and who holds it if it is one of ours.
-pub(crate) fn taken_text(error: &network::Error) -> String {
+/// Docker's sentence for a taken port, and who holds it if it is one of ours. Holders are known by id, for a name may
+/// change while the port stays.
+pub(crate) fn taken_text(engine: &Engine, error: &network::Error) -> String {
     match error {
-        network::Error::PortTaken { holder: Some(holder), .. } => {
+        network::Error::PortTaken { holder: Some(id), .. } => {
+            let holder = engine.containers.find(id).map_or_else(|_| id.clone(), |holder| holder.record().name.clone());
             format!("{error} (it is published by container {holder}; stop it or choose another port)")
         }
         _ => error.to_string(),

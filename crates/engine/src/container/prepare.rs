@@ -144,7 +144,7 @@ fn join_network(engine: &Engine, record: &mut Record) -> Result<(Option<OwnedFd>
             Ok((None, NetworkNamespace::Join(other.state.pid)))
         }
         NetworkMode::Bridge => match &engine.bridge {
-            Some(bridge) => Ok((Some(join_bridge(bridge, record)?), NetworkNamespace::Fd)),
+            Some(bridge) => Ok((Some(join_bridge(engine, bridge, record)?), NetworkNamespace::Fd)),
             None => Ok((Some(engine.loopbacks.take()?), NetworkNamespace::Fd)),
         },
         NetworkMode::None => Ok((Some(engine.loopbacks.take()?), NetworkNamespace::Fd)),
@@ -152,7 +152,7 @@ fn join_network(engine: &Engine, record: &mut Record) -> Result<(Option<OwnedFd>
     }
 }
 
-fn join_bridge(bridge: &network::Bridge, record: &mut Record) -> Result<OwnedFd> {
+fn join_bridge(engine: &Engine, bridge: &network::Bridge, record: &mut Record) -> Result<OwnedFd> {
     let sandbox = bridge.take(ports::wanted(record)?)?;
     let random =
         |what| model::ContainerId::random().map(|id| id.hex()).map_err(|error| Error::system(what).caused_by(error));
@@ -167,12 +167,12 @@ fn join_bridge(bridge: &network::Bridge, record: &mut Record) -> Result<OwnedFd>
     });
     let requests = ports::requests(record)?;
     if !requests.is_empty() {
-        let published = bridge.publish(&record.name, sandbox.address, &requests).map_err(|error| {
+        let published = bridge.publish(&record.id.hex(), sandbox.address, &requests).map_err(|error| {
             let endpoint = record.address.as_ref().map_or("", |address| address.endpoint_id.as_str());
             Error::system(format!(
                 "failed to set up container networking: driver failed programming external connectivity on endpoint {} ({endpoint}): {}",
                 record.name,
-                ports::taken_text(&error)
+                ports::taken_text(engine, &error)
             ))
             .caused_by(error)
         })?;

@@ -19,7 +19,7 @@ client.start(server, port_bindings={80: 8080}, binds={"/tmp": {"bind": "/data", 
 assert client.port(server, 80)[0]["HostPort"] == "8080", client.port(server, 80)
 assert client.top(server["Id"])["Processes"]
 assert client.diff(server) is not None
-image = client.commit(server, "committed", tag="1")["Id"]
+image = client.commit(server["Id"], "committed", tag="1")["Id"]
 assert len(image) == 64, image
 assert client.inspect_image("committed:1")["Id"] == image
 assert client.history("committed:1")

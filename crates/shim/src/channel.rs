@@ -72,7 +72,13 @@ impl Channel {
     /// Length of the next packet, which stays where it is; on a blocking socket it waits for one.
     fn next_length(&self) -> rustix::io::Result<usize> {
         let flags = RecvFlags::PEEK | RecvFlags::TRUNC;
-        rustix::io::retry_on_intr(|| rustix::net::recv(&self.socket, &mut [0; 0][..], flags)).map(|(_, length)| length)
+        let peek = || rustix::io::retry_on_intr(|| rustix::net::recv(&self.socket, &mut [0; 0][..], flags));
+        let length = match peek() {
+            // Said once, of a peer that closed before it had read all of ours; what it sent before is still to come.
+            Err(Errno::CONNRESET) => peek(),
+            other => other,
+        };
+        length.map(|(_, length)| length)
     }
 
     /// Receives one message.

@@ -109,3 +109,14 @@ proptest! {
         prop_assert!(next);
     }
 }
+
+#[test]
+fn the_last_word_of_a_peer_that_did_not_read_ours_still_arrives() {
+    let (left, right) = pair();
+    right.set_nonblocking(true).unwrap();
+    right.send(&Event::Attached { attach_id: 1 }, &[]).unwrap();
+    left.send(&Command::Release, &[]).unwrap();
+    drop(left);
+    assert!(matches!(message::<Command>(&right).0, Command::Release));
+    assert!(matches!(right.receive::<Command>().unwrap(), Incoming::Closed));
+}

@@ -63,6 +63,10 @@ impl Supervisor<'_> {
     /// The daemon is gone: everything goes on, and the next one can connect.
     pub(super) fn lose_daemon(&mut self) -> Result<()> {
         if let Some(control) = self.control.take() {
+            // What it said before it went still counts, its last word above all: the exit status is recorded.
+            while let Ok(Incoming::Message(command, descriptors)) = control.receive() {
+                self.obey(command, descriptors)?;
+            }
             control.into_unsent().for_each(|event| self.remember(event));
         }
         if self.container_phase() == Phase::Waiting {

@@ -49,12 +49,26 @@ impl Images {
         };
         let lease = self.lease();
         let layer = self.diff_layer(&lease, &commit.snapshot, parent.as_deref())?;
-        let config = child(parent.as_deref(), commit, run, &layer);
+        let config = child(parent.as_deref(), commit, run, Some(&layer));
         let names = commit.name.iter().cloned().collect();
         let image = self.register(&lease, NewImage { config: to_bytes(&config)?, parent: commit.parent, names })?;
         let tag = |name: &Reference| Happening::named(Action::Tag, &image, name.clone().with_default_tag().familiar());
         let happenings = commit.name.iter().map(tag).collect();
         Ok((image, happenings))
+    }
+
+    /// Makes an image that continues its parent with one step, whose layer was made under `lease` or which has none.
+    /// Nothing of `commit.snapshot`, `commit.changes` and `commit.name` is looked at.
+    ///
+    /// # Errors
+    /// The parent is gone, or the store's.
+    pub fn append(&self, lease: &Lease<'_>, commit: &Commit, layer: Option<&Layer>) -> Result<Arc<Image>> {
+        let parent = match &commit.parent {
+            Some(id) => Some(self.snapshot().get(id).cloned().ok_or_else(|| Error::NotFound(id.to_string()))?),
+            None => None,
+        };
+        let config = child(parent.as_deref(), commit, commit.config.clone(), layer);
+        self.register(lease, NewImage { config: to_bytes(&config)?, parent: commit.parent, names: Vec::new() })
     }
 
     /// Turns a container's changes into a layer; writing and reading the tar run side by side.
@@ -79,14 +93,13 @@ impl Images {
 }
 
 /// The config of an image that continues `parent` with one step.
-fn child(parent: Option<&Image>, commit: &Commit, run: RunConfig, layer: &Layer) -> Config {
-    let empty_layer = layer.diff_id.0 == *EMPTY_LAYER;
+fn child(parent: Option<&Image>, commit: &Commit, run: RunConfig, layer: Option<&Layer>) -> Config {
+    let layer = layer.filter(|layer| layer.diff_id.0 != *EMPTY_LAYER);
+    let empty_layer = layer.is_none();
     let created = Some(Timestamp::now());
     let base = parent.map(|parent| parent.config.clone()).unwrap_or_default();
     let mut rootfs = base.rootfs;
-    if !empty_layer {
-        rootfs.diff_ids.push(layer.diff_id);
-    }
+    rootfs.diff_ids.extend(layer.map(|layer| layer.diff_id));
     let mut history = base.history;
     history.push(History {
         created,

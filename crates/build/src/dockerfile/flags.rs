@@ -1,0 +1,75 @@
+//! Flags before an instruction's arguments: `--name=value`, `--name`.
+
+/// Flags, taken one after the other; what is left in the end is unknown.
+#[derive(Debug)]
+pub(super) struct Flags(Vec<(String, Option<String>)>);
+
+impl Flags {
+    /// Separates flags from the arguments. `--` alone ends them.
+    pub(super) fn split(rest: &str) -> (Self, &str) {
+        let mut flags = Vec::new();
+        let mut rest = rest.trim_start();
+        while let Some(bare) = rest.strip_prefix("--") {
+            let end = end_of_word(bare);
+            let (word, after) = bare.split_at(end);
+            rest = after.trim_start();
+            if word.is_empty() {
+                break;
+            }
+            let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
+            flags.push((name.to_owned(), value.map(str::to_owned)));
+        }
+        (Self(flags), rest)
+    }
+
+    /// The value of a flag that may be given once.
+    pub(super) fn value(&mut self, name: &str) -> Result<Option<String>, String> {
+        let Some(at) = self.0.iter().position(|(flag, _)| flag == name) else { return Ok(None) };
+        let (_, value) = self.0.remove(at);
+        if self.0.iter().any(|(flag, _)| flag == name) {
+            return Err(format!("duplicate flag specified: {name}"));
+        }
+        value.map(Some).ok_or_else(|| format!("missing a value on flag: {name}"))
+    }
+
+    /// Whether a flag without value is given, or with a true one.
+    pub(super) fn switch(&mut self, name: &str) -> Result<bool, String> {
+        let Some(at) = self.0.iter().position(|(flag, _)| flag == name) else { return Ok(false) };
+        match self.0.remove(at).1.as_deref() {
+            None | Some("true") => Ok(true),
+            Some("false") => Ok(false),
+            Some(other) => Err(format!("expecting boolean value for flag {name}, not: {other}")),
+        }
+    }
+
+    /// Refuses flags that only BuildKit has.
+    pub(super) fn refuse(&self, names: &[&str]) -> Result<(), String> {
+        match self.0.iter().find(|(flag, _)| names.contains(&flag.as_str())) {
+            Some((flag, _)) => Err(format!(
+                "the --{flag} option requires BuildKit. Refer to https://docs.docker.com/go/buildkit/ to learn how to build images with BuildKit enabled"
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends: flags that nobody took are unknown.
+    pub(super) fn finish(self) -> Result<(), String> {
+        match self.0.first() {
+            Some((flag, _)) => Err(format!("unknown flag: {flag}")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn end_of_word(text: &str) -> usize {
+    let mut quote = None;
+    for (at, c) in text.char_indices() {
+        match (quote, c) {
+            (None, c) if c.is_whitespace() => return at,
+            (None, '"' | '\'') => quote = Some(c),
+            (Some(open), c) if open == c => quote = None,
+            _ => {}
+        }
+    }
+    text.len()
+}

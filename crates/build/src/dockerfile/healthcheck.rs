@@ -1,0 +1,53 @@
+//! `HEALTHCHECK [--interval=…] [--timeout=…] [--start-period=…] [--start-interval=…] [--retries=…] CMD … | NONE`
+
+use image::Healthcheck;
+use model::time::parse_go_duration;
+
+use super::flags::Flags;
+use super::words;
+
+/// Docker refuses shorter intervals than this, in nanoseconds.
+const SHORTEST: i64 = 1_000_000;
+
+pub(super) fn parse(mut flags: Flags, rest: &str) -> Result<Healthcheck, String> {
+    let mut check = Healthcheck::default();
+    for (name, field) in [
+        ("interval", &mut check.interval),
+        ("timeout", &mut check.timeout),
+        ("start-period", &mut check.start_period),
+        ("start-interval", &mut check.start_interval),
+    ] {
+        if let Some(value) = flags.value(name)? {
+            *field = duration(name, &value)?;
+        }
+    }
+    if let Some(value) = flags.value("retries")? {
+        let retries: i64 = value.parse().map_err(|error| format!("--retries must be a number ({value}): {error}"))?;
+        check.retries =
+            Some(retries).filter(|retries| *retries >= 0).ok_or(format!("--retries cannot be negative ({retries})"))?;
+    }
+    flags.finish()?;
+    let (kind, command) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let command = command.trim();
+    check.test = Some(match kind.to_ascii_uppercase().as_str() {
+        "" => return Err("HEALTHCHECK requires at least one argument".to_owned()),
+        "NONE" if !command.is_empty() => return Err("HEALTHCHECK NONE takes no arguments".to_owned()),
+        "NONE" => vec!["NONE".to_owned()],
+        "CMD" if command.is_empty() => return Err("Missing command after HEALTHCHECK CMD".to_owned()),
+        "CMD" => match words::json(command)? {
+            Some(words) => std::iter::once("CMD".to_owned()).chain(words).collect(),
+            None => vec!["CMD-SHELL".to_owned(), command.to_owned()],
+        },
+        unknown => return Err(format!("Unknown type {unknown:?} in HEALTHCHECK (try CMD)")),
+    });
+    Ok(check)
+}
+
+fn duration(name: &str, value: &str) -> Result<i64, String> {
+    let parsed = parse_go_duration(value).ok_or_else(|| format!("time: invalid duration {value:?}"))?;
+    let nanoseconds = i64::try_from(parsed.as_nanos()).unwrap_or(i64::MAX);
+    if nanoseconds != 0 && nanoseconds < SHORTEST {
+        return Err(format!("Interval {name:?} cannot be less than 1ms"));
+    }
+    Ok(nanoseconds)
+}

@@ -1,0 +1,186 @@
+//! Physical lines become instructions: directives, comments, continuation, documents.
+
+use super::{Dockerfile, Heredoc, Instruction, Reading};
+use crate::{Error, Result};
+
+/// Longest instruction, documents included, in bytes.
+const MAX_INSTRUCTION_BYTES: usize = 4 * 1024 * 1024;
+
+pub(super) fn read(text: &str, reading: Reading) -> Result<Dockerfile> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let escape = if reading.old { '\\' } else { directives(text)? };
+    instructions(text, escape, !reading.old)
+}
+
+fn instructions(text: &str, escape: char, documents: bool) -> Result<Dockerfile> {
+    let mut lines = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)).enumerate();
+    let mut file = Dockerfile { escape, instructions: Vec::new(), warnings: Vec::new() };
+    while let Some((number, line)) = lines.next() {
+        let line = line.trim_start();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let mut joined = String::new();
+        let mut next = Some(line);
+        let mut empty = false;
+        while let Some(line) = next.take() {
+            let (piece, more) = continued(line, escape);
+            joined.push_str(piece);
+            if joined.len() > MAX_INSTRUCTION_BYTES {
+                return Err(Error::Parse { line: number + 1, message: "the instruction is too long".to_owned() });
+            }
+            while more && next.is_none() {
+                let Some((_, line)) = lines.next() else { break };
+                let bare = line.trim_start();
+                empty |= bare.is_empty();
+                next = Some(line).filter(|_| !bare.is_empty() && !bare.starts_with('#'));
+            }
+        }
+        if empty {
+            file.warnings.push(format!("Empty continuation line found in:\n    {}", joined.trim()));
+        }
+        let Some(mut instruction) = split(&joined, number + 1) else { continue };
+        if documents && takes_documents(&instruction) {
+            for opening in openings(&instruction.rest, escape) {
+                let mut body = std::iter::from_fn(|| lines.next().map(|(_, line)| line));
+                let document = document(opening, &mut body).ok_or_else(|| instruction.error("unterminated heredoc"))?;
+                instruction.heredocs.push(document);
+            }
+        }
+        file.instructions.push(instruction);
+    }
+    Ok(file)
+}
+
+pub(super) fn single(text: &str, escape: char) -> Result<Instruction> {
+    let read = instructions(text, escape, false)?;
+    let first = read.instructions.into_iter().next();
+    first.ok_or_else(|| Error::Invalid("file with no instructions".to_owned()))
+}
+
+/// The escape character, from the comments at the very beginning that are `# name=value`.
+fn directives(text: &str) -> Result<char> {
+    let mut seen: Vec<String> = Vec::new();
+    let mut escape = '\\';
+    for (number, line) in text.lines().enumerate() {
+        let Some((name, value)) = line.trim().strip_prefix('#').and_then(|comment| comment.split_once('=')) else {
+            break;
+        };
+        let (name, value) = (name.trim().to_ascii_lowercase(), value.trim());
+        if !matches!(name.as_str(), "escape" | "syntax" | "check") {
+            break;
+        }
+        let wrong = |message: String| Error::Parse { line: number + 1, message };
+        if seen.contains(&name) {
+            return Err(wrong(format!("only one {name} parser directive can be used")));
+        }
+        if name == "escape" {
+            escape = match value {
+                "\\" => '\\',
+                "`" => '`',
+                _ => return Err(wrong(format!("invalid escape token '{value}' does not match ` or \\"))),
+            };
+        }
+        seen.push(name);
+    }
+    Ok(escape)
+}
+
+/// A line without what joins it to the next, and whether anything does: an escape character that is not escaped itself,
+/// blanks behind it do not count.
+fn continued(line: &str, escape: char) -> (&str, bool) {
+    match line.trim_end_matches([' ', '\t', '\r']).strip_suffix(escape) {
+        Some(before) if !before.ends_with(escape) => (before, true),
+        _ => (line, false),
+    }
+}
+
+fn split(joined: &str, line: usize) -> Option<Instruction> {
+    let text = joined.trim();
+    let (name, rest) = text.split_once(|c: char| c.is_ascii_whitespace()).unwrap_or((text, ""));
+    (!text.is_empty()).then(|| Instruction {
+        line,
+        text: text.to_owned(),
+        name: name.to_ascii_uppercase(),
+        rest: rest.trim().to_owned(),
+        heredocs: Vec::new(),
+    })
+}
+
+fn takes_documents(instruction: &Instruction) -> bool {
+    let name = match instruction.name.as_str() {
+        "ONBUILD" => instruction.rest.split_ascii_whitespace().next().unwrap_or_default().to_ascii_uppercase(),
+        name => name.to_owned(),
+    };
+    matches!(name.as_str(), "RUN" | "COPY" | "ADD") && instruction.rest.contains("<<")
+}
+
+/// `<<NAME`, `<<-NAME`, `<<"NAME"`.
+struct Opening {
+    name: String,
+    quoted: bool,
+    /// Tabs at the beginning of lines are dropped.
+    chomp: bool,
+}
+
+/// The documents that an instruction opens, outside of quotes.
+fn openings(rest: &str, escape: char) -> Vec<Opening> {
+    let mut openings = Vec::new();
+    let mut quote = None;
+    let mut rest = rest;
+    while let Some(c) = rest.chars().next() {
+        let after = &rest[c.len_utf8()..];
+        match (quote, c) {
+            (None, '"' | '\'') => quote = Some(c),
+            (Some(open), c) if open == c => quote = None,
+            (None | Some('"'), c) if c == escape => {
+                rest = after.chars().next().map_or("", |c| &after[c.len_utf8()..]);
+                continue;
+            }
+            (None, '<') if after.starts_with("<<") => {
+                // A here-string of the shell.
+                rest = &after[2..];
+                continue;
+            }
+            (None, '<') if after.starts_with('<') => {
+                let (opening, behind) = opening(&after[1..]);
+                openings.extend(opening);
+                rest = behind;
+                continue;
+            }
+            _ => {}
+        }
+        rest = after;
+    }
+    openings
+}
+
+fn opening(text: &str) -> (Option<Opening>, &str) {
+    let (chomp, text) = text.strip_prefix('-').map_or((false, text), |text| (true, text));
+    if let Some(quote) = text.chars().next().filter(|c| matches!(c, '"' | '\'')) {
+        return match text[1..].split_once(quote) {
+            Some((name, behind)) if !name.is_empty() => {
+                (Some(Opening { name: name.to_owned(), quoted: true, chomp }), behind)
+            }
+            _ => (None, text),
+        };
+    }
+    let end = text.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.' | '-'))).unwrap_or(text.len());
+    let (name, behind) = text.split_at(end);
+    let is_name = name.starts_with(|c: char| c.is_alphabetic() || c == '_');
+    (is_name.then(|| Opening { name: name.to_owned(), quoted: false, chomp }), behind)
+}
+
+/// The lines up to the one that is the name.
+fn document<'a>(opening: Opening, lines: &mut impl Iterator<Item = &'a str>) -> Option<Heredoc> {
+    let mut content = String::new();
+    for line in lines {
+        let line = if opening.chomp { line.trim_start_matches('\t') } else { line };
+        if line == opening.name {
+            return Some(Heredoc { name: opening.name, expand: !opening.quoted, content });
+        }
+        content.push_str(line);
+        content.push('\n');
+    }
+    None
+}

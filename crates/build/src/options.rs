@@ -1,0 +1,51 @@
+//! What a client may ask of a build.
+
+use std::collections::BTreeMap;
+
+use model::Reference;
+
+/// Which builder's rules hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Dialect {
+    /// Those of the newest API.
+    #[default]
+    Current,
+    /// Those of API 1.14 and below: the Dockerfile is read step by step, so that an error in it shows when its step is
+    /// reached; unknown instructions are skipped and unknown variables kept; relative destinations begin at `/`; and
+    /// `.dockerignore` is the client's affair.
+    Of2014,
+}
+
+impl Dialect {
+    /// Whether the old rules hold.
+    pub(crate) fn is_old(self) -> bool {
+        self == Self::Of2014
+    }
+}
+
+/// What shall be built, and how.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Which builder's rules hold.
+    pub dialect: Dialect,
+    /// Names for the image.
+    pub names: Vec<Reference>,
+    /// Do every step, whatever was done before.
+    pub no_cache: bool,
+    /// Remove containers of steps that succeeded.
+    pub remove: bool,
+    /// Remove containers whatever became of the build.
+    pub force_remove: bool,
+    /// Keep the output of commands to itself.
+    pub quiet: bool,
+    /// Values of `ARG`s; `None` for a name without one.
+    pub arguments: BTreeMap<String, Option<String>>,
+    /// Labels of the last stage's image.
+    pub labels: BTreeMap<String, String>,
+    /// The stage to stop at, by name or number; empty: the last.
+    pub target: String,
+    /// `os[/arch[/variant]]` of base images; empty: this machine's.
+    pub platform: String,
+    /// Version of the engine, kept in the images.
+    pub engine_version: String,
+}

@@ -1,0 +1,70 @@
+//! A stage: from its `FROM` to the next.
+
+use std::sync::Arc;
+
+use image::{Image, RunConfig};
+use model::ImageId;
+
+/// Docker's path where the image says nothing.
+const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// A stage being built.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Stage {
+    /// Its name, or empty.
+    pub(crate) name: String,
+    /// What its last step left; `None` before the first step on `scratch`.
+    pub(crate) image: Option<Arc<Image>>,
+    /// The configuration of its images.
+    pub(crate) config: RunConfig,
+    /// `MAINTAINER`.
+    pub(crate) author: String,
+    /// Whether it had a `CMD`: an `ENTRYPOINT` forgets only an inherited one.
+    pub(crate) cmd_set: bool,
+}
+
+impl Stage {
+    /// A stage that begins with an image, or with nothing.
+    pub(crate) fn begin(name: &str, image: Option<Arc<Image>>) -> Self {
+        let mut config = image.as_ref().and_then(|image| image.config.config.clone()).unwrap_or_default();
+        let env = config.env.get_or_insert_default();
+        if !env.iter().any(|entry| entry.starts_with("PATH=")) {
+            env.push(PATH.to_owned());
+        }
+        let author = image.as_ref().map(|image| image.config.author.clone()).unwrap_or_default();
+        Self { name: name.to_owned(), image, config, author, cmd_set: false }
+    }
+
+    /// The id of the image its last step left.
+    pub(crate) fn id(&self) -> Option<ImageId> {
+        self.image.as_ref().map(|image| image.id)
+    }
+
+    /// Its environment.
+    pub(crate) fn env(&self) -> &[String] {
+        self.config.env.as_deref().unwrap_or_default()
+    }
+
+    /// The value of a variable of its environment.
+    pub(crate) fn variable(&self, name: &str) -> Option<&str> {
+        self.env()
+            .iter()
+            .find_map(|entry| entry.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value))
+    }
+
+    /// Sets a variable, in its place if it has one.
+    pub(crate) fn set_variable(&mut self, name: &str, value: &str) {
+        let env = self.config.env.get_or_insert_default();
+        let entry = format!("{name}={value}");
+        match env.iter_mut().find(|old| old.split('=').next() == Some(name)) {
+            Some(old) => *old = entry,
+            None => env.push(entry),
+        }
+    }
+
+    /// The words before a command in shell form.
+    pub(crate) fn shell(&self) -> Vec<String> {
+        let own = self.config.shell.clone().filter(|shell| !shell.is_empty());
+        own.unwrap_or_else(|| vec!["/bin/sh".to_owned(), "-c".to_owned()])
+    }
+}

@@ -34,6 +34,10 @@ fn raw_container(container: &mut Value, asked: &Asked) {
     rename(container, "Id", "ID");
     container.insert("RestartCount".into(), asked.recall("RestartCount").unwrap_or_else(|| json!(0)));
     quote(container.get_mut("Path"));
+    // Links lay elsewhere, and only the form of 1.12 gathered them.
+    if let Some(config) = container.get_mut("HostConfig").and_then(Value::as_object_mut) {
+        config.insert("Links".into(), Value::Null);
+    }
 }
 
 /// The raw form never lost its quotes.

@@ -1,10 +1,10 @@
 //! API 1.15, Docker 1.3.
 
 use api::routes::Endpoint::{
-    ContainerAttach, ContainerChanges, ContainerCreate, ContainerInspect, ContainerKill, ContainerList, ContainerLogs,
-    ContainerPause, ContainerResize, ContainerRestart, ContainerStart, ContainerStop, ContainerTop, ContainerUnpause,
-    ContainerWait, Events, ExecCreate, ExecResize, ExecStart, ImageCreate, ImageDelete, ImageHistory, ImageInspect,
-    ImageList, ImagePush, ImageSave, ImageSaveMany, ImageTag, Info,
+    ContainerAttach, ContainerAttachWs, ContainerChanges, ContainerCreate, ContainerInspect, ContainerKill,
+    ContainerList, ContainerLogs, ContainerPause, ContainerResize, ContainerRestart, ContainerStart, ContainerStop,
+    ContainerTop, ContainerUnpause, ContainerWait, Events, ExecCreate, ExecResize, ExecStart, ImageCreate, ImageDelete,
+    ImageHistory, ImageInspect, ImageList, ImagePush, ImageSave, ImageSaveMany, ImageTag, Info,
 };
 
 use super::v1_15_create as create;
@@ -88,6 +88,11 @@ pub(super) const RUNG: Rung = Rung {
             .up(stream::seconds),
         Change::to(&[Events], "Times that are no time are an error; before they did not count.").up(stream::times),
         Change::to(&[ContainerTop], "Arguments of `ps` are several; before they were one.").up(stream::one_argument),
+        Change::to(&[ContainerAttachWs], "A websocket need not tell its `Origin`.")
+            .up(stream::origin)
+            .answer(stream::no_websocket),
+        Change::to(&[ContainerStart], "A capability that does not exist is told in other words.")
+            .answer(create::unknown_capability),
         Change::to(&[ContainerResize], "Resize is documented.").up(stream::resize),
         Change::to(
             &[ContainerInspect],

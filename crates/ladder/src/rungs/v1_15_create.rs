@@ -248,6 +248,18 @@ pub(super) fn warnings(created: &mut Value, asked: &Asked) {
     }
 }
 
+/// A capability that does not exist was told with what was to be done with it.
+pub(super) fn unknown_capability(response: &mut Response, asked: &Asked) {
+    let name = response.message().and_then(|text| text.strip_prefix("invalid capability: \"CAP_")?.strip_suffix('"'));
+    let Some(name) = name.filter(|_| response.is_error()) else { return };
+    let body = lenient::object(&asked.request.body).unwrap_or_default();
+    let added =
+        body.get("CapAdd").and_then(Value::as_array).is_some_and(|names| names.iter().any(|added| added == name));
+    let what = if added { "capability to add" } else { "capability drop" };
+    let text = format!("Cannot start container {}: Unknown {what}: \"{name}\"", asked.name());
+    response.set_message(&text);
+}
+
 /// A container that is missing may be another than the one that is to start.
 pub(super) fn missing_container(response: &mut Response, asked: &Asked) {
     let Some(other) = response

@@ -58,6 +58,11 @@ pub(super) const RUNG: Rung = Rung {
                 500,
             ),
         ]),
+        Change::to(&[], "A prefix of several ids is an error of its own.").wordings(&[Wording::with_status(
+            "Multiple IDs found with provided prefix: *",
+            "No such container: {1}",
+            404,
+        )]),
         Change::to(&[Build], "Build takes `dockerfile`.").up(|request| forget(request, &["dockerfile", "labels"])),
         Change::to(&[Commit, ImageCreate], "Commit and import take `changes`.")
             .up(|request| forget(request, &["changes"])),

@@ -142,7 +142,8 @@ fn inspect(container: &mut Value, _: &Asked) {
 static COPY: OldRoute = OldRoute {
     method: "POST",
     pattern: "/containers/{name}/copy",
-    since: Version::new(1, 4),
+    // Brought by 1.4, but the daemon of 1.14 answered it below, too.
+    since: Version::new(1, 0),
     alias: false,
     up: |request, params: &Params| {
         let kind = request.header("Content-Type").unwrap_or_default();

@@ -124,9 +124,5 @@ fn is_root() -> bool {
 
 /// The recorded exchanges with Docker 1.2.0, if they lie beside this checkout.
 pub(crate) fn contract() -> Option<PathBuf> {
-    let folder = crate::run::workspace()
-        .parent()
-        .map(|parent| parent.join("shared/contract"))
-        .filter(|folder| Path::exists(folder));
-    folder
+    crate::run::workspace().parent().map(|parent| parent.join("shared/contract")).filter(|folder| Path::exists(folder))
 }

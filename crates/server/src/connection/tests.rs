@@ -22,7 +22,8 @@ struct Alarm(Option<oneshot::Sender<()>>);
 impl Drop for Alarm {
     fn drop(&mut self) {
         if let Some(alarm) = self.0.take() {
-            drop(alarm.send(()));
+            // Whether anybody listens is not the stream's business.
+            let _ = alarm.send(());
         }
     }
 }

@@ -183,22 +183,28 @@ fn lower(change: &Change, response: &mut Response, asked: &Asked) {
     }
 }
 
-/// Takes a message down steps, and encodes it.
-fn lower_message(steps: impl Iterator<Item = Message>, mut message: Value, asked: &Asked) -> Vec<u8> {
+/// Takes a message down steps, and encodes it. A step may make several of one, or none.
+fn lower_message(steps: impl Iterator<Item = Message>, message: Value, asked: &Asked) -> Vec<u8> {
+    let mut messages = vec![message];
     for step in steps {
-        if message.is_null() {
-            break;
-        }
-        step(&mut message, asked);
+        messages.iter_mut().for_each(|message| step(message, asked));
+        messages = messages.into_iter().flat_map(several).collect();
     }
+    let end = if matches!(asked.endpoint, Endpoint::Events | Endpoint::ContainerStats) { "\n" } else { "\r\n" };
+    let encode = |message| match message {
+        // A rung where messages were plain text leaves the text.
+        Value::String(text) => text,
+        message => format!("{message}{end}"),
+    };
+    messages.into_iter().flat_map(several).map(encode).collect::<String>().into_bytes()
+}
+
+/// The messages that a step left: none for null, those of a list.
+fn several(message: Value) -> Vec<Value> {
     match message {
         Value::Null => Vec::new(),
-        // A rung where messages were plain text leaves the text.
-        Value::String(text) => text.into_bytes(),
-        message => {
-            let end = if matches!(asked.endpoint, Endpoint::Events | Endpoint::ContainerStats) { "\n" } else { "\r\n" };
-            format!("{message}{end}").into_bytes()
-        }
+        Value::Array(messages) => messages,
+        message => vec![message],
     }
 }
 

@@ -17,6 +17,9 @@ pub const FOLLOW_HEADER: &str = "x-longshore-follow";
 /// On a climbed `POST /containers/create`: the name may be a single character, and may begin with `_`, `.` or `-` (below 1.15).
 pub const OLD_NAME_HEADER: &str = "x-longshore-old-name";
 
+/// On a climbed `POST /build`: the rules of the builder of 2014 hold (below 1.15).
+pub const OLD_BUILD_HEADER: &str = "x-longshore-old-build";
+
 /// On the answer to `POST /containers/{name}/wait`, set by the server: the container's process never ran, so that older versions
 /// know no exit code of it.
 pub const NEVER_STARTED_HEADER: &str = "x-longshore-never-started";

@@ -28,7 +28,7 @@ pub type Up = fn(&mut Request) -> Result<(), Response>;
 pub type Down = fn(&mut Value, &Asked);
 /// Takes a whole response, of any status, from the rung's version to the one below.
 pub type Answer = fn(&mut Response, &Asked);
-/// Takes one message of a response stream down; `Value::Null` drops it.
+/// Takes one message of a response stream down; `Value::Null` drops it, a list puts several in its place.
 pub type Message = fn(&mut Value, &Asked);
 
 /// One change of a version.

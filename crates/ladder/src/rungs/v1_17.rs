@@ -63,6 +63,7 @@ pub(super) const RUNG: Rung = Rung {
             "No such container: {1}",
             404,
         )]),
+        Change::to(&[Build], "Build quotes the command that failed, and tells its code.").message(failed_command),
         Change::to(&[Build], "Build takes `dockerfile`.").up(|request| forget(request, &["dockerfile", "labels"])),
         Change::to(&[Commit, ImageCreate], "Commit and import take `changes`.")
             .up(|request| forget(request, &["changes"])),
@@ -105,6 +106,19 @@ pub(super) fn with_tag(image: &str) -> Option<String> {
     (!image.is_empty() && !last.contains([':', '@']) && !id).then(|| format!("{image}:latest"))
 }
 
+/// `The command '/bin/sh -c false' returned …` had brackets.
+fn failed_command(message: &mut Value, _: &Asked) {
+    let brackets = |text: &str| {
+        let (command, code) = text.strip_prefix("The command '")?.rsplit_once("' returned a non-zero code: ")?;
+        Some(format!("The command [{command}] returned a non-zero code: {code}"))
+    };
+    map_text(message.get_mut("error"), brackets);
+    if let Some(detail) = object(message, &["errorDetail"]) {
+        map_text(detail.get_mut("message"), brackets);
+        remove(detail, &["code"]);
+    }
+}
+
 fn inspect(container: &mut Value, _: &Asked) {
     object(container, &["State"]).into_iter().for_each(|state| remove(state, &["OOMKilled", "Error"]));
     object(container, &["Config"]).into_iter().for_each(|config| remove(config, &["Labels"]));
@@ -145,7 +159,7 @@ mod tests {
     use crate::testing::{answer, down, message, refused, up};
     use crate::{Body, Response};
     use api::routes::Endpoint::{
-        ContainerCreate, ContainerDelete, ContainerInspect, ContainerList, ContainerWait, Events,
+        Build, ContainerCreate, ContainerDelete, ContainerInspect, ContainerList, ContainerWait, Events,
     };
     use serde_json::json;
 
@@ -161,6 +175,17 @@ mod tests {
         assert_eq!(
             down("1.17", "1.16", ContainerList, list),
             json!([{"Status": "Exited (-1) 2 hours ago", "Image": "busybox:latest"}])
+        );
+    }
+
+    #[test]
+    fn failed_commands_had_brackets() {
+        let newest = json!({"errorDetail": {"code": 3, "message": "The command '/bin/sh -c exit 3' returned a non-zero code: 3"}, "error": "The command '/bin/sh -c exit 3' returned a non-zero code: 3"});
+        let older = "{\"error\":\"The command [/bin/sh -c exit 3] returned a non-zero code: 3\",\"errorDetail\":{\"message\":\"The command [/bin/sh -c exit 3] returned a non-zero code: 3\"}}\r\n";
+        assert_eq!(message("1.17", "1.16", Build, newest), older);
+        assert_eq!(
+            message("1.51", "1.14", Build, json!({"stream": "Step 1/3 : FROM a\n"})),
+            "{\"stream\":\"Step 0 : FROM a\\n\"}\r\n"
         );
     }
 

@@ -2,7 +2,7 @@
 
 use super::shapes::{forget, host_config};
 use crate::exchange::{Body, Request, Response};
-use crate::json::{each, hand_over, object, remove, text};
+use crate::json::{each, hand_over, map_text, object, remove, text};
 use crate::rung::{Asked, Change, OldRoute, Rung};
 use crate::version::Version;
 use api::routes::Endpoint::{
@@ -52,6 +52,13 @@ pub(super) const RUNG: Rung = Rung {
         Change::to(&[ContainerStats], "Stats tell each network interface apart, `networks`.").message(one_network),
         Change::to(&[Events], "Events have nanoseconds, `timeNano`.")
             .message(|event, _| object(event, &[]).into_iter().for_each(|event| remove(event, &["timeNano"]))),
+        Change::to(&[Build], "Build counts its steps from 1 rather than 0.").message(|message, _| {
+            map_text(message.get_mut("stream"), |line| {
+                let (number, instruction) = line.strip_prefix("Step ")?.split_once(" : ")?;
+                let number = number.parse::<u32>().ok()?.saturating_sub(1);
+                Some(format!("Step {number} : {instruction}"))
+            });
+        }),
         Change::to(&[Build], "Build takes `buildargs`.").up(|request| forget(request, &["buildargs"])),
         Change::to(&[Info], "`GET /info` tells `CPUShares`, `CPUSet` and `ServerVersion`.").down(|info, _| {
             object(info, &[]).into_iter().for_each(|info| remove(info, &["CPUShares", "CPUSet", "ServerVersion"]))

@@ -81,6 +81,13 @@ pub(super) const RUNG: Rung = Rung {
         Change::to(&[VolumeInspect], "Volumes tell their `Options`.")
             .down(|volume, _| object(volume, &[]).into_iter().for_each(|volume| remove(volume, &["Options"]))),
         Change::to(&[VolumeDelete], "Removal of a volume takes `force`.").up(|request| forget(request, &["force"])),
+        Change::to(&[Build], "Build numbers its steps with how many there are, `Step 1/3`.").message(|message, _| {
+            map_text(message.get_mut("stream"), |line| {
+                let (number, rest) = line.strip_prefix("Step ")?.split_once('/')?;
+                let (_, instruction) = rest.split_once(" : ")?;
+                number.parse::<u32>().ok().map(|number| format!("Step {number} : {instruction}"))
+            });
+        }),
         Change::to(&[Build], "Build takes `networkmode`, `cachefrom` and `squash`.")
             .up(|request| forget(request, &["networkmode", "cachefrom", "squash"])),
     ],

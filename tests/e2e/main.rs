@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod clients;
+mod copy;
 mod daemon;
 mod exec;
 mod faults;

@@ -89,6 +89,28 @@ fn links_give_names_and_environment() {
 }
 
 #[test]
+fn links_open_ports_between_containers_that_are_kept_apart() {
+    let daemon = Daemon::with(&["--icc=false"]);
+    daemon.import_busybox();
+    server(&daemon, "db", &["--expose", "80"]);
+    let address = daemon.docker(&["inspect", "-f", "{{.NetworkSettings.IPAddress}}", "db"]).ok();
+    daemon.docker(&["run", "-d", "--name", "app", "--link", "db:store", "busybox", "sleep", "1000"]).ok();
+    daemon.docker(&["run", "-d", "--name", "stranger", "busybox", "sleep", "1000"]).ok();
+    let asks = |name: &str, whom: &str| {
+        let seen = daemon.docker(&["exec", name, "sh", "-c", &format!("nc -w 2 {whom} 80 < /dev/null")]).stdout;
+        seen.lines().last().unwrap_or_default().to_owned()
+    };
+    eventually(|| asks("app", "store") == "served");
+    assert_eq!(asks("stranger", &address), "");
+    // A link follows its child to another address, and does not stay with the old one.
+    daemon.docker(&["stop", "-t", "0", "db"]).ok();
+    server(&daemon, "thief", &["--expose", "80", "--ip", &address]);
+    daemon.docker(&["start", "db"]).ok();
+    eventually(|| asks("app", "store") == "served");
+    assert_eq!(asks("app", &address), "");
+}
+
+#[test]
 fn other_hosts_reach_published_ports_and_containers_reach_them() {
     let daemon = Daemon::with_busybox();
     server(&daemon, "web", &["-p", "8080:80"]);

@@ -192,6 +192,9 @@ impl Engine {
         {
             tracing::warn!(%error, container = %record.id, "cannot withdraw a container's ports");
         }
+        if let Err(error) = bridge.unlink_all(address.address) {
+            tracing::warn!(%error, container = %record.id, "cannot withdraw a container's links");
+        }
         bridge.release(address.address);
     }
 

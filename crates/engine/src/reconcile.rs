@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::container::life::{Actor, Shim};
 use crate::container::record::{Record, Status};
-use crate::container::{Container, links_of};
+use crate::container::{Container, links};
 use crate::engine::Engine;
 use crate::restart::Policy;
 use crate::{Error, Result};
@@ -233,7 +233,7 @@ fn restore_network(engine: &Engine, live: Vec<(Record, std::net::Ipv4Addr, Vec<n
             container: record.id.hex(),
             address,
             published,
-            links: links_of(engine, &record),
+            links: links::openings(engine, &record),
         })
         .collect();
     bridge

@@ -54,6 +54,12 @@ impl Registry {
         self.read().by_id.values().map(Arc::clone).collect()
     }
 
+    /// Containers with a link to this one.
+    pub(crate) fn linked_to(&self, id: ContainerId) -> Vec<Arc<Container>> {
+        let linked = |container: &&Arc<Container>| container.record().links.iter().any(|link| link.target == id);
+        self.read().by_id.values().filter(linked).map(Arc::clone).collect()
+    }
+
     /// Claims a name for a container that is about to be made or renamed.
     ///
     /// # Errors

@@ -219,6 +219,14 @@ impl Bridge {
         self.firewalled(|firewall| firewall.close_off(&gone))
     }
 
+    /// Withdraws all links from and to an address: to be called before [`Bridge::release`], for the next container
+    /// that gets it has not been linked.
+    pub fn unlink_all(&self, address: Ipv4Addr) -> Result<()> {
+        let touches = |link: &Link| link.source == address || link.destination == address;
+        let gone: Vec<Link> = lock(&self.links).iter().copied().filter(touches).collect();
+        if gone.is_empty() { Ok(()) } else { self.unlink(&gone) }
+    }
+
     /// Makes addresses, published ports and links exactly those of the containers that live: what is missing
     /// is restored, what belongs to nobody is removed. Then starts filling the pool.
     ///

@@ -3,6 +3,7 @@
 pub mod activation;
 pub mod heap;
 pub mod mount;
+pub mod mountns;
 pub mod netns;
 pub mod overlay;
 pub mod process;

@@ -19,7 +19,7 @@ impl Engine {
         check(path)?;
         let (engine, shown, path) = (Arc::clone(self), name.to_owned(), path.to_owned());
         self.blocking(move || {
-            let root = engine.root_of(&record)?;
+            let root = engine.view(&record)?;
             stat(&root, &path, &shown)
         })
         .await
@@ -33,7 +33,7 @@ impl Engine {
         let opened = Arc::clone(&record);
         let (root, stat) = self
             .blocking(move || {
-                let root = engine.root_of(&opened)?;
+                let root = engine.view(&opened)?;
                 let stat = stat(&root, &asked, &shown)?;
                 Ok((root, stat))
             })
@@ -58,8 +58,7 @@ impl Engine {
         check(path)?;
         let (engine, shown, path) = (Arc::clone(self), name.to_owned(), path.to_owned());
         self.blocking(move || {
-            writable(&record, &path)?;
-            let root = engine.root_of(&record)?;
+            let root = engine.view(&record)?;
             let at = root.metadata(&path).map_err(|error| match error.is_not_found() {
                 true => missing(&path, &shown),
                 false => Error::system(error.to_string()).caused_by(error),
@@ -67,6 +66,8 @@ impl Engine {
             if !at.is_dir() {
                 return Err(Error::invalid("extraction point is not a directory"));
             }
+            let there = root.canonical(&path).map_err(|error| Error::system(error.to_string()).caused_by(error))?;
+            writable(&record, &there.to_string_lossy())?;
             let how = Unarchive {
                 no_overwrite_dir_non_dir: options.no_overwrite_dir_non_dir,
                 owner: (!options.copy_uid_gid).then_some(sys::root::Owner { uid: 0, gid: 0 }),
@@ -85,9 +86,8 @@ fn check(path: &str) -> Result<()> {
     }
 }
 
-/// Refuses what Docker refuses: a read-only root, and read-only mounts at the path.
+/// Refuses what Docker refuses: a read-only root, and read-only mounts at the path, whose links are resolved.
 fn writable(record: &Record, path: &str) -> Result<()> {
-    let path = super::mounts::clean(path);
     let below = |destination: &str| path == destination || path.starts_with(&format!("{destination}/"));
     let mount = record
         .mounts

@@ -1,15 +1,12 @@
 //! What a container wrote beside its image, and its whole file system as an archive.
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use api::container::Change;
-use sys::root::Root;
 
-use super::record::Record;
+use crate::Result;
 use crate::engine::Engine;
 use crate::stream::{ByteStream, produce};
-use crate::{Error, Result};
 
 impl Engine {
     /// See [`Engine::changes`].
@@ -30,21 +27,11 @@ impl Engine {
         let record = self.containers.find(name)?.record();
         let engine = Arc::clone(self);
         let opened = Arc::clone(&record);
-        let root = self.blocking(move || engine.root_of(&opened)).await?;
+        let root = self.blocking(move || engine.bare_view(&opened)).await?;
         self.container_event(&record, "export", &[]);
         Ok(produce(move |out| {
             storage::archive::export(&root, out)?;
             Ok(())
         }))
-    }
-
-    /// A container's file system: that of its process while it runs, else a mount of its own.
-    pub(crate) fn root_of(&self, record: &Record) -> Result<Root> {
-        if record.state.status.has_process() {
-            return Root::open(format!("/proc/{}/root", record.state.pid))
-                .map_err(|error| Error::conflict(format!("container {} is not running", record.id)).caused_by(error));
-        }
-        let mount: OwnedFd = self.storage.mount(&record.id.hex(), false)?;
-        Ok(Root::from(mount))
     }
 }

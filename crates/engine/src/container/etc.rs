@@ -45,9 +45,20 @@ pub(crate) fn write(engine: &Engine, record: &Record) -> Result<Files> {
         put(&own.resolv_conf, &resolv::compose_shared(&host_resolv, &overrides))?;
         return Ok(own);
     }
-    put(&own.hosts, &hosts::compose(&entries(engine, record)?))?;
+    put(&own.hosts, &hosts::compose(&entries(engine, record, None)?))?;
     put(&own.resolv_conf, &resolv::compose(&host_resolv, &overrides))?;
     Ok(own)
+}
+
+/// Tells a running container the new address of one that it is linked to.
+pub(crate) fn relink(engine: &Engine, parent: &Record, child: &Record) -> Result<()> {
+    match parent.network() {
+        NetworkMode::Bridge => {
+            let entries = entries(engine, parent, Some(child))?;
+            put(&Files::of(engine, parent).hosts, &hosts::compose(&entries))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn overrides(engine: &Engine, record: &Record) -> Overrides {
@@ -63,11 +74,12 @@ fn overrides(engine: &Engine, record: &Record) -> Overrides {
     }
 }
 
-/// Extra hosts, then links, then the container itself.
-fn entries(engine: &Engine, record: &Record) -> Result<Vec<Entry>> {
+/// Extra hosts, then links, then the container itself. `fresh` is a child that has just got its address.
+fn entries(engine: &Engine, record: &Record, fresh: Option<&Record>) -> Result<Vec<Entry>> {
     let mut entries = extra_hosts(engine, record)?;
     for link in record.links.iter() {
-        let Some(child) = engine.containers.get(link.target).map(|child| child.record()) else { continue };
+        let known = || engine.containers.get(link.target).map(|child| child.record().as_ref().clone());
+        let Some(child) = fresh.filter(|fresh| fresh.id == link.target).cloned().or_else(known) else { continue };
         if let Some(address) = &child.address {
             let mut names = vec![link.alias.clone()];
             for name in [&child.config.hostname, &child.name] {

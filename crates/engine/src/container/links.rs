@@ -5,6 +5,9 @@ use std::net::Ipv4Addr;
 use api::container::ContainerConfig;
 use model::{Port, Protocol};
 
+use super::record::Record;
+use super::{etc, ports};
+use crate::engine::Engine;
 use crate::{Error, Result};
 
 /// Reads `container[:alias]`; without an alias it is the container's name.
@@ -54,6 +57,42 @@ pub(crate) fn environment(parent: &str, alias: &str, address: Ipv4Addr, child: &
 /// The ports that a configuration exposes; what is malformed was refused at create.
 pub(crate) fn exposed(config: &ContainerConfig) -> Vec<Port> {
     config.exposed_ports.iter().flatten().filter_map(|(port, _)| port.parse().ok()).collect()
+}
+
+/// What a container's links let through where containers are otherwise kept apart.
+pub(crate) fn openings(engine: &Engine, record: &Record) -> Vec<network::Link> {
+    let children = record.links.iter().filter_map(|link| engine.containers.get(link.target));
+    children.flat_map(|child| opening(record, &child.record())).collect()
+}
+
+/// What one container may reach of another that it is linked to.
+fn opening(parent: &Record, child: &Record) -> Vec<network::Link> {
+    let (Some(source), Some(destination)) = (&parent.address, &child.address) else { return Vec::new() };
+    let port = |port: Port| network::Link {
+        source: source.address,
+        destination: destination.address,
+        port: port.number,
+        protocol: ports::protocol(port.protocol),
+    };
+    exposed(&child.config).into_iter().map(port).collect()
+}
+
+/// Links a container that starts with those that run: it may reach its children, and its parents find it again at its
+/// new address. The links end with the address of either.
+pub(crate) fn establish(engine: &Engine, record: &Record) -> Result<()> {
+    let Some(bridge) = &engine.bridge else { return Ok(()) };
+    let mut open = openings(engine, record);
+    for parent in engine.containers.linked_to(record.id) {
+        let parent = parent.record();
+        if parent.id != record.id && parent.state.status.has_process() {
+            etc::relink(engine, &parent, record)?;
+            open.extend(opening(&parent, record));
+        }
+    }
+    if bridge.config().icc || open.is_empty() {
+        return Ok(());
+    }
+    bridge.link(&open).map_err(|error| Error::system(format!("cannot open the links: {error}")).caused_by(error))
 }
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ mod top;
 mod update;
 pub(crate) mod user;
 mod validate;
+mod view;
 pub(crate) mod wait;
 
 use std::future::Future;
@@ -43,7 +44,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 use self::life::Actor;
 use self::record::Record;
 use self::wait::Life;
-use crate::engine::Engine;
 use crate::{Error, Result};
 
 pub(crate) use self::prepare::start_error_text;
@@ -129,21 +129,4 @@ impl Container {
 /// Docker's answer for a name that leads to no container.
 pub(crate) fn no_such_container(name: &str) -> Error {
     Error::not_found(format!("No such container: {name}"))
-}
-
-/// What a container's links let through where containers are otherwise kept apart.
-pub(crate) fn links_of(engine: &Engine, record: &Record) -> Vec<network::Link> {
-    let Some(own) = &record.address else { return Vec::new() };
-    let mut allowed = Vec::new();
-    for link in record.links.iter() {
-        let Some(child) = engine.containers.get(link.target).map(|child| child.record()) else { continue };
-        let Some(address) = &child.address else { continue };
-        allowed.extend(links::exposed(&child.config).into_iter().map(|port| network::Link {
-            source: own.address,
-            destination: address.address,
-            port: port.number,
-            protocol: ports::protocol(port.protocol),
-        }));
-    }
-    allowed
 }

@@ -307,6 +307,15 @@ fn etc_mounts(files: Files) -> Vec<Mount> {
         .collect()
 }
 
+/// What is mounted, on the host.
+pub(crate) fn source_of(mounted: &Mounted) -> PathBuf {
+    match mounted.subpath.as_str() {
+        // Joining nothing would add a slash, which a file must not have.
+        "" => PathBuf::from(&mounted.point.source),
+        subpath => Path::new(&mounted.point.source).join(subpath),
+    }
+}
+
 fn planned(mounted: &Mounted) -> Mount {
     let point = &mounted.point;
     if point.r#type == "tmpfs" {
@@ -314,14 +323,9 @@ fn planned(mounted: &Mounted) -> Mount {
         mount.readonly |= !point.rw;
         return mount;
     }
-    // Joining nothing would add a slash, which a file must not have.
-    let path = match mounted.subpath.as_str() {
-        "" => PathBuf::from(&point.source),
-        subpath => Path::new(&point.source).join(subpath),
-    };
     Mount {
         target: point.destination.clone(),
-        source: MountSource::Bind { path, recursive: mounted.recursive },
+        source: MountSource::Bind { path: source_of(mounted), recursive: mounted.recursive },
         readonly: !point.rw,
         readonly_recursive: !point.rw,
         propagation: match point.propagation.trim_start_matches('r') {

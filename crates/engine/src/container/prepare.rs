@@ -86,6 +86,7 @@ fn try_prepare(engine: &Engine, record: &mut Record) -> Result<Parts, Failed> {
     let user = user::resolve(&root, &record.config.user, record.host.group_add.as_deref().unwrap_or_default())?;
     let cwd = working_directory(&root, &record.config.working_dir)?;
     let env = environment(engine, record, &user.home)?;
+    links::establish(engine, record)?;
     let process = security::process(engine, record, user, env, cwd)?;
     let resources = resources::resources(record)?;
     let cgroup = engine.cgroup_plan(record, &resources)?;
@@ -192,7 +193,8 @@ fn running(engine: &Engine, name: &str, purpose: &str) -> Result<std::sync::Arc<
     }
 }
 
-fn fill_volumes(engine: &Engine, record: &Record, root: &Root) -> Result<()> {
+/// Copies what the image has at the paths of new volumes into them, before the first use.
+pub(super) fn fill_volumes(engine: &Engine, record: &Record, root: &Root) -> Result<()> {
     if record.volumes_filled {
         return Ok(());
     }

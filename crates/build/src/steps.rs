@@ -17,7 +17,7 @@ use crate::copy::{self, Destination, Layered, Place, Source, Sources};
 use crate::dockerfile::{Command, CommandLine, Instruction, Transfer};
 use crate::expand::Expander;
 use crate::stage::Stage;
-use crate::{Error, Executor, Message, Result, RunStep, Stream};
+use crate::{Error, Message, Result, RunStep, Stream};
 
 /// Bytes of a tar stream on their way between two threads.
 const PIPE_BYTES: usize = 1 << 16;
@@ -348,9 +348,10 @@ impl Work<'_> {
         self.pending.push(StepContainer { id: container.clone(), exists: true });
         self.say(format!(" ---> Running in {}\n", short(&container)));
         let (executor, quiet) = (self.executor, self.options.quiet);
+        let mut texts = Texts::default();
         let code = executor.run(&container, &mut |stream, bytes| {
             if !quiet {
-                tell(executor, stream, bytes);
+                executor.say(texts.take(stream, bytes));
             }
         })?;
         if code != 0 {
@@ -525,13 +526,25 @@ fn exposed(word: &str) -> Result<Vec<String>> {
     Ok(range.ports().map(|number| Port { number, protocol }.to_string()).collect())
 }
 
-/// Hands over what a command wrote.
-fn tell(executor: &dyn Executor, stream: Stream, bytes: &[u8]) {
-    let text = String::from_utf8_lossy(bytes).into_owned();
-    executor.say(match stream {
-        Stream::Output => Message::Text(text),
-        Stream::Error => Message::ErrorText(text),
-    });
+/// What a command writes, as text: a character that arrives in two pieces waits for its end.
+#[derive(Debug, Default)]
+struct Texts {
+    output: Vec<u8>,
+    error: Vec<u8>,
+}
+
+impl Texts {
+    fn take(&mut self, stream: Stream, bytes: &[u8]) -> Message {
+        let begun = if stream == Stream::Output { &mut self.output } else { &mut self.error };
+        begun.extend_from_slice(bytes);
+        let end = match std::str::from_utf8(begun) {
+            Err(error) if error.error_len().is_none() => error.valid_up_to(),
+            _ => begun.len(),
+        };
+        let rest = begun.split_off(end);
+        let text = String::from_utf8_lossy(&std::mem::replace(begun, rest)).into_owned();
+        if stream == Stream::Output { Message::Text(text) } else { Message::ErrorText(text) }
+    }
 }
 
 fn is_broken_pipe(error: &Error) -> bool {

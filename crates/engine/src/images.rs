@@ -19,6 +19,11 @@ pub(crate) fn container_config(image: &Image) -> ContainerConfig {
     image.config.config.as_ref().map(|run| convert(run).unwrap_or_default()).unwrap_or_default()
 }
 
+/// A configuration of images as a container's.
+pub(crate) fn container_config_of(config: &RunConfig) -> ContainerConfig {
+    convert(config).unwrap_or_default()
+}
+
 /// A container's configuration as an image's.
 pub(crate) fn run_config(config: &ContainerConfig) -> RunConfig {
     convert(config).unwrap_or_default()

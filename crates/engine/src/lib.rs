@@ -19,6 +19,7 @@
 
 #![warn(missing_docs)]
 
+mod build;
 mod config;
 mod container;
 mod engine;

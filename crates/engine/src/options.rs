@@ -212,3 +212,36 @@ pub struct ImageListOptions {
     /// Docker's list filters.
     pub filters: Filters,
 }
+
+/// What shall be built.
+#[derive(Debug, Clone, Default)]
+pub struct BuildOptions {
+    /// Names for the image: `repository[:tag]`.
+    pub names: Vec<String>,
+    /// The Dockerfile's path in the context; empty: `Dockerfile`.
+    pub dockerfile: String,
+    /// An address to fetch the context from; empty: it is the body.
+    pub remote: String,
+    /// Do every step, whatever was done before.
+    pub no_cache: bool,
+    /// Remove containers of steps that succeeded.
+    pub remove: bool,
+    /// Remove containers whatever became of the build.
+    pub force_remove: bool,
+    /// Tell only the image's id, or what went wrong.
+    pub quiet: bool,
+    /// Tell everything but what commands write (below 1.22 that was quiet).
+    pub quiet_commands: bool,
+    /// Values of `ARG`s; `None`: a name without one.
+    pub arguments: BTreeMap<String, Option<String>>,
+    /// Labels of the image.
+    pub labels: BTreeMap<String, String>,
+    /// The stage to stop at, by name or number; empty: the last.
+    pub target: String,
+    /// `os[/arch[/variant]]`, or empty for this machine's.
+    pub platform: String,
+    /// Limits, network and the like of the containers of steps.
+    pub host: api::host_config::HostConfig,
+    /// The rules of API 1.14 and below.
+    pub old: bool,
+}

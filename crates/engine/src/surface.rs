@@ -348,6 +348,15 @@ impl Engine {
         self.blocking(move || engine.delete_image(&name, force, prune_parents)).await
     }
 
+    /// Builds an image from a Dockerfile and its context; a stream of JSON messages, one a line. Dropping the stream ends
+    /// the build.
+    ///
+    /// # Errors
+    /// What is wrong with the request itself: the context, the Dockerfile, a name. What fails later is the last message.
+    pub async fn build(self: &Arc<Self>, options: BuildOptions, body: Upload) -> Result<ByteStream> {
+        self.build_image(options, body).await
+    }
+
     /// Makes an image of a tar archive of a root file system; its id.
     ///
     /// # Errors

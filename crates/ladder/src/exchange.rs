@@ -17,8 +17,11 @@ pub const FOLLOW_HEADER: &str = "x-longshore-follow";
 /// On a climbed `POST /containers/create`: the name may be a single character, and may begin with `_`, `.` or `-` (below 1.15).
 pub const OLD_NAME_HEADER: &str = "x-longshore-old-name";
 
-/// On a climbed `POST /build`: the rules of the builder of 2014 hold (below 1.15).
+/// On a climbed `POST /build`: the Dockerfile is read by the rules of 2014, step by step, unknown instructions skipped (below 1.15).
 pub const OLD_BUILD_HEADER: &str = "x-longshore-old-build";
+
+/// On a climbed `POST /build` with `q`: only what commands write is kept back, not all of the build's progress (below 1.22).
+pub const QUIET_COMMANDS_HEADER: &str = "x-longshore-quiet-commands";
 
 /// On the answer to `POST /containers/{name}/wait`, set by the server: the container's process never ran, so that older versions
 /// know no exit code of it.

@@ -43,6 +43,11 @@ pub(crate) fn reword(response: &mut Response, wordings: &[Wording], asked: &Aske
     response.set_message(&text);
 }
 
+/// A text in the words of the first wording that fits.
+pub(crate) fn reworded(text: &str, wordings: &[Wording]) -> Option<String> {
+    wordings.iter().find_map(|wording| Some(fill(wording.older, &captures(wording.newer, text)?, "")))
+}
+
 /// What the stars of a pattern stand for in a text; None if it does not fit. Letters fit in either case.
 fn captures<'a>(pattern: &str, text: &'a str) -> Option<Vec<&'a str>> {
     let mut pieces = pattern.split('*').peekable();

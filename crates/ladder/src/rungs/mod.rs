@@ -19,6 +19,7 @@ mod v1_12;
 mod v1_13;
 mod v1_14;
 mod v1_15;
+mod v1_15_build;
 mod v1_15_create;
 mod v1_15_inspect;
 mod v1_15_list;

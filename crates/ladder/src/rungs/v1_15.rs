@@ -1,17 +1,18 @@
 //! API 1.15, Docker 1.3.
 
 use api::routes::Endpoint::{
-    Build, ContainerAttach, ContainerAttachWs, ContainerChanges, ContainerCreate, ContainerInspect, ContainerKill,
+    ContainerAttach, ContainerAttachWs, ContainerChanges, ContainerCreate, ContainerInspect, ContainerKill,
     ContainerList, ContainerLogs, ContainerPause, ContainerResize, ContainerRestart, ContainerStart, ContainerStop,
     ContainerTop, ContainerUnpause, ContainerWait, Events, ExecCreate, ExecResize, ExecStart, ImageCreate, ImageDelete,
     ImageHistory, ImageInspect, ImageList, ImagePush, ImageSave, ImageSaveMany, ImageTag, Info,
 };
 
+use super::v1_15_build as build;
 use super::v1_15_create as create;
 use super::v1_15_inspect as inspect;
 use super::v1_15_list as list;
 use super::v1_15_stream as stream;
-use crate::exchange::{NEVER_STARTED_HEADER, OLD_BUILD_HEADER, Response};
+use crate::exchange::{NEVER_STARTED_HEADER, Response};
 use crate::json::{keep, object};
 use crate::rung::{Asked, Change, OldRoute, Rung};
 use crate::version::Version;
@@ -77,10 +78,6 @@ pub(super) const RUNG: Rung = Rung {
         Change::to(&[ContainerWait], "Wait for a missing container is answered with 404.")
             .wordings(&[Wording::with_status("No such container: *", "wait: no such container: {1}", 500)])
             .answer(never_ran),
-        Change::to(&[Build], "A Dockerfile is read as a whole before its first step.").up(|request| {
-            request.set_header(OLD_BUILD_HEADER, "1");
-            Ok(())
-        }),
         Change::to(&[ContainerChanges], "A container without changes has null rather than an empty list.").down(
             |changes, _| {
                 if changes.is_null() {
@@ -117,6 +114,7 @@ pub(super) const RUNG: Rung = Rung {
             "Missing images are missing images to history, save and tag; before missing ids.",
         )
         .wordings(&[Wording::with_status("No such image: *", "No such id: {name}", 404)]),
+        build::CHANGE,
         Change::to(&[ImageHistory], "History tells comments.").down(|history, _| {
             crate::json::each(history, |item| keep(item, &["Id", "Created", "CreatedBy", "Tags", "Size"]))
         }),

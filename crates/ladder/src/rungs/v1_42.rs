@@ -1,14 +1,14 @@
 //! API 1.42, Docker 23.0.
 
 use api::routes::Endpoint::{
-    ContainerCreate, ContainerInspect, ContainerRestart, ContainerStop, ContainerUpdate, DiskUsage, ExecCreate,
+    Build, ContainerCreate, ContainerInspect, ContainerRestart, ContainerStop, ContainerUpdate, DiskUsage, ExecCreate,
     ExecStart, ImageCreate, ImageList, VolumePrune, VolumeUpdate,
 };
 use serde_json::{Value, json};
 
 use super::shapes::forget;
 use crate::exchange::{Request, Response};
-use crate::json::{default, object, remove};
+use crate::json::{default, map_text, object, remove};
 use crate::rung::{Asked, Change, Rung};
 use crate::version::Version;
 
@@ -47,6 +47,17 @@ pub(super) const RUNG: Rung = Rung {
              is given.",
         )
         .up(all_volumes),
+        Change::to(&[Build], "Build says ` ---> Removed intermediate container`; before `Removing`.").message(
+            |message, _| {
+                map_text(message.get_mut("stream"), |text| {
+                    Some(format!(
+                        "Removing {}",
+                        text.strip_prefix(" ---> Removed ")
+                            .filter(|rest| rest.starts_with("intermediate container "))?
+                    ))
+                });
+            },
+        ),
         Change::added(&[VolumeUpdate], "`PUT /volumes/{name}` changes a cluster volume."),
     ],
 };

@@ -1,6 +1,7 @@
 //! The routes of the newest API, one module a noun: parse, call the engine, serialise.
 
 mod archive;
+mod build;
 mod containers;
 mod exec;
 mod images;
@@ -79,6 +80,8 @@ async fn others(call: &mut Call) -> Result<Reply, Error> {
         Endpoint::ImageLoad => images::load(call).await,
         Endpoint::ImageSave | Endpoint::ImageSaveMany => images::save(call).await,
         Endpoint::ImagePrune => images::prune(call).await,
+
+        Endpoint::Build => build::build(call).await,
 
         Endpoint::VolumeList => volumes::list(call).await,
         Endpoint::VolumeCreate => volumes::create(call).await,

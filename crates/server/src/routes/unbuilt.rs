@@ -46,8 +46,8 @@ mod tests {
 
     #[test]
     fn what_is_not_built_names_itself() {
-        assert!(answer(Endpoint::Build).unwrap_err().to_string().contains("POST /build"));
-        assert_eq!(answer(Endpoint::Build).unwrap_err().status(), 501);
+        assert!(answer(Endpoint::BuildPrune).unwrap_err().to_string().contains("POST /build/prune"));
+        assert_eq!(answer(Endpoint::BuildPrune).unwrap_err().status(), 501);
         assert_eq!(answer(Endpoint::NodeList).unwrap_err().status(), 503);
         assert_eq!(answer(Endpoint::SwarmLeave).unwrap_err().status(), 503);
         assert_eq!(answer(Endpoint::Session).unwrap_err().status(), 404);

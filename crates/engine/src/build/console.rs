@@ -1,0 +1,87 @@
+//! What a build's client is told: JSON messages, one a line.
+
+use std::sync::{Mutex, PoisonError};
+
+use build::Message;
+use serde_json::{Value, json};
+
+use crate::stream::ByteSender;
+
+/// Most that a quiet build keeps for the case that it fails, in bytes.
+const HELD_BYTES: usize = 1024 * 1024;
+
+/// A build's line to its client.
+#[derive(Debug)]
+pub(super) struct Console {
+    sender: ByteSender,
+    /// Only the outcome is told; what came before only if it is a failure.
+    quiet: bool,
+    held: Mutex<Vec<u8>>,
+}
+
+impl Console {
+    pub(super) fn new(sender: ByteSender, quiet: bool) -> Self {
+        Self { sender, quiet, held: Mutex::default() }
+    }
+
+    /// Tells something, unless the build is quiet.
+    pub(super) fn say(&self, message: &Message) {
+        if !self.quiet {
+            return self.send(message);
+        }
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = line(&document(message));
+        if held.len() + line.len() <= HELD_BYTES {
+            held.extend(line);
+        }
+    }
+
+    /// Tells something in any case.
+    pub(super) fn send(&self, message: &Message) {
+        self.write(line(&document(message)));
+    }
+
+    /// The last message of a build that failed.
+    pub(super) fn fail(&self, error: &build::Error) {
+        let held = std::mem::take(&mut *self.held.lock().unwrap_or_else(PoisonError::into_inner));
+        if !held.is_empty() {
+            self.write(held);
+        }
+        let message = error.to_string();
+        let mut detail = json!({"message": message});
+        if error.code() != 0 {
+            detail["code"] = Value::from(error.code());
+        }
+        self.write(line(&json!({"errorDetail": detail, "error": message})));
+    }
+
+    fn write(&self, bytes: Vec<u8>) {
+        if !self.sender.blocking_send(bytes) {
+            tracing::trace!("the client of a build has left");
+        }
+    }
+
+    /// Whether the client has left.
+    pub(super) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    /// Resolves when the client has left.
+    pub(super) fn closed(&self) -> impl Future<Output = ()> + Send + 'static {
+        let sender = self.sender.clone();
+        async move { sender.closed().await }
+    }
+}
+
+fn document(message: &Message) -> Value {
+    match message {
+        Message::Text(text) => json!({"stream": text}),
+        // Red, as Docker's builder has it.
+        Message::ErrorText(text) => json!({"stream": format!("\u{1b}[91m{text}\u{1b}[0m")}),
+        Message::Id(id) => json!({"aux": {"ID": id.to_string()}}),
+    }
+}
+
+fn line(document: &Value) -> Vec<u8> {
+    format!("{document}\r\n").into_bytes()
+}

@@ -1,0 +1,137 @@
+//! Containers of a build's steps.
+
+use std::io::Read;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+
+use api::container::{ContainerConfig, CreateRequest, HealthConfig};
+use api::host_config::HostConfig;
+use build::{Error as BuildError, Executor, Message, RunStep, Stream};
+use tokio::runtime::Handle;
+
+use super::console::Console;
+use crate::engine::Engine;
+use crate::images::container_config_of;
+use crate::options::{AttachOptions, ClientStream, RemoveOptions, WaitCondition};
+use crate::{Error, Result, Waiting};
+
+/// Bytes of a frame that are handed over at once.
+const PIECE_BYTES: usize = 32 * 1024;
+/// Bytes before each frame: stream, three zeros, length.
+const HEAD_BYTES: usize = 8;
+
+/// Runs a build's containers in the engine. All of it blocks.
+pub(super) struct EngineExecutor<'a> {
+    pub(super) engine: Arc<Engine>,
+    pub(super) handle: Handle,
+    pub(super) console: &'a Console,
+    /// Limits, network and the like of all containers.
+    pub(super) host: &'a HostConfig,
+}
+
+/// An engine's error as a build's.
+fn failed(error: Error) -> BuildError {
+    BuildError::Executor { kind: error.kind(), source: Box::new(error) }
+}
+
+impl Executor for EngineExecutor<'_> {
+    fn create(&self, step: &RunStep<'_>) -> Result<String, BuildError> {
+        let mut host = self.host.clone();
+        if !matches!(step.network, "" | "default") {
+            step.network.clone_into(&mut host.network_mode);
+        }
+        let config = ContainerConfig {
+            image: step.image.id.to_string(),
+            hostname: String::new(),
+            domainname: String::new(),
+            attach_stdout: true,
+            attach_stderr: true,
+            // One empty word: the image's is not to come in its place.
+            entrypoint: Some(vec![String::new()]),
+            on_build: None,
+            healthcheck: Some(HealthConfig { test: Some(vec!["NONE".to_owned()]), ..HealthConfig::default() }),
+            ..container_config_of(step.config)
+        };
+        let request = CreateRequest { config, host_config: Some(host), networking_config: None };
+        let created = self.handle.block_on(self.engine.create("", "", request)).map_err(failed)?;
+        Ok(created.id)
+    }
+
+    fn run(&self, container: &str, output: &mut dyn FnMut(Stream, &[u8])) -> Result<i64, BuildError> {
+        let (ours, theirs) = UnixStream::pair()
+            .map_err(|source| BuildError::Io { action: "making a socket for a step's output", source })?;
+        let waiting = self.handle.block_on(self.start(container, theirs)).map_err(failed)?;
+        let watch = self.handle.spawn(kill_when(self.console.closed(), Arc::clone(&self.engine), container.to_owned()));
+        let read = read_frames(ours, output);
+        let outcome = self.handle.block_on(waiting.outcome());
+        watch.abort();
+        if self.is_cancelled() {
+            return Err(BuildError::Cancelled);
+        }
+        read.map_err(|source| BuildError::Io { action: "reading a step's output", source })?;
+        match outcome.error.filter(|error| !error.message.is_empty()) {
+            Some(error) => Err(BuildError::Step(error.message)),
+            None => Ok(outcome.status_code),
+        }
+    }
+
+    fn remove(&self, container: &str) -> Result<(), BuildError> {
+        let options = RemoveOptions { force: true, volumes: true, link: false };
+        self.handle.block_on(self.engine.remove(container, options)).map_err(failed)
+    }
+
+    fn pull(&self, name: &str) -> Result<(), BuildError> {
+        Err(BuildError::NotFound(format!(
+            "pull access denied for {name}, repository does not exist or may require 'docker login': pulling is not built into this version of longshore yet"
+        )))
+    }
+
+    fn say(&self, message: Message) {
+        self.console.say(&message);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.console.is_closed()
+    }
+}
+
+impl EngineExecutor<'_> {
+    /// Starts a container with a client at its output, who misses nothing.
+    async fn start(&self, container: &str, client: UnixStream) -> Result<Waiting> {
+        let options =
+            AttachOptions { stdout: true, stderr: true, stream: true, framed: true, ..AttachOptions::default() };
+        let attachment = self.engine.attach(container, options).await?;
+        attachment.run(ClientStream { socket: client.into(), early: Vec::new() }).await?;
+        let waiting = self.engine.wait(container, WaitCondition::NextExit).await?;
+        self.engine.start(container, None).await?;
+        Ok(waiting)
+    }
+}
+
+/// Kills a container when its build's client leaves.
+async fn kill_when(left: impl Future<Output = ()>, engine: Arc<Engine>, container: String) {
+    left.await;
+    if let Err(error) = engine.kill(&container, "KILL").await {
+        tracing::debug!(%error, "a build's container ended before it was killed");
+    }
+}
+
+/// Hands over what comes in frames, to the end.
+fn read_frames(mut input: UnixStream, output: &mut dyn FnMut(Stream, &[u8])) -> std::io::Result<()> {
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        let mut head = [0; HEAD_BYTES];
+        match input.read(&mut head[..1])? {
+            0 => return Ok(()),
+            _ => input.read_exact(&mut head[1..])?,
+        }
+        let stream = if head[0] == 2 { Stream::Error } else { Stream::Output };
+        let mut left = u32::from_be_bytes([head[4], head[5], head[6], head[7]]) as usize;
+        while left > 0 {
+            let length = left.min(PIECE_BYTES);
+            input.read_exact(&mut piece[..length])?;
+            output(stream, &piece[..length]);
+            left -= length;
+        }
+    }
+}

@@ -97,6 +97,18 @@ fn restart_policies_bring_a_container_back() {
 }
 
 #[test]
+fn a_running_container_is_restarted_at_once() {
+    let daemon = Daemon::with_busybox();
+    daemon.docker(&["run", "-d", "--name", "again", "busybox", "sleep", "1000"]).ok();
+    let pid = || daemon.docker(&["inspect", "-f", "{{.State.Pid}}", "again"]).ok();
+    for _ in 0..5 {
+        let before = pid();
+        daemon.docker(&["restart", "-t", "0", "again"]).ok();
+        assert_ne!(pid(), before);
+    }
+}
+
+#[test]
 fn names_are_unique_and_may_be_changed() {
     let daemon = Daemon::with_busybox();
     let id = daemon.docker(&["create", "--name", "one", "busybox", "true"]).ok();

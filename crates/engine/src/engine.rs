@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use image::Images;
 use network::{Bridge, LoopbackPool};
@@ -11,6 +13,7 @@ use storage::Storage;
 use store::Store;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::container::record::Record;
 use crate::events::Journal;
@@ -22,6 +25,8 @@ use crate::{EngineConfig, Error, Result, reconcile};
 
 /// Network namespaces without a network that are kept ready.
 const LOOPBACKS: usize = 4;
+/// How long the end of a daemon waits for what is being cleared away.
+const CLEARED_WITHIN: Duration = Duration::from_secs(5);
 /// Where the engine's id is kept.
 const META_ID: &str = "engine-id";
 
@@ -45,8 +50,12 @@ pub struct Engine {
     pub(crate) execs: Execs,
     pub(crate) events: Journal,
     pub(crate) closing: CancellationToken,
-    /// Added to the numbers of attached clients, so that those of different daemons differ.
+    /// What is being cleared away in the background.
+    clearing: TaskTracker,
+    /// Added to the numbers of attached clients and of runs, so that those of different daemons differ.
     pub(crate) attach_base: u64,
+    /// Shims launched so far.
+    runs: AtomicU64,
     pub(crate) pruning: tokio::sync::Mutex<()>,
 }
 
@@ -92,7 +101,9 @@ impl Engine {
             execs: Execs::default(),
             events: Journal::open(&store)?,
             closing: CancellationToken::new(),
+            clearing: TaskTracker::new(),
             attach_base: attach_base(),
+            runs: AtomicU64::new(0),
             pruning: tokio::sync::Mutex::new(()),
             loopbacks: LoopbackPool::open(LOOPBACKS)?,
             cgroup_parent: cgroup_parent(&config),
@@ -109,8 +120,15 @@ impl Engine {
     /// Ends the engine in order: no more restarts, events end, the database is closed. Containers go on.
     pub async fn close(&self) {
         self.closing.cancel();
-        // Actors that are in the middle of a step finish it.
-        tokio::task::yield_now().await;
+        self.clearing.close();
+        if tokio::time::timeout(CLEARED_WITHIN, self.clearing.wait()).await.is_err() {
+            tracing::warn!("not all is cleared away; the next daemon goes on with it");
+        }
+    }
+
+    /// Clears something away in the background: nobody waits for it but the end of the daemon.
+    pub(crate) fn clear_away(&self, work: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+        self.clearing.spawn_blocking(work)
     }
 
     /// Runs blocking work on its own thread.
@@ -128,9 +146,11 @@ impl Engine {
         self.config.data_root.join("containers").join(id)
     }
 
-    /// Where a container's shim listens.
-    pub(crate) fn shim_socket(&self, id: &str) -> PathBuf {
-        self.config.exec_root.join("shims").join(format!("{id}.sock"))
+    /// Where the shim of a container's next run shall listen. Each run has a place of its own, for the shim of the run
+    /// before may still be about to leave.
+    pub(crate) fn new_shim_socket(&self, id: &str) -> PathBuf {
+        let run = self.attach_base.wrapping_add(self.runs.fetch_add(1, Ordering::Relaxed));
+        self.config.exec_root.join("shims").join(format!("{id}.{run:x}.sock"))
     }
 
     /// A container's control groups with these limits.
@@ -155,7 +175,7 @@ impl Engine {
                 return None;
             }
         };
-        Some(tokio::task::spawn_blocking(move || {
+        Some(self.clear_away(move || {
             if let Err(error) = cgroup::remove(&plan) {
                 tracing::warn!(%error, "cannot remove a container's control groups");
             }
@@ -200,12 +220,6 @@ impl Engine {
 
     /// Removes all files of a container; what is large goes in the background.
     pub(crate) fn drop_files(&self, id: &str) {
-        // A shim removes its socket itself, unless it was killed.
-        if let Err(error) = std::fs::remove_file(self.shim_socket(id))
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            tracing::warn!(%error, id, "cannot remove a shim's socket");
-        }
         if let Err(error) = self.storage.remove_snapshot(id) {
             tracing::warn!(%error, id, "cannot remove a container's files; the next start of the daemon tries again");
         }

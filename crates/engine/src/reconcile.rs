@@ -106,7 +106,7 @@ async fn greet(engine: &Engine, records: &[Record]) -> BTreeMap<String, Greeted>
             .get(&id)
             .and_then(|record| engine.cgroup_plan(record, &Resources::default()).ok())
             .unwrap_or_default();
-        let Ok(shim) = Shim::new(connection, cgroup) else { continue };
+        let Ok(shim) = Shim::new(connection, path, cgroup) else { continue };
         greetings.spawn(async move {
             match tokio::time::timeout(GREETING, shim.next()).await {
                 Ok(Some((Event::Hello(state), mut descriptors))) => {
@@ -119,9 +119,13 @@ async fn greet(engine: &Engine, records: &[Record]) -> BTreeMap<String, Greeted>
             }
         });
     }
-    let mut greeted = BTreeMap::new();
+    let mut greeted: BTreeMap<String, Greeted> = BTreeMap::new();
     while let Some(outcome) = greetings.join_next().await {
-        greeted.extend(outcome.ok().flatten());
+        let Some((id, shim)) = outcome.ok().flatten() else { continue };
+        // A shim that is about to leave may still listen beside the one of the next run.
+        if shim.state.exit.is_none() || !greeted.contains_key(&id) {
+            greeted.insert(id, shim);
+        }
     }
     greeted
 }
@@ -133,7 +137,8 @@ fn sockets(engine: &Engine) -> Vec<(String, std::path::PathBuf)> {
         .flatten()
         .filter_map(|entry| {
             let name = entry.file_name().into_string().ok()?;
-            let id = name.strip_suffix(".sock")?;
+            // See `Engine::new_shim_socket`.
+            let (id, _run) = name.strip_suffix(".sock")?.split_once('.')?;
             Some((id.to_owned(), entry.path()))
         })
         .collect()

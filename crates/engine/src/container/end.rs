@@ -25,6 +25,9 @@ impl Actor {
 
     /// The shim went away without a word: the kernel has killed the container with it.
     pub(crate) async fn on_shim_lost(&mut self) {
+        if let Some(shim) = &self.shim {
+            shim.forget();
+        }
         if self.record.state.status.has_process() {
             let text = "the container's shim died, and the container with it".to_owned();
             self.ended(i64::from(KILLED), Timestamp::now(), false, text);

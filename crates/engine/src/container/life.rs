@@ -10,6 +10,7 @@
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use runtime::cgroup::CgroupPlan;
@@ -56,6 +57,8 @@ pub(crate) struct Actor {
 pub(crate) struct Shim {
     connection: Connection,
     readiness: Readiness,
+    /// Where it listens for the next daemon.
+    socket: PathBuf,
     /// First process; absent until started.
     pub(crate) pidfd: Option<OwnedFd>,
     pub(crate) cgroup: CgroupPlan,
@@ -63,10 +66,19 @@ pub(crate) struct Shim {
 
 impl Shim {
     /// Puts a connection under the reactor.
-    pub(crate) fn new(connection: Connection, cgroup: CgroupPlan) -> Result<Self> {
+    pub(crate) fn new(connection: Connection, socket: PathBuf, cgroup: CgroupPlan) -> Result<Self> {
         let readiness = Readiness::of(connection.as_fd())
             .map_err(|error| Error::system("cannot watch a shim's connection").caused_by(error))?;
-        Ok(Self { connection, readiness, pidfd: None, cgroup })
+        Ok(Self { connection, readiness, socket, pidfd: None, cgroup })
+    }
+
+    /// Removes the socket of a shim that was killed; one that ends by itself does it.
+    pub(crate) fn forget(&self) {
+        if let Err(error) = std::fs::remove_file(&self.socket)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, socket = %self.socket.display(), "cannot remove the socket of a shim that died");
+        }
     }
 
     /// The next event; `None` when the shim is gone.

@@ -4,7 +4,7 @@
 //! so that the next daemon knows whose they are.
 
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use runtime::cgroup::{self, CgroupPlan};
 use runtime::{Namespace, Namespaces, NetworkNamespace, Plan, StartError, TerminalSize};
@@ -20,6 +20,8 @@ use crate::{Error, Result};
 /// A container that is ready to be started by its shim.
 pub(crate) struct Prepared {
     pub(crate) connection: Connection,
+    /// Where the shim listens.
+    pub(crate) socket: PathBuf,
     /// With its address.
     pub(crate) record: Record,
     pub(crate) cgroup: CgroupPlan,
@@ -64,8 +66,8 @@ pub(crate) fn start_error_text(failure: &shim::protocol::Failure) -> (String, i6
 /// Prepares a start. What was taken is given back if it fails.
 pub(crate) fn prepare(engine: &Engine, mut record: Record) -> Result<Prepared, Failed> {
     match try_prepare(engine, &mut record) {
-        Ok((connection, cgroup, rootfs, netns, start)) => {
-            Ok(Prepared { connection, record, cgroup, rootfs, netns, start })
+        Ok((connection, socket, cgroup, rootfs, netns, start)) => {
+            Ok(Prepared { connection, socket, record, cgroup, rootfs, netns, start })
         }
         Err(failed) => {
             engine.release_network(&mut record);
@@ -74,7 +76,7 @@ pub(crate) fn prepare(engine: &Engine, mut record: Record) -> Result<Prepared, F
     }
 }
 
-type Parts = (Connection, CgroupPlan, OwnedFd, Option<OwnedFd>, Box<Start>);
+type Parts = (Connection, PathBuf, CgroupPlan, OwnedFd, Option<OwnedFd>, Box<Start>);
 
 fn try_prepare(engine: &Engine, record: &mut Record) -> Result<Parts, Failed> {
     let id = record.id.hex();
@@ -111,11 +113,12 @@ fn try_prepare(engine: &Engine, record: &mut Record) -> Result<Parts, Failed> {
     let start = start_command(engine, record, &plan)?;
     record.state.status = Status::Running;
     engine.store.write(|tx| tx.update_container(&record.id, &*record)).map_err(Error::from)?;
+    let socket = engine.new_shim_socket(&id);
     let connection = engine
         .launcher
-        .launch(&id, &engine.shim_socket(&id))
+        .launch(&id, &socket)
         .map_err(|error| Error::system(format!("cannot start a shim for the container: {error}")).caused_by(error))?;
-    Ok((connection, cgroup, OwnedFd::from(root), netns, start))
+    Ok((connection, socket, cgroup, OwnedFd::from(root), netns, start))
 }
 
 fn start_command(engine: &Engine, record: &Record, plan: &Plan) -> Result<Box<Start>> {

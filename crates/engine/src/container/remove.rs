@@ -91,6 +91,8 @@ impl Actor {
         }
         self.event("destroy", &[]);
         self.container.tell(|life| (life.removed, life.up) = (true, false));
+        // The end of a run does it too; a daemon that died in the middle of a start may have left some.
+        drop(self.engine.clean_cgroup(&self.record));
         self.drop_files_later();
         Ok(())
     }
@@ -117,9 +119,9 @@ impl Actor {
         let engine = Arc::clone(&self.engine);
         let id = self.record.id.hex();
         let image = self.record.image;
-        tokio::task::spawn_blocking(move || {
+        drop(self.engine.clear_away(move || {
             engine.drop_files(&id);
             engine.release_image_layers(image);
-        });
+        }));
     }
 }

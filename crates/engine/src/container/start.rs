@@ -60,9 +60,9 @@ impl Actor {
 
     async fn try_run(&mut self) -> Result<(), Failed> {
         let prepared = self.prepared().await?;
-        let Prepared { connection, record, cgroup, rootfs, netns, start } = prepared;
+        let Prepared { connection, socket, record, cgroup, rootfs, netns, start } = prepared;
         self.record = record;
-        let shim = Shim::new(connection, cgroup)?;
+        let shim = Shim::new(connection, socket, cgroup)?;
         for (attach, client) in self.pending.drain(..) {
             shim.send(&Command::Attach(attach), &[client.as_fd()])?;
         }
@@ -132,7 +132,9 @@ impl Actor {
     /// Puts things back after a start that failed.
     fn start_failed(&mut self, error: &Error, exit_code: i64) {
         tracing::info!(container = %self.record.id, %error, "a start failed");
-        self.shim = None;
+        if let Some(shim) = self.shim.take() {
+            shim.forget();
+        }
         let never_ran = self.record.state.started.is_none();
         let state = &mut self.record.state;
         state.status = if never_ran { Status::Created } else { Status::Exited };

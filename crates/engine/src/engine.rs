@@ -124,6 +124,21 @@ impl Engine {
         if tokio::time::timeout(CLEARED_WITHIN, self.clearing.wait()).await.is_err() {
             tracing::warn!("not all is cleared away; the next daemon goes on with it");
         }
+        self.drop_cgroup_parent();
+    }
+
+    /// Removes our own parent of control groups where it is empty: with the last container nothing of us is left.
+    fn drop_cgroup_parent(&self) {
+        let Ok(sample) = self.plan_cgroup(&self.cgroup_parent, "0", &Resources::default()) else { return };
+        let depth = Path::new(&self.cgroup_parent).components().count();
+        for directory in &sample.directories {
+            for parent in directory.path.ancestors().skip(1).take(depth) {
+                // Refused by the kernel as long as a container, or another daemon of ours, is beneath.
+                if std::fs::remove_dir(parent).is_err() {
+                    break;
+                }
+            }
+        }
     }
 
     /// Clears something away in the background: nobody waits for it but the end of the daemon.

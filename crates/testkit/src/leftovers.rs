@@ -65,14 +65,11 @@ impl Leftovers {
         found
     }
 
-    /// The containers' cgroups.
+    /// The daemon's parent of the containers' cgroups, in any hierarchy.
     fn cgroups(&self) -> Vec<PathBuf> {
-        let mut found = Vec::new();
-        for hierarchy in std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
-            let entries = std::fs::read_dir(hierarchy.path().join(&self.cgroup_parent)).into_iter().flatten().flatten();
-            found.extend(entries.map(|entry| entry.path()).filter(|path| path.is_dir()));
-        }
-        found
+        let hierarchies = std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten();
+        let parents = hierarchies.map(|hierarchy| hierarchy.path().join(&self.cgroup_parent));
+        parents.chain([Path::new("/sys/fs/cgroup").join(&self.cgroup_parent)]).filter(|path| path.is_dir()).collect()
     }
 }
 

@@ -19,6 +19,7 @@ mod import;
 mod lease;
 mod list;
 mod load;
+mod origin;
 mod remove;
 mod save;
 mod snapshot;
@@ -37,6 +38,7 @@ pub use load::Progress;
 pub use remove::{Removal, Removed, Usage, Use};
 pub use save::ArchiveForm;
 pub use snapshot::Snapshot;
+pub use store::{StoredBlob, StoredManifest};
 
 #[cfg(test)]
 mod tests;

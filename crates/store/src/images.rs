@@ -151,11 +151,18 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Removes a layer that no other stands on; whether it was there.
+    /// Removes a layer that no other stands on; whether it was there. What registries are known to have of it is forgotten with
+    /// the last layer of its content.
     ///
     /// # Errors
     /// [`crate::Error::Database`] if another layer stands on it.
     pub fn remove_layer(&self, chain: &ChainId) -> Result<bool> {
-        Ok(self.execute("DELETE FROM layers WHERE chain = ?1", [chain.to_string()])? > 0)
+        let chain = chain.to_string();
+        self.execute(
+            "DELETE FROM blobs WHERE diff = (SELECT diff FROM layers WHERE chain = ?1)
+             AND NOT EXISTS (SELECT 1 FROM layers WHERE diff = blobs.diff AND chain <> ?1)",
+            [&chain],
+        )?;
+        Ok(self.execute("DELETE FROM layers WHERE chain = ?1", [&chain])? > 0)
     }
 }

@@ -9,6 +9,7 @@
 
 #![warn(missing_docs)]
 
+mod blobs;
 mod checkpoint;
 mod containers;
 mod dump;
@@ -22,6 +23,7 @@ mod schema;
 mod store;
 mod volumes;
 
+pub use blobs::{StoredBlob, StoredManifest};
 pub use containers::StoredContainer;
 pub use dump::dump;
 pub use error::Error;

@@ -5,7 +5,8 @@ use rusqlite::Connection;
 use crate::{Error, Result};
 
 /// Each step takes the database from its index to the next version; steps are never edited once released.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE meta(
         key TEXT PRIMARY KEY,
         value TEXT NOT NULL
@@ -66,11 +67,41 @@ const MIGRATIONS: &[&str] = &["
         time_ns INTEGER NOT NULL,
         document TEXT NOT NULL
     ) STRICT;
-"];
+",
+    "
+    CREATE INDEX layers_by_diff ON layers(diff);
+
+    CREATE TABLE blobs(
+        diff TEXT NOT NULL,
+        repository TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        media_type TEXT NOT NULL,
+        PRIMARY KEY(diff, repository, digest)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE manifests(
+        image TEXT PRIMARY KEY REFERENCES images(id) ON DELETE CASCADE,
+        media_type TEXT NOT NULL,
+        document TEXT NOT NULL
+    ) STRICT;
+",
+];
 
 /// Every table, in the order of a dump.
-pub(crate) const TABLES: &[&str] =
-    &["meta", "containers", "images", "tags", "layers", "volumes", "endpoints", "ports", "events"];
+pub(crate) const TABLES: &[&str] = &[
+    "meta",
+    "containers",
+    "images",
+    "tags",
+    "layers",
+    "blobs",
+    "manifests",
+    "volumes",
+    "endpoints",
+    "ports",
+    "events",
+];
 
 /// Brings the database to the newest version, each step in a transaction of its own.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<()> {

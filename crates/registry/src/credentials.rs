@@ -1,0 +1,114 @@
+//! Credentials as clients send them.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde::{Deserialize, Deserializer};
+
+const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+    .with_decode_allow_trailing_bits(true);
+const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
+const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
+
+/// Credentials for one registry: the document of `X-Registry-Auth` and `POST /auth`. All of it may be empty.
+#[derive(Clone, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(default)]
+pub struct Credentials {
+    /// Who.
+    #[serde(deserialize_with = "or_default")]
+    pub username: String,
+    /// The secret.
+    #[serde(deserialize_with = "or_default")]
+    pub password: String,
+    /// `base64(username:password)`, instead of the two.
+    #[serde(deserialize_with = "or_default")]
+    pub auth: String,
+    /// Registry.
+    #[serde(deserialize_with = "or_default")]
+    pub serveraddress: String,
+    /// Token to get tokens with.
+    #[serde(deserialize_with = "or_default")]
+    pub identitytoken: String,
+    /// Token to send as it is.
+    #[serde(deserialize_with = "or_default")]
+    pub registrytoken: String,
+}
+
+/// Names the parts that are there, not what they are.
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
+fn or_default<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Option::<String>::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+impl Credentials {
+    /// Reads the header `X-Registry-Auth`: JSON in base64, URL-safe or not, padded or not. What cannot be read counts as
+    /// none, as Docker does.
+    pub fn from_header(text: &str) -> Self {
+        let decoded = decode(text.trim());
+        decoded.and_then(|bytes| serde_json::from_slice::<Self>(&bytes).ok()).unwrap_or_default()
+    }
+
+    /// Name and secret, if there are any.
+    pub(crate) fn pair(&self) -> Option<(String, String)> {
+        if !self.username.is_empty() {
+            return Some((self.username.clone(), self.password.clone()));
+        }
+        let text = String::from_utf8(decode(&self.auth)?).ok()?;
+        let (username, password) = text.split_once(':')?;
+        // Old clients padded the text with zero bytes.
+        (!username.is_empty()).then(|| (username.to_owned(), password.trim_end_matches('\0').to_owned()))
+    }
+}
+
+/// The header's value for basic authorisation.
+pub(crate) fn basic((username, password): &(String, String)) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{username}:{password}")))
+}
+
+fn decode(text: &str) -> Option<Vec<u8>> {
+    let engine = if text.contains(['-', '_']) { URL_SAFE } else { STANDARD };
+    engine.decode(text).ok().filter(|bytes| !bytes.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_alphabet_and_padding() {
+        let json = r#"{"username":"ü?>","password":"p","email":"x","auth":null}"#;
+        for text in
+            [STANDARD.encode(json), URL_SAFE.encode(json), STANDARD.encode(json).trim_end_matches('=').to_owned()]
+        {
+            let found = Credentials::from_header(&text);
+            assert_eq!((found.username.as_str(), found.password.as_str()), ("ü?>", "p"), "{text}");
+        }
+        assert_eq!(Credentials::from_header("garbage"), Credentials::default());
+        assert_eq!(Credentials::from_header(""), Credentials::default());
+    }
+
+    #[test]
+    fn both_in_one() {
+        let found = Credentials { auth: STANDARD.encode("me:se:cret\0"), ..Credentials::default() };
+        assert_eq!(found.pair(), Some(("me".to_owned(), "se:cret".to_owned())));
+        assert_eq!(Credentials::default().pair(), None);
+        assert!(!format!("{found:?}").contains(&found.auth));
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(text in ".{0,60}") {
+            let _ = Credentials::from_header(&text);
+            let _ = Credentials { auth: text, ..Credentials::default() }.pair();
+        }
+    }
+}

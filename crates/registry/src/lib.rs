@@ -1,0 +1,43 @@
+//! Registries: images come from them and go to them, over the OCI distribution protocol (Docker's Registry v2).
+//!
+//! [`Registries`] is the door: [`Registries::pull`] and [`Registries::push`] return what a client may follow
+//! ([`Following`]), the rest returns when it is done. Layers are unpacked while they come in: a download writes into a
+//! bounded pipe that the unpacking thread reads; one that runs ahead of the layers beneath it goes on into a file without
+//! a name. Nothing is believed that a registry says: digests and sizes are verified as the bytes pass.
+
+#![warn(missing_docs)]
+
+mod auth;
+mod board;
+mod claims;
+mod credentials;
+mod distribution;
+mod error;
+mod http;
+mod login;
+mod manifest;
+mod pipe;
+mod platform;
+mod pull;
+mod push;
+mod registries;
+mod retry;
+mod search;
+mod session;
+mod settings;
+
+pub use board::{Following, Message, Transferred};
+pub use credentials::Credentials;
+pub use distribution::Distribution;
+pub use error::{Complaint, Error, Result};
+pub use login::Login;
+pub use manifest::Descriptor;
+pub use platform::Platform;
+pub use pull::Pull;
+pub use push::Push;
+pub use registries::Registries;
+pub use search::{Search, SearchResult};
+pub use settings::{InvalidSetting, Settings};
+
+#[cfg(test)]
+mod tests;

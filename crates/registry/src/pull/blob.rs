@@ -1,0 +1,147 @@
+//! One blob on its way into a pipe: resumed where it broke off, hashed as it passes.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderValue, RANGE};
+use http::{HeaderMap, Method, StatusCode};
+use model::Digest;
+use sha2::{Digest as _, Sha256};
+
+use crate::auth::scope;
+use crate::board::Board;
+use crate::http::Answer;
+use crate::pipe::Writer;
+use crate::retry::Backoff;
+use crate::session::{Session, succeeded};
+use crate::{Error, Result};
+
+/// A blob to fetch.
+pub(super) struct Blob<'a> {
+    pub(super) session: &'a Session,
+    /// The repository's path.
+    pub(super) path: &'a str,
+    pub(super) digest: Digest,
+    /// `None`: what the registry says.
+    pub(super) size_bytes: Option<u64>,
+    pub(super) board: &'a Board,
+    /// What the board calls it.
+    pub(super) id: &'a str,
+}
+
+/// How far it got.
+struct Progress {
+    hash: Sha256,
+    done: u64,
+    total: Option<u64>,
+}
+
+impl Blob<'_> {
+    /// Writes the whole blob into the pipe, which is told the end only if everything is right.
+    ///
+    /// # Errors
+    /// It cannot be had, or is not what its digest and size say; the pipe's reader is gone ([`Error::Cancelled`]).
+    pub(super) async fn fetch(&self, mut sink: Writer) -> Result<()> {
+        let mut progress = Progress { hash: Sha256::new(), done: 0, total: self.size_bytes };
+        let mut backoff = Backoff::default();
+        loop {
+            let before = progress.done;
+            match self.part(&mut progress, &mut sink).await {
+                Ok(()) => break,
+                Err(error) => {
+                    if progress.done > before {
+                        backoff.reset();
+                    }
+                    let Some(pause) = backoff.after(&error) else { return Err(error) };
+                    tracing::debug!(%error, digest = %self.digest, done = progress.done, "a download broke off");
+                    self.wait(pause).await;
+                }
+            }
+        }
+        self.board.say(self.id, "Verifying Checksum");
+        let found = Digest::new(progress.hash.finalize().into());
+        if found != self.digest {
+            return Err(Error::Digest { what: "filesystem layer", expected: self.digest, found });
+        }
+        self.board.say(self.id, "Download complete");
+        sink.finish();
+        Ok(())
+    }
+
+    async fn wait(&self, pause: Duration) {
+        let seconds = pause.as_secs();
+        tokio::time::sleep(pause - Duration::from_secs(seconds)).await;
+        for left in (1..=seconds).rev() {
+            self.board.say(self.id, format!("Retrying in {left} second{}", if left == 1 { "" } else { "s" }));
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    /// What is still missing.
+    async fn part(&self, progress: &mut Progress, sink: &mut Writer) -> Result<()> {
+        if progress.total.is_some_and(|total| total > 0 && progress.done == total) {
+            return Ok(());
+        }
+        let mut headers = HeaderMap::new();
+        if progress.done > 0 {
+            let malformed = |_| Error::Invalid("a malformed range".to_owned());
+            headers.insert(RANGE, HeaderValue::from_str(&format!("bytes={}-", progress.done)).map_err(malformed)?);
+        }
+        let url = self.session.url(&format!("{}/blobs/{}", self.path, self.digest));
+        let answer = self.session.get(Method::GET, &url, &[scope(self.path, false)], &headers).await?;
+        let mut answer = succeeded(answer).await?;
+        let skip = self.begin(&answer, progress)?;
+        self.read(&mut answer, progress, sink, skip).await?;
+        match progress.total {
+            Some(total) if progress.done < total => Err(answer.broken("unexpected EOF".to_owned())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Looks at the head of an answer; how many bytes of it are known already.
+    fn begin(&self, answer: &Answer, progress: &mut Progress) -> Result<u64> {
+        let length: Option<u64> = answer.header(CONTENT_LENGTH).parse().ok();
+        if answer.status == StatusCode::PARTIAL_CONTENT {
+            let start = answer.header(CONTENT_RANGE).strip_prefix("bytes ").and_then(|range| range.split_once('-'));
+            return match start.and_then(|(start, _)| start.parse::<u64>().ok()) {
+                Some(start) if start <= progress.done => Ok(progress.done - start),
+                _ => Err(answer.nonsense("another range than asked for".to_owned())),
+            };
+        }
+        match (progress.total, length) {
+            (Some(expected), Some(found)) if expected != found => {
+                return Err(Error::Size { what: "layer", digest: self.digest, expected, found });
+            }
+            // Manifests of schema 1 say no size; without any, there would be no limit.
+            (None, Some(found)) => progress.total = Some(found),
+            (None, None) => return Err(answer.nonsense("the registry does not say how long the layer is".to_owned())),
+            _ => {}
+        }
+        Ok(progress.done)
+    }
+
+    async fn read(&self, answer: &mut Answer, progress: &mut Progress, sink: &mut Writer, mut skip: u64) -> Result<()> {
+        while let Some(mut piece) = answer.piece().await? {
+            let known = usize::try_from(skip).unwrap_or(usize::MAX).min(piece.len());
+            drop(piece.split_to(known));
+            skip -= known as u64;
+            if piece.is_empty() {
+                continue;
+            }
+            self.take(piece, progress, sink).await?;
+        }
+        Ok(())
+    }
+
+    async fn take(&self, piece: Bytes, progress: &mut Progress, sink: &mut Writer) -> Result<()> {
+        let done = progress.done + piece.len() as u64;
+        if let Some(expected) = progress.total.filter(|total| done > *total) {
+            return Err(Error::Size { what: "layer", digest: self.digest, expected, found: done });
+        }
+        progress.hash.update(&piece);
+        sink.write(piece).await?;
+        progress.done = done;
+        self.board.count(self.id, "Downloading", done, progress.total);
+        Ok(())
+    }
+}

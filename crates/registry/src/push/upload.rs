@@ -1,0 +1,228 @@
+//! Uploads: whole, or as a stream that is compressed on its way and goes on where it broke off.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use flate2::{Compression, GzBuilder};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RANGE};
+use http::{HeaderMap, Method, StatusCode};
+use image::Images;
+use model::{ChainId, Digest};
+use sha2::{Digest as _, Sha256};
+
+use super::Run;
+use crate::http::{Answer, Body, Call, Feed, feed, resolve};
+use crate::pull::blocking;
+use crate::retry::Backoff;
+use crate::session::succeeded;
+use crate::{Error, Result};
+
+/// zlib's levels above cost twice the time for a few per cent.
+const LEVEL: u32 = 5;
+/// What `gzip` writes for an operating system that nobody needs to know.
+const UNKNOWN_SYSTEM: u8 = 255;
+const OCTETS: &str = "application/octet-stream";
+
+impl Run<'_> {
+    /// Length of a blob that the repository has.
+    pub(super) async fn existing(&self, digest: &Digest) -> Result<Option<u64>> {
+        let url = self.session.url(&format!("{}/blobs/{digest}", self.repository.path()));
+        match self.session.fetch(Method::HEAD, &url, &self.scopes(), &HeaderMap::new()).await {
+            Ok(answer) => Ok(answer.header(CONTENT_LENGTH).parse().ok()),
+            Err(Error::Refused(complaint)) if complaint.status == 404 => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Uploads what is at hand.
+    pub(super) async fn upload_whole(&self, digest: &Digest, bytes: &[u8]) -> Result<()> {
+        let mut backoff = Backoff::default();
+        while let Err(error) = self.try_upload(digest, bytes).await {
+            backoff.wait(error).await?;
+        }
+        Ok(())
+    }
+
+    async fn try_upload(&self, digest: &Digest, bytes: &[u8]) -> Result<()> {
+        let place = self.begin().await?;
+        let mut call = Call::new(Method::PUT, with_digest(&place, digest));
+        call.body = Body::whole(bytes.to_vec());
+        let answer = self.session.send(call.with(CONTENT_TYPE, OCTETS)?, &self.scopes()).await?;
+        succeeded(answer).await.map(|_| ())
+    }
+
+    /// Begins an upload: where its bytes go.
+    async fn begin(&self) -> Result<String> {
+        let url = self.session.url(&format!("{}/blobs/uploads/", self.repository.path()));
+        let mut answer = self.session.send(Call::new(Method::POST, url.clone()), &self.scopes()).await?;
+        if answer.status == StatusCode::UNAUTHORIZED {
+            // The first answer may have brought a new challenge.
+            answer = self.session.send(Call::new(Method::POST, url.clone()), &self.scopes()).await?;
+        }
+        place(&url, &succeeded(answer).await?)
+    }
+}
+
+/// Where an upload goes on.
+fn place(url: &str, answer: &Answer) -> Result<String> {
+    let location = resolve(url, answer.header(LOCATION));
+    location.ok_or_else(|| answer.nonsense("the registry does not say where to upload to".to_owned()))
+}
+
+fn with_digest(place: &str, digest: &Digest) -> String {
+    format!("{place}{}digest={digest}", if place.contains('?') { '&' } else { '?' })
+}
+
+/// A layer on its way to the registry.
+pub(super) struct Upload<'a> {
+    pub(super) run: &'a Run<'a>,
+    /// What clients see.
+    pub(super) id: &'a str,
+    pub(super) chain: ChainId,
+    /// Bytes of the uncompressed layer.
+    pub(super) length: u64,
+}
+
+impl Upload<'_> {
+    /// Compresses the layer into the registry; its digest and length there.
+    pub(super) async fn run(&self) -> Result<(Digest, u64)> {
+        let mut backoff = Backoff::default();
+        let mut resume = None;
+        loop {
+            let mut place = None;
+            let before = resume.as_ref().map_or(0, |(_, at)| *at);
+            let error = match self.attempt(resume.take(), &mut place).await {
+                Ok(done) => return Ok(done),
+                Err(error) => error,
+            };
+            tracing::debug!(%error, layer = self.id, "an upload broke off");
+            let Some(pause) = backoff.after(&error) else { return Err(error) };
+            tokio::time::sleep(pause).await;
+            if let Some(place) = place {
+                resume = self.progress(place).await;
+            }
+            if resume.as_ref().is_some_and(|(_, at)| *at > before) {
+                backoff.reset();
+            }
+        }
+    }
+
+    /// How far a broken upload got; `None`: it must begin anew.
+    async fn progress(&self, place: String) -> Option<(String, u64)> {
+        let answer = self.run.session.get(Method::GET, &place, &self.run.scopes(), &HeaderMap::new()).await.ok()?;
+        if !answer.status.is_success() {
+            return None;
+        }
+        let next = resolve(&place, answer.header(LOCATION)).unwrap_or(place);
+        let last: u64 = answer.header(RANGE).trim_start_matches("bytes=").split_once('-')?.1.parse().ok()?;
+        // An upload without a byte says `0-0`, as one with a single byte does.
+        (last > 0).then_some((next, last + 1))
+    }
+
+    /// One try. `place` becomes where the upload may go on if it breaks off.
+    async fn attempt(&self, resume: Option<(String, u64)>, place: &mut Option<String>) -> Result<(Digest, u64)> {
+        let (url, skip) = match resume {
+            Some(resume) => resume,
+            None => (self.run.begin().await?, 0),
+        };
+        *place = Some(url.clone());
+        let (feed, body) = feed();
+        let mut call = Call::new(Method::PATCH, url.clone()).with(CONTENT_TYPE, OCTETS)?;
+        call.body = body;
+        call.unhurried = true;
+        let (images, board) = (Arc::clone(&self.run.registries.images), Arc::clone(self.run.board));
+        let (id, chain, length) = (self.id.to_owned(), self.chain, self.length);
+        let compressing = blocking(move || {
+            compress(&images, &chain, feed, skip, |done| {
+                board.count(&id, "Pushing", done, Some(length));
+            })
+        });
+        let scopes = self.run.scopes();
+        let (answer, compressed) = tokio::join!(self.run.session.send(call, &scopes), compressing);
+        let (answer, (digest, size)) = match (answer, compressed) {
+            (Ok(answer), Ok(compressed)) => (succeeded(answer).await?, compressed),
+            // A refusal while the body was under way: the other side only noticed that nobody reads.
+            (Ok(answer), Err(error)) => match succeeded(answer).await {
+                Ok(_) => return Err(error),
+                Err(refused) => return Err(refused),
+            },
+            (Err(_), Err(error @ Error::Image(_))) if !is_gone(&error) => return Err(error),
+            (Err(error), _) => return Err(error),
+        };
+        let next = resolve(&url, answer.header(LOCATION)).unwrap_or(url);
+        *place = None;
+        let put = Call::new(Method::PUT, with_digest(&next, &digest)).with(CONTENT_TYPE, OCTETS)?;
+        succeeded(self.run.session.send(put, &scopes).await?).await?;
+        Ok((digest, size))
+    }
+}
+
+/// Whether blocking code failed only because nobody reads what it writes.
+fn is_gone(error: &Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// Writes a layer's compressed stream, from byte `skip` on. The same layer gives the same bytes each time, so that an
+/// upload can go on and the digest is the same everywhere.
+fn compress(images: &Images, chain: &ChainId, feed: Feed, skip: u64, tell: impl FnMut(u64)) -> Result<(Digest, u64)> {
+    let out = Tail { feed, skip, length: 0, hash: Sha256::new() };
+    let encoder = GzBuilder::new().mtime(0).operating_system(UNKNOWN_SYSTEM).write(out, Compression::new(LEVEL));
+    let mut counting = Counting { out: encoder, done: 0, tell };
+    images.export_layer(chain, &mut counting)?;
+    let gone = |source| Error::File { path: "the upload".into(), source };
+    let tail = counting.out.finish().map_err(gone)?;
+    let done = (Digest::new(tail.hash.finalize().into()), tail.length);
+    tail.feed.finish().map_err(gone)?;
+    Ok(done)
+}
+
+/// Passes on what comes after the first bytes; hashes and counts all.
+struct Tail {
+    feed: Feed,
+    skip: u64,
+    length: u64,
+    hash: Sha256,
+}
+
+impl Write for Tail {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let known = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len());
+        self.feed.write_all(&bytes[known..])?;
+        self.skip -= known as u64;
+        self.length += bytes.len() as u64;
+        self.hash.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        // Only whole chunks leave before the end.
+        Ok(())
+    }
+}
+
+/// Tells how far a layer is.
+struct Counting<W, F> {
+    out: W,
+    done: u64,
+    tell: F,
+}
+
+impl<W: Write, F: FnMut(u64)> Write for Counting<W, F> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let length = self.out.write(bytes)?;
+        self.done += length as u64;
+        (self.tell)(self.done);
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

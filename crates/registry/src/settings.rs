@@ -1,0 +1,217 @@
+//! What the daemon's flags say about registries, and which addresses a registry's name leads to.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::Uri;
+
+/// The registry behind names without a host.
+pub(crate) const HUB: &str = "docker.io";
+/// Where that registry answers.
+const HUB_HOST: &str = "registry-1.docker.io";
+/// Where certificates for single registries are.
+const CERTIFICATES: &str = "/etc/docker/certs.d";
+/// How long the look-up of a host may take that decides whether a registry is on this machine.
+const LOOKUP: Duration = Duration::from_secs(5);
+
+/// A setting that makes no sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSetting {
+    /// `--registry-mirror`.
+    #[error("invalid mirror: {0:?}: http://host[:port] or https://host[:port] is wanted")]
+    Mirror(String),
+    /// `--insecure-registry`.
+    #[error("insecure registry {0:?}: host[:port] or a network such as 10.0.0.0/8 is wanted")]
+    Insecure(String),
+}
+
+/// What the daemon's flags say about registries.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    mirrors: Vec<Endpoint>,
+    insecure: Vec<Insecure>,
+    /// Folder with a folder of certificates for each registry.
+    pub certificates: PathBuf,
+    /// How we call ourselves to registries.
+    pub user_agent: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            mirrors: Vec::new(),
+            insecure: Vec::new(),
+            certificates: CERTIFICATES.into(),
+            user_agent: concat!("longshore/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+/// A registry that needs no TLS, or none that can be trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Insecure {
+    Host(String),
+    Network(IpAddr, u8),
+}
+
+/// One address of a registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Endpoint {
+    /// Whether to speak TLS.
+    pub(crate) secure: bool,
+    /// Host and port.
+    pub(crate) authority: String,
+    /// Folder under which a mirror serves; empty or beginning with a slash.
+    pub(crate) prefix: String,
+    /// A mirror: it gets no credentials, and if it fails the next endpoint is tried whatever the reason.
+    pub(crate) mirror: bool,
+    /// Certificates are not checked, and credentials may go over plain HTTP.
+    pub(crate) lenient: bool,
+}
+
+impl Endpoint {
+    /// Its root, without a slash at the end.
+    pub(crate) fn base(&self) -> String {
+        format!("{}://{}{}", if self.secure { "https" } else { "http" }, self.authority, self.prefix)
+    }
+}
+
+impl Settings {
+    /// Reads the values of `--registry-mirror` and `--insecure-registry`.
+    ///
+    /// # Errors
+    /// One of them is malformed.
+    pub fn parse(mirrors: &[String], insecure: &[String]) -> Result<Self, InvalidSetting> {
+        Ok(Self {
+            mirrors: mirrors.iter().map(|text| mirror(text)).collect::<Result<_, _>>()?,
+            insecure: insecure.iter().map(|text| Insecure::parse(text)).collect::<Result<_, _>>()?,
+            ..Self::default()
+        })
+    }
+
+    /// The addresses of a registry, the best first.
+    pub(crate) async fn endpoints(&self, domain: &str, mirrors: bool) -> Vec<Endpoint> {
+        if domain == HUB {
+            let hub = Endpoint {
+                secure: true,
+                authority: HUB_HOST.into(),
+                prefix: String::new(),
+                mirror: false,
+                lenient: false,
+            };
+            let mirrors = if mirrors { self.mirrors.as_slice() } else { &[] };
+            return mirrors.iter().cloned().chain([hub]).collect();
+        }
+        let lenient = self.is_insecure(domain).await;
+        let endpoint =
+            |secure| Endpoint { secure, authority: domain.to_owned(), prefix: String::new(), mirror: false, lenient };
+        if lenient { vec![endpoint(true), endpoint(false)] } else { vec![endpoint(true)] }
+    }
+
+    /// Whether a registry is named as insecure, is in a network so named, or on this machine.
+    async fn is_insecure(&self, domain: &str) -> bool {
+        let named = |one: &Insecure| matches!(one, Insecure::Host(host) if host.eq_ignore_ascii_case(domain));
+        if self.insecure.iter().any(named) {
+            return true;
+        }
+        let host = host_of(domain);
+        let addresses = match host.parse::<IpAddr>() {
+            Ok(address) => vec![address],
+            Err(_) if host.eq_ignore_ascii_case("localhost") => return true,
+            Err(_) => match tokio::time::timeout(LOOKUP, tokio::net::lookup_host((host, 443))).await {
+                Ok(Ok(found)) => found.map(|address| address.ip()).collect(),
+                // The request itself will tell what is wrong with the name.
+                _ => Vec::new(),
+            },
+        };
+        addresses.iter().any(|address| {
+            let within =
+                |one: &Insecure| matches!(one, Insecure::Network(network, bits) if within(*address, *network, *bits));
+            address.is_loopback() || self.insecure.iter().any(within)
+        })
+    }
+}
+
+/// The host of `host[:port]`, without the brackets of an IPv6 address.
+pub(crate) fn host_of(authority: &str) -> &str {
+    match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
+    }
+}
+
+fn mirror(text: &str) -> Result<Endpoint, InvalidSetting> {
+    let invalid = || InvalidSetting::Mirror(text.to_owned());
+    let uri: Uri = text.parse().map_err(|_| invalid())?;
+    let secure = match uri.scheme_str() {
+        Some("https") => true,
+        Some("http") => false,
+        _ => return Err(invalid()),
+    };
+    let authority = uri.authority().ok_or_else(invalid)?.as_str();
+    if authority.contains('@') || uri.query().is_some() {
+        return Err(invalid());
+    }
+    let prefix = uri.path().trim_end_matches('/').to_owned();
+    Ok(Endpoint { secure, authority: authority.to_owned(), prefix, mirror: true, lenient: !secure })
+}
+
+impl Insecure {
+    fn parse(text: &str) -> Result<Self, InvalidSetting> {
+        let invalid = || InvalidSetting::Insecure(text.to_owned());
+        if let Some((network, bits)) = text.split_once('/') {
+            let network: IpAddr = network.parse().map_err(|_| invalid())?;
+            let bits: u8 = bits.parse().map_err(|_| invalid())?;
+            let most = if network.is_ipv4() { 32 } else { 128 };
+            return if bits <= most { Ok(Self::Network(network, bits)) } else { Err(invalid()) };
+        }
+        let authority: http::uri::Authority = text.parse().map_err(|_| invalid())?;
+        if text.contains('@') { Err(invalid()) } else { Ok(Self::Host(authority.as_str().to_owned())) }
+    }
+}
+
+/// Whether an address is in a network of so many bits.
+fn within(address: IpAddr, network: IpAddr, bits: u8) -> bool {
+    let (address, network, width) = match (address, network) {
+        (IpAddr::V4(a), IpAddr::V4(n)) => (u128::from(a.to_bits()), u128::from(n.to_bits()), 32),
+        (IpAddr::V6(a), IpAddr::V6(n)) => (a.to_bits(), n.to_bits(), 128),
+        _ => return false,
+    };
+    let shift = u32::from(width - bits);
+    (address ^ network).checked_shr(shift).unwrap_or(0) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(mirrors: &[&str], insecure: &[&str]) -> Result<Settings, InvalidSetting> {
+        let owned = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        Settings::parse(&owned(mirrors), &owned(insecure))
+    }
+
+    #[tokio::test]
+    async fn addresses() {
+        let settings = settings(&["http://m:5000/", "https://n/x"], &["r.test:1", "10.0.0.0/8"]).unwrap();
+        let bases = async |domain, mirrors| -> Vec<String> {
+            settings.endpoints(domain, mirrors).await.iter().map(Endpoint::base).collect()
+        };
+        assert_eq!(bases(HUB, true).await, ["http://m:5000", "https://n/x", "https://registry-1.docker.io"]);
+        assert_eq!(bases(HUB, false).await, ["https://registry-1.docker.io"]);
+        for both in ["r.test:1", "10.2.3.4:5000", "127.0.0.1:5000", "localhost:5000", "[::1]:5000"] {
+            assert_eq!(bases(both, true).await, [format!("https://{both}"), format!("http://{both}")]);
+        }
+        assert_eq!(bases("11.2.3.4", true).await, ["https://11.2.3.4"]);
+    }
+
+    #[test]
+    fn refusals() {
+        for bad in ["m", "ftp://m", "http://", "http://u:p@m", "http://m?x"] {
+            assert!(settings(&[bad], &[]).is_err(), "{bad}");
+        }
+        for bad in ["", "a b", "http://x", "10.0.0.0/33", "u@h", "x/8"] {
+            assert!(settings(&[], &[bad]).is_err(), "{bad}");
+        }
+    }
+}

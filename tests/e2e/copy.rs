@@ -69,7 +69,6 @@ fn running_containers_are_copied_into_and_exported_without_what_is_mounted() {
     daemon.docker(&["export", "-o", &tar, "up"]).ok();
     let names = Program::new("tar").args(["-tf", &tar]).run().ok();
     assert!(names.lines().any(|name| name == "tmp/file"), "{names}");
-    let mounted =
-        |name: &&str| ["proc/", "sys/", "data/"].iter().any(|top| name.starts_with(top) && name != top);
+    let mounted = |name: &&str| ["proc/", "sys/", "data/"].iter().any(|top| name.starts_with(top) && name != top);
     assert_eq!(names.lines().filter(mounted).count(), 0, "{names}");
 }

@@ -1,6 +1,7 @@
 //! The real binary, driven by real programs. One module a subject; each test has a daemon of its own.
 
 mod bad_input;
+mod build;
 mod clients;
 mod copy;
 mod daemon;

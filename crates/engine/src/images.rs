@@ -10,7 +10,7 @@ use model::{ImageId, Reference};
 
 use crate::container::until;
 use crate::engine::Engine;
-use crate::options::{Filters, ImageListOptions, ImportOptions};
+use crate::options::{Filters, ImageListOptions, ImportOptions, StoredImage};
 use crate::stream::{ByteStream, Upload, produce};
 use crate::{Error, Result};
 
@@ -136,6 +136,21 @@ impl Engine {
             },
             metadata: ImageMetadata { last_tag_time: tagged.to_string() },
             ..ImageInspect::default()
+        })
+    }
+
+    pub(crate) fn stored_image(&self, name: &str) -> Result<StoredImage> {
+        let image = self.images.resolve(name)?;
+        let mut document: serde_json::Value = serde_json::from_slice(&image.bytes)
+            .map_err(|error| Error::system("an image's configuration is malformed").caused_by(error))?;
+        let steps = self.images.snapshot().history(&image)?;
+        // An image without history is one layer, as far as anybody knows.
+        let layer_size_bytes = steps.first().map_or(image.size_bytes, |step| step.size_bytes);
+        let mut take = |key: &str| document.get_mut(key).map(serde_json::Value::take).unwrap_or_default();
+        Ok(StoredImage {
+            config: take("config"),
+            container_config: take("container_config"),
+            layer_size_bytes: signed(layer_size_bytes),
         })
     }
 

@@ -245,3 +245,14 @@ pub struct BuildOptions {
     /// The rules of API 1.14 and below.
     pub old: bool,
 }
+
+/// Parts of an image as they are stored.
+#[derive(Debug, Clone, Default)]
+pub struct StoredImage {
+    /// Defaults of its containers; null if it has none.
+    pub config: serde_json::Value,
+    /// Configuration of the container it was made in; null if there was none.
+    pub container_config: serde_json::Value,
+    /// Size of its topmost layer, 0 if its last step left none.
+    pub layer_size_bytes: i64,
+}

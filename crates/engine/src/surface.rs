@@ -316,6 +316,14 @@ impl Engine {
         self.show_image(name)
     }
 
+    /// An image's parts as they are stored, for older versions of the API.
+    ///
+    /// # Errors
+    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    pub async fn image_stored(self: &Arc<Self>, name: &str) -> Result<StoredImage> {
+        self.stored_image(name)
+    }
+
     /// Its layers' history, newest first.
     ///
     /// # Errors

@@ -23,6 +23,10 @@ pub const OLD_BUILD_HEADER: &str = "x-longshore-old-build";
 /// On a climbed `POST /build` with `q`: only what commands write is kept back, not all of the build's progress (below 1.22).
 pub const QUIET_COMMANDS_HEADER: &str = "x-longshore-quiet-commands";
 
+/// On a climbed `GET /images/{name}/json` or `GET /images/json`: configurations are wanted as they are stored, with all that a container's had, and
+/// `Size` as that of the image's own layer beside `VirtualSize` of all (below 1.22).
+pub const STORED_IMAGE_HEADER: &str = "x-longshore-stored-image";
+
 /// On the answer to `POST /containers/{name}/wait`, set by the server: the container's process never ran, so that older versions
 /// know no exit code of it.
 pub const NEVER_STARTED_HEADER: &str = "x-longshore-never-started";

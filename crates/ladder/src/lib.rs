@@ -29,7 +29,7 @@ pub use climb::{Climbed, Descent, Reads, at_newest, climb, error_for, reads, tra
 pub use document::{describe, markdown};
 pub use exchange::{
     Body, FOLLOW_HEADER, HOST_CONFIG_HEADER, INTERNAL_PREFIX, NEVER_STARTED_HEADER, OLD_BUILD_HEADER, OLD_NAME_HEADER,
-    QUIET_COMMANDS_HEADER, Request, Response, truth,
+    QUIET_COMMANDS_HEADER, Request, Response, STORED_IMAGE_HEADER, truth,
 };
 pub use rung::{Answer, Asked, Change, Down, Message, OldRoute, Rung, Up};
 pub use rungs::RUNGS;

@@ -1,7 +1,7 @@
 //! API 1.22, Docker 1.10.
 
 use super::shapes::{host_config, plain_id};
-use crate::exchange::{QUIET_COMMANDS_HEADER, Request, Response};
+use crate::exchange::{QUIET_COMMANDS_HEADER, Request, Response, STORED_IMAGE_HEADER};
 use crate::json::{Object, default, each, map_text, object, remove, text};
 use crate::rung::{Asked, Change, Rung};
 use crate::version::Version;
@@ -22,6 +22,14 @@ pub(super) const RUNG: Rung = Rung {
         .down(plain_ids),
         Change::to(&[ImageCreate, Build], "Ids of images in messages are digests too.")
             .message(|message, _| map_text(message.get_mut("status"), plain_id)),
+        Change::to(
+            &[ImageInspect, ImageList],
+            "`Size` of an image is that of all its layers; before it was that of its own.",
+        )
+        .up(|request| {
+            request.set_header(STORED_IMAGE_HEADER, "1");
+            Ok(())
+        }),
         Change::to(&[Build], "A quiet build tells only the image; before everything but what commands write.").up(
             |request| {
                 request.set_header(QUIET_COMMANDS_HEADER, "1");

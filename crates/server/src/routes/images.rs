@@ -14,11 +14,36 @@ pub(crate) async fn list(call: &mut Call) -> Result<Reply, Error> {
     let query = &call.query;
     let options =
         ImageListOptions { all: query.flag("all"), shared_size: query.flag("shared-size"), filters: query.filters()? };
-    Reply::json(&call.server.engine.images(&options).await?)
+    let images = call.server.engine.images(&options).await?;
+    if !call.headers.contains_key(ladder::STORED_IMAGE_HEADER) {
+        return Reply::json(&images);
+    }
+    let mut list = Vec::with_capacity(images.len());
+    for image in &images {
+        let mut document = serde_json::json!(image);
+        document["VirtualSize"] = document["Size"].take();
+        document["Size"] = call.server.engine.image_stored(&image.id).await?.layer_size_bytes.into();
+        list.push(document);
+    }
+    Reply::json(&list)
 }
 
 pub(crate) async fn inspect(call: &mut Call) -> Result<Reply, Error> {
-    Reply::json(&call.server.engine.image_inspect(call.name()).await?)
+    let engine = &call.server.engine;
+    let image = engine.image_inspect(call.name()).await?;
+    if !call.headers.contains_key(ladder::STORED_IMAGE_HEADER) {
+        return Reply::json(&image);
+    }
+    let stored = engine.image_stored(call.name()).await?;
+    let mut document = serde_json::json!(image);
+    document["VirtualSize"] = document["Size"].take();
+    document["Size"] = stored.layer_size_bytes.into();
+    for (key, config) in [("Config", stored.config), ("ContainerConfig", stored.container_config)] {
+        if !config.is_null() {
+            document[key] = config;
+        }
+    }
+    Reply::json(&document)
 }
 
 pub(crate) async fn history(call: &mut Call) -> Result<Reply, Error> {

@@ -10,7 +10,7 @@ use model::{ImageId, Reference};
 
 use crate::container::until;
 use crate::engine::Engine;
-use crate::options::{Filters, ImageListOptions, ImportOptions, StoredImage};
+use crate::options::{Filters, ImageListOptions, ImageRemoval, ImportOptions, StoredImage};
 use crate::stream::{ByteStream, Upload, produce};
 use crate::{Error, Result};
 
@@ -168,16 +168,22 @@ impl Engine {
         Ok(steps.into_iter().map(shown).collect())
     }
 
-    pub(crate) fn tag_image(&self, name: &str, repository: &str, tag: &str) -> Result<()> {
-        let happenings = self.images.tag(name, repository, tag)?;
+    pub(crate) fn tag_image(&self, name: &str, repository: &str, tag: &str, any_name: bool) -> Result<()> {
+        let happenings = match any_name {
+            true => self.images.name(&*self.images.resolve(name)?, &new_name(repository, tag, any_name)?)?,
+            false => self.images.tag(name, repository, tag)?,
+        };
         self.image_events(&happenings);
         Ok(())
     }
 
-    pub(crate) fn delete_image(&self, name: &str, force: bool, prune_parents: bool) -> Result<Vec<DeleteItem>> {
+    pub(crate) fn delete_image(&self, name: &str, force: bool, prune_parents: bool) -> Result<ImageRemoval> {
         let removal = self.images.remove(name, force, prune_parents, self)?;
         self.image_events(&removal.happenings);
-        Ok(removal.removed.into_iter().map(deleted).collect())
+        let (layers, images): (Vec<_>, Vec<_>) =
+            removal.removed.into_iter().partition(|removed| matches!(removed, Removed::DeletedLayer(_)));
+        let told = |removed: Vec<Removed>| removed.into_iter().map(deleted).collect();
+        Ok(ImageRemoval { images: told(images), layers: told(layers) })
     }
 
     pub(crate) fn prune_images(&self, filters: &Filters) -> Result<ImagesPruned> {
@@ -204,7 +210,7 @@ impl Engine {
             let names = if summary.tags.is_empty() { vec![image.id.to_string()] } else { summary.tags };
             for name in names {
                 match self.delete_image(&name, false, true) {
-                    Ok(items) => pruned.images_deleted.get_or_insert_default().extend(items),
+                    Ok(gone) => pruned.images_deleted.get_or_insert_default().extend(gone.into_items()),
                     Err(error) => tracing::debug!(%error, name, "an image is not pruned"),
                 }
             }
@@ -218,10 +224,7 @@ impl Engine {
     pub(crate) fn import_image(&self, options: &ImportOptions, body: Upload) -> Result<String> {
         let name = match options.repository.as_str() {
             "" => None,
-            repository => Some(
-                Reference::from_repository(repository, &options.tag)
-                    .map_err(|error| Error::invalid(error.to_string()).caused_by(error))?,
-            ),
+            repository => Some(new_name(repository, &options.tag, options.any_name)?),
         };
         let mut platform = options.platform.split('/').skip(1);
         let message = if options.message.is_empty() { "Imported from -" } else { &options.message };
@@ -266,7 +269,7 @@ impl Engine {
         })
     }
 
-    pub(crate) fn save_images(self: &Arc<Self>, names: &[String]) -> Result<ByteStream> {
+    pub(crate) fn save_images(self: &Arc<Self>, names: &[String], old_form: bool) -> Result<ByteStream> {
         for name in names {
             // Refused before the first byte.
             let repository_alone = name.parse::<Reference>().is_ok_and(|reference| reference.tag().is_none());
@@ -278,8 +281,9 @@ impl Engine {
         }
         let engine = Arc::clone(self);
         let names = names.to_vec();
+        let form = if old_form { ArchiveForm::Version1 } else { ArchiveForm::Combined };
         Ok(produce(move |out| {
-            let happenings = engine.images.save(&names, ArchiveForm::Combined, out)?;
+            let happenings = engine.images.save(&names, form, out)?;
             engine.image_events(&happenings);
             Ok(())
         }))
@@ -289,6 +293,12 @@ impl Engine {
         let filter = Filter { references: vec![name.to_owned()], ..Filter::default() };
         self.images.list(&filter).is_ok_and(|list| !list.is_empty())
     }
+}
+
+/// A name that is to be given to an image. `any`: also one that does not fit the grammar.
+pub(crate) fn new_name(repository: &str, tag: &str, any: bool) -> Result<Reference> {
+    let read = if any { Reference::loose_repository } else { Reference::from_repository };
+    read(repository, tag).map_err(|error| Error::invalid(error.to_string()).caused_by(error))
 }
 
 fn told(progress: Progress, quiet: bool) -> Option<serde_json::Value> {

@@ -93,6 +93,8 @@ pub struct LogsOptions {
     pub until: Option<Timestamp>,
     /// Multiplexed (8-byte headers) if the container has no terminal; false: the bare bytes of both streams.
     pub framed: bool,
+    /// Long lines come whole rather than in the pieces in which they are kept.
+    pub whole_lines: bool,
 }
 
 /// Which streams of a container an attach wants.
@@ -112,6 +114,10 @@ pub struct AttachOptions {
     pub detach_keys: Option<String>,
     /// Multiplexed (8-byte headers) if the container has no terminal; false: the bare bytes of both streams.
     pub framed: bool,
+    /// Long lines of the log come whole rather than in the pieces in which they are kept.
+    pub whole_lines: bool,
+    /// Attach to a paused container as well, rather than to refuse it.
+    pub paused: bool,
 }
 
 /// The client's side of an attach or exec, handed over when the server has answered.
@@ -151,6 +157,8 @@ pub struct CommitOptions {
     pub repository: String,
     /// Tag; empty: `latest` if there is a repository.
     pub tag: String,
+    /// Repository and tag may be any texts that can be told apart again; false: only names that fit the grammar.
+    pub any_name: bool,
     /// Comment for the history.
     pub comment: String,
     /// Author, for example `Name <mail>`.
@@ -194,12 +202,32 @@ pub struct ImportOptions {
     pub repository: String,
     /// Tag, or empty.
     pub tag: String,
+    /// Repository and tag may be any texts that can be told apart again; false: only names that fit the grammar.
+    pub any_name: bool,
     /// Message for the history; empty: Docker's default.
     pub message: String,
     /// Dockerfile instructions to apply to the empty configuration.
     pub changes: Vec<String>,
     /// `os/arch[/variant]`, or empty for this machine's.
     pub platform: String,
+}
+
+/// What went with the removal of an image, each in the order in which it went.
+#[derive(Debug, Clone, Default)]
+pub struct ImageRemoval {
+    /// Names and images.
+    pub images: Vec<api::image::DeleteItem>,
+    /// Layers that nothing else needed.
+    pub layers: Vec<api::image::DeleteItem>,
+}
+
+impl ImageRemoval {
+    /// All of it.
+    pub fn into_items(self) -> Vec<api::image::DeleteItem> {
+        let mut items = self.images;
+        items.extend(self.layers);
+        items
+    }
 }
 
 /// Which images a list wants.

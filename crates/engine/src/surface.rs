@@ -110,12 +110,12 @@ impl Engine {
         self.container_top(name, ps_args).await
     }
 
-    /// What was written beside the image.
+    /// What was written beside the image. `own`: without directories of which only something within them was written to.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn changes(self: &Arc<Self>, name: &str) -> Result<Vec<api::container::Change>> {
-        self.container_changes(name).await
+    pub async fn changes(self: &Arc<Self>, name: &str, own: bool) -> Result<Vec<api::container::Change>> {
+        self.container_changes(name, own).await
     }
 
     /// The whole root file system as a tar archive.
@@ -332,26 +332,21 @@ impl Engine {
         self.show_history(name)
     }
 
-    /// Another name for it.
+    /// Another name for it. `any_name`: also one that does not fit the grammar of names.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn image_tag(self: &Arc<Self>, name: &str, repository: &str, tag: &str) -> Result<()> {
+    pub async fn image_tag(self: &Arc<Self>, name: &str, repository: &str, tag: &str, any_name: bool) -> Result<()> {
         let (engine, name, repository, tag) =
             (Arc::clone(self), name.to_owned(), repository.to_owned(), tag.to_owned());
-        self.blocking(move || engine.tag_image(&name, &repository, &tag)).await
+        self.blocking(move || engine.tag_image(&name, &repository, &tag, any_name)).await
     }
 
     /// Removes a name, and the image with its last name.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn image_remove(
-        self: &Arc<Self>,
-        name: &str,
-        force: bool,
-        prune_parents: bool,
-    ) -> Result<Vec<api::image::DeleteItem>> {
+    pub async fn image_remove(self: &Arc<Self>, name: &str, force: bool, prune_parents: bool) -> Result<ImageRemoval> {
         let (engine, name) = (Arc::clone(self), name.to_owned());
         self.blocking(move || engine.delete_image(&name, force, prune_parents)).await
     }
@@ -382,12 +377,12 @@ impl Engine {
         Ok(self.load_images(body, quiet))
     }
 
-    /// Writes images into an archive that old and new engines load.
+    /// Writes images into an archive that old and new engines load, or, with `old_form`, into one as they were before 2016.
     ///
     /// # Errors
     /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn image_save(self: &Arc<Self>, names: &[String]) -> Result<ByteStream> {
-        self.save_images(names)
+    pub async fn image_save(self: &Arc<Self>, names: &[String], old_form: bool) -> Result<ByteStream> {
+        self.save_images(names, old_form)
     }
 
     /// Removes images that nothing uses. Filters: `dangling`, `until`, `label`, `label!`.

@@ -123,7 +123,7 @@ impl Work<'_> {
         if let Some(user) = user.filter(|_| !force && single_repository(&names)) {
             return Err(Error::NameInUse { name: name.to_owned(), container: user.container, image: image.id.short() });
         }
-        let asked = canonical(&name.parse()?);
+        let asked = canonical(&Reference::loose(name)?);
         self.drop_name(image, &asked);
         // Digests came with the tag's pull: they go with the repository's last tag.
         let same_repository = |other: &&Reference| other.name() == asked.name();

@@ -46,7 +46,14 @@ impl Snapshot {
         if let Some(id) = full_id(text) {
             return self.get(&id).cloned().ok_or_else(|| Error::NotFound(id.to_string()));
         }
-        let reference: Reference = text.parse()?;
+        let reference: Reference = match text.parse() {
+            Ok(reference) => reference,
+            // A name of a time without a grammar.
+            Err(error) => {
+                let known = Reference::loose(text).ok().and_then(|name| self.referenced(&name).cloned());
+                return known.ok_or_else(|| error.into());
+            }
+        };
         self.referenced(&reference)
             .or_else(|| self.with_prefix(text))
             .cloned()

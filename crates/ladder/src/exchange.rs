@@ -14,7 +14,18 @@ pub const HOST_CONFIG_HEADER: &str = "x-longshore-host-config";
 /// `POST /containers/{name}/copy` of old did.
 pub const FOLLOW_HEADER: &str = "x-longshore-follow";
 
+/// On a climbed `GET /containers/{name}/changes`: directories count only if they changed themselves, not if only a file in them
+/// was written to (below 1.16).
+pub const OWN_CHANGES_HEADER: &str = "x-longshore-own-changes";
+
+/// On a climbed save of images: the archive has the form of before 2016 (below 1.22).
+pub const OLD_ARCHIVE_HEADER: &str = "x-longshore-old-archive";
+
+/// On a climbed `DELETE /images/{name}`: only images are told, not layers (below 1.22).
+pub const IMAGES_ONLY_HEADER: &str = "x-longshore-images-only";
+
 /// On a climbed `POST /containers/create`: the name may be a single character, and may begin with `_`, `.` or `-` (below 1.15).
+/// On the way to a new name of an image: any text may be one that can be told apart again.
 pub const OLD_NAME_HEADER: &str = "x-longshore-old-name";
 
 /// On a climbed `POST /build`: the Dockerfile is read by the rules of 2014, step by step, unknown instructions skipped (below 1.15).

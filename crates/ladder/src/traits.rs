@@ -19,12 +19,18 @@ pub struct Traits {
     /// Logs have the type of what they begin with (below 1.15): none if nothing comes, `application/octet-stream` for frames,
     /// `text/plain; charset=utf-8` for text of a terminal or without frames.
     pub logs_sniffed: bool,
+    /// A long line of a log comes in one frame and with one time (below 1.25), not in the pieces in which it is kept.
+    pub log_whole_lines: bool,
+    /// Attach waits for a container that is paused (below 1.25), rather than to be refused.
+    pub attach_paused: bool,
     /// How times are written in logs.
     pub log_timestamps: LogTimestamps,
     /// `attach/ws` sends binary frames (1.28); below text frames.
     pub ws_binary: bool,
     /// `attach/ws` honours `stdin`, `stdout` and `stderr` (1.42); below all three are on.
     pub ws_streams: bool,
+    /// `attach/ws` wants to know the page's `Origin` (below 1.20), and knows the protocol's version 8 as well.
+    pub ws_origin: bool,
     /// `wait` sends its headers before the container ends (1.30).
     pub wait_headers_early: bool,
     /// What `Access-Control-Allow-Headers` names, where CORS is on (`X-Registry-Auth` since 1.16).
@@ -52,9 +58,12 @@ impl Default for Traits {
             server_header: true,
             error_text: false,
             logs_sniffed: false,
+            log_whole_lines: false,
+            attach_paused: false,
             log_timestamps: LogTimestamps::Rfc3339Nano,
             ws_binary: true,
             ws_streams: true,
+            ws_origin: false,
             wait_headers_early: true,
             cors_headers: "Origin, X-Requested-With, Content-Type, Accept, X-Registry-Auth",
             cors_methods: "HEAD, GET, POST, DELETE, PUT, OPTIONS",

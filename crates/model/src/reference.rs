@@ -139,6 +139,43 @@ impl Reference {
         if tag.is_empty() { Ok(name.with_default_tag()) } else { name.with_tag(tag) }
     }
 
+    /// As [`Reference::from_repository`], of any texts of which name and tag can be told apart again. Docker knew no
+    /// grammar of names before API 1.15; such names live on with the images that have them.
+    ///
+    /// # Errors
+    /// A part is empty, too long, or holds what separates parts.
+    pub fn loose_repository(repo: &str, tag: &str) -> Result<Self, InvalidReference> {
+        let name = Self::loose(repo)?;
+        match tag {
+            "" => Ok(name.with_default_tag()),
+            tag if is_loose_tag(tag) => Ok(Self { tag: Some(tag.to_owned()), ..name }),
+            _ => Err(InvalidReference::Tag),
+        }
+    }
+
+    /// Reads a name that [`Reference::loose_repository`] may have made; one that fits the grammar as that wants it.
+    ///
+    /// # Errors
+    /// As [`Reference::loose_repository`].
+    pub fn loose(text: &str) -> Result<Self, InvalidReference> {
+        if let Ok(reference) = text.parse() {
+            return Ok(reference);
+        }
+        let (domain, remainder) = split_domain(text);
+        let (path, tag) = match remainder.split_once(':') {
+            Some((path, tag)) => (path, Some(tag)),
+            None => (remainder.as_str(), None),
+        };
+        let parts_fit = path.split('/').all(|part| !part.is_empty() && is_loose(part));
+        if !parts_fit || !is_loose(domain) || !tag.is_none_or(is_loose_tag) {
+            return Err(InvalidReference::Format);
+        }
+        if domain.len() + 1 + path.len() > MAX_NAME {
+            return Err(InvalidReference::TooLong);
+        }
+        Ok(Self { domain: domain.to_owned(), path: path.to_owned(), tag: tag.map(str::to_owned), digest: None })
+    }
+
     fn with_suffix(&self, mut name: String) -> String {
         if let Some(tag) = &self.tag {
             name.push(':');
@@ -273,6 +310,14 @@ fn is_tag(text: &str) -> bool {
         && text.bytes().all(|byte| word(byte) || matches!(byte, b'.' | b'-'))
 }
 
+fn is_loose(text: &str) -> bool {
+    !text.contains('@') && !text.contains(char::is_control)
+}
+
+fn is_loose_tag(text: &str) -> bool {
+    !text.is_empty() && text.len() <= MAX_TAG && !text.contains(['/', ':']) && is_loose(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -331,7 +376,32 @@ mod tests {
         assert_eq!(Reference::from_repository(&format!("a@sha256:{HEX}"), ""), Err(InvalidReference::Digested));
     }
 
+    #[test]
+    fn loose_names_are_read_again() {
+        for (repo, tag, familiar) in [
+            ("Bad_Upper", "v1", "Bad_Upper:v1"),
+            ("a", "b c", "a:b c"),
+            ("a:x", "", "a:x"),
+            ("Host/Team/_app", "", "Host/Team/_app:latest"),
+        ] {
+            let name = Reference::loose_repository(repo, tag).unwrap();
+            assert_eq!(name.familiar(), familiar);
+            assert_eq!(Reference::loose(&name.familiar()), Ok(name.clone()));
+            assert_eq!(Reference::loose(&name.to_string()), Ok(name));
+        }
+        for (repo, tag) in [("", "a"), ("a//B", ""), ("A@b", ""), ("A", "b:c"), ("A", "b/c"), ("A\n", "")] {
+            assert!(Reference::loose_repository(repo, tag).is_err(), "{repo} {tag}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn loose_round_trip(text in "[A-Za-z0-9_./: -]{1,30}") {
+            if let Ok(reference) = Reference::loose(&text) {
+                prop_assert_eq!(Reference::loose(&reference.to_string()), Ok(reference));
+            }
+        }
+
         #[test]
         fn round_trip(
             text in "([a-z]{1,5}\\.[a-z]{2,3}(:[0-9]{1,4})?/)?[a-z0-9]{1,6}([._-][a-z0-9]{1,5}){0,2}(/[a-z]{1,4}){0,2}(:[A-Za-z0-9_.]{1,9})?"

@@ -11,31 +11,58 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role};
 
-use crate::error::Error;
 use crate::transport::Wire;
 
 /// Largest piece of output in one message.
 const MESSAGE_BYTES: usize = 16 * 1024;
 
-/// The head that accepts a client's handshake.
-///
-/// # Errors
-/// The request is no websocket handshake (400).
-pub(crate) fn accept(headers: &HeaderMap) -> Result<Vec<u8>, Error> {
-    let asked = headers.get("upgrade").is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
-    let key = headers.get("sec-websocket-key").filter(|_| asked);
-    let key = key.ok_or_else(|| Error::invalid("not websocket protocol"))?;
+/// How a client's handshake is answered.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Handshake {
+    /// The head that accepts it.
+    Accepted(Vec<u8>),
+    /// The whole answer that refuses it: not in the form of the API's errors, but as Docker's websockets do.
+    Refused(Vec<u8>),
+}
+
+/// Answers a client's handshake. `origin`: only a client that says from where its page came is accepted.
+pub(crate) fn shake_hands(headers: &HeaderMap, origin: bool) -> Handshake {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let upgrades = text("connection").to_ascii_lowercase().contains("upgrade");
+    if !text("upgrade").eq_ignore_ascii_case("websocket") || !upgrades {
+        return refuse("400 Bad Request", "", "not websocket protocol");
+    }
+    let key = text("sec-websocket-key");
+    if key.is_empty() {
+        return refuse("400 Bad Request", "", "mismatch challenge/response");
+    }
+    let page = match text("sec-websocket-version") {
+        "13" => text("origin"),
+        "8" if origin => text("sec-websocket-origin"),
+        _ => return refuse("400 Bad Request", "Sec-WebSocket-Version: 13\r\n", "missing or bad WebSocket Version"),
+    };
+    if origin && !(page.starts_with('/') || page.contains(':')) {
+        return refuse("403 Forbidden", "", "");
+    }
+    Handshake::Accepted(accept(key, text("sec-websocket-protocol")))
+}
+
+fn refuse(status: &str, headers: &str, reason: &str) -> Handshake {
+    Handshake::Refused(format!("HTTP/1.1 {status}\r\n{headers}\r\n{reason}").into_bytes())
+}
+
+fn accept(key: &str, protocols: &str) -> Vec<u8> {
     let mut head = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n",
         derive_accept_key(key.as_bytes())
     );
-    if let Some(protocol) = headers.get("sec-websocket-protocol").and_then(|value| value.to_str().ok()) {
-        // Of those offered the first, as browsers refuse an answer without one.
-        let first = protocol.split(',').next().unwrap_or_default().trim();
+    // Of those offered the first, as browsers refuse an answer without one.
+    let first = protocols.split(',').next().unwrap_or_default().trim();
+    if !first.is_empty() {
         head.push_str(&format!("Sec-WebSocket-Protocol: {first}\r\n"));
     }
     head.push_str("\r\n");
-    Ok(head.into_bytes())
+    head.into_bytes()
 }
 
 /// Carries messages to `stream` and its bytes back, until the container ends or the client leaves.
@@ -99,14 +126,33 @@ fn characters(bytes: &[u8]) -> usize {
 mod tests {
     use super::*;
 
+    fn shaken(origin: bool, given: &[(&'static str, &str)]) -> String {
+        let mut headers = HeaderMap::new();
+        for (name, value) in given {
+            headers.insert(*name, value.parse().unwrap());
+        }
+        match shake_hands(&headers, origin) {
+            Handshake::Accepted(head) | Handshake::Refused(head) => String::from_utf8(head).unwrap(),
+        }
+    }
+
     #[test]
     fn the_handshake_of_the_standard() {
-        let mut headers = HeaderMap::new();
-        assert!(accept(&headers).is_err());
-        headers.insert("upgrade", "WebSocket".parse().unwrap());
-        headers.insert("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==".parse().unwrap());
-        let head = String::from_utf8(accept(&headers).unwrap()).unwrap();
-        assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
+        const KEY: (&str, &str) = ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+        const UPGRADE: [(&str, &str); 2] = [("upgrade", "WebSocket"), ("connection", "keep-alive, Upgrade")];
+        let asked = |more: &[(&'static str, &'static str)]| [&UPGRADE[..], &[KEY], more].concat();
+        let modern = asked(&[("sec-websocket-version", "13")]);
+        assert!(shaken(false, &modern).contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+        assert_eq!(shaken(false, &[]), "HTTP/1.1 400 Bad Request\r\n\r\nnot websocket protocol");
+        assert!(shaken(false, &UPGRADE).ends_with("mismatch challenge/response"));
+        assert!(shaken(false, &asked(&[])).contains("Sec-WebSocket-Version: 13\r\n"));
+        // Older versions ask for the page.
+        assert_eq!(shaken(true, &modern), "HTTP/1.1 403 Forbidden\r\n\r\n");
+        let page = asked(&[("sec-websocket-version", "13"), ("origin", "http://docker")]);
+        assert!(shaken(true, &page).starts_with("HTTP/1.1 101 "));
+        let old = asked(&[("sec-websocket-version", "8"), ("sec-websocket-origin", "http://docker")]);
+        assert!(shaken(true, &old).starts_with("HTTP/1.1 101 "));
+        assert!(shaken(false, &old).starts_with("HTTP/1.1 400 "));
     }
 
     #[test]

@@ -19,7 +19,8 @@ use crate::{Result, tree};
 pub(crate) fn between(upper: &Root, lower: &Root) -> Result<Vec<Change>> {
     let mut found = Found { lower, changes: BTreeMap::new(), new: None, opaque: None };
     tree::walk(upper, OsStr::new(""), |dir, name, path, metadata| found.entry(dir, name, Path::new(path), metadata))?;
-    Ok(found.changes.into_iter().map(|(path, kind)| Change { path, kind }).collect())
+    let changes = std::mem::take(&mut found.changes);
+    changes.into_iter().map(|(path, kind)| Ok(Change { own: found.is_own(upper, &path, kind)?, path, kind })).collect()
 }
 
 struct Found<'a> {
@@ -101,6 +102,17 @@ impl Found<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether what is told of a path is more than that something beneath it changed.
+    fn is_own(&self, upper: &Root, path: &Path, kind: ChangeKind) -> Result<bool> {
+        let path = path.strip_prefix("/").unwrap_or(path);
+        if kind != ChangeKind::Modified {
+            return Ok(true);
+        }
+        let (Some(now), Some(before)) = (upper.lookup(path)?, self.lower.lookup(path)?) else { return Ok(true) };
+        let seen = |metadata: &Metadata| (metadata.kind(), metadata.mode(), metadata.owner(), metadata.modified());
+        Ok(!now.is_dir() || seen(&now) != seen(&before))
     }
 
     fn note(&mut self, path: &Path, kind: ChangeKind) {

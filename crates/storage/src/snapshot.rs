@@ -32,6 +32,9 @@ pub struct Change {
     pub path: PathBuf,
     /// How it differs.
     pub kind: ChangeKind,
+    /// It differs itself; false for a directory that is told only because of something in it. A directory in which
+    /// something was made or removed differs by its time.
+    pub own: bool,
 }
 
 /// What stands for "no layer" where a chain id would.

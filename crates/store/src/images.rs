@@ -4,7 +4,7 @@ use model::{ChainId, DiffId, ImageId, Reference};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::store::{from_json, key, text, to_json};
-use crate::{Reader, Result, Transaction};
+use crate::{Error, Reader, Result, Transaction};
 
 /// A row of the images table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl Reader<'_> {
     /// [`crate::Error::Key`] if one is no reference.
     pub fn tags(&self) -> Result<Vec<StoredTag>> {
         self.rows("SELECT reference, image FROM tags", [], |row| {
-            Ok(StoredTag { reference: key("tags", text(row, 0)?)?, image: key("tags", text(row, 1)?)? })
+            Ok(StoredTag { reference: name(text(row, 0)?)?, image: key("tags", text(row, 1)?)? })
         })
     }
 
@@ -81,6 +81,11 @@ impl Reader<'_> {
             })
         })
     }
+}
+
+/// Parses a name; images also keep names of a time without a grammar.
+fn name(text: &str) -> Result<Reference> {
+    Reference::loose(text).map_err(|_| Error::Key { table: "tags", key: text.to_owned() })
 }
 
 impl Transaction<'_> {

@@ -78,7 +78,7 @@ impl Engine {
         let record = container.record();
         let keys = detach_keys(options.detach_keys.as_deref())?;
         match record.state.status {
-            Status::Paused => {
+            Status::Paused if !options.paused => {
                 return Err(Error::conflict(format!(
                     "container {name} is paused, unpause the container before attach"
                 )));
@@ -136,6 +136,7 @@ impl Attachment {
             stdout: self.options.stdout,
             stderr: self.options.stderr,
             framed: self.options.framed,
+            whole_lines: self.options.whole_lines,
             ..LogsOptions::default()
         };
         let name = self.container.id.hex();

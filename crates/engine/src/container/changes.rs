@@ -10,14 +10,14 @@ use crate::stream::{ByteStream, produce};
 
 impl Engine {
     /// See [`Engine::changes`].
-    pub(crate) async fn container_changes(self: &Arc<Self>, name: &str) -> Result<Vec<Change>> {
+    pub(crate) async fn container_changes(self: &Arc<Self>, name: &str, own: bool) -> Result<Vec<Change>> {
         let record = self.containers.find(name)?.record();
         let engine = Arc::clone(self);
         self.blocking(move || {
             let changes = engine.storage.changes(&record.id.hex())?;
             let shown =
                 |change: storage::Change| Change { path: change.path.display().to_string(), kind: change.kind as u8 };
-            Ok(changes.into_iter().map(shown).collect())
+            Ok(changes.into_iter().filter(|change| change.own || !own).map(shown).collect())
         })
         .await
     }

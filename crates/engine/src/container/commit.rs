@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use api::IdResponse;
 use image::Commit;
-use model::Reference;
 
 use super::merge::merge;
 use super::record::{Record, Status};
+use crate::Result;
 use crate::engine::Engine;
-use crate::images::run_config;
+use crate::images::{new_name, run_config};
 use crate::options::CommitOptions;
-use crate::{Error, Result};
 
 impl Engine {
     /// See [`Engine::commit`].
@@ -42,10 +41,7 @@ impl Engine {
     fn commit_of(&self, record: &Record, options: CommitOptions) -> Result<Commit> {
         let name = match options.repository.as_str() {
             "" => None,
-            repository => Some(
-                Reference::from_repository(repository, &options.tag)
-                    .map_err(|error| Error::invalid(error.to_string()).caused_by(error))?,
-            ),
+            repository => Some(new_name(repository, &options.tag, options.any_name)?),
         };
         let own = record.config.as_ref();
         let mut config = options.config.unwrap_or_default();

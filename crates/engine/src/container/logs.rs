@@ -122,6 +122,7 @@ impl Engine {
             framed: options.framed && !tty,
             timestamps: if options.timestamps { Timestamps::Rfc3339Fixed } else { Timestamps::None },
             details: options.details,
+            whole_lines: options.whole_lines,
         };
         let selection = Selection { tail: options.tail, since: options.since, until: options.until };
         let end = Arc::new(OnceLock::new());

@@ -83,7 +83,7 @@ fn choose(snapshot: &Snapshot, names: &[String]) -> Result<Vec<Chosen>> {
             None => chosen.push(Chosen { image, names: name.into_iter().collect() }),
         };
     for text in names {
-        let reference = text.parse::<Reference>().ok();
+        let reference = Reference::loose(text).ok();
         let bare = reference.as_ref().filter(|name| name.tag().is_none() && name.digest().is_none());
         let tags: Vec<(Reference, ImageId)> = bare.map(|bare| snapshot.tags_of(bare)).unwrap_or_default();
         if tags.is_empty() {

@@ -1,7 +1,7 @@
 //! API 1.15, Docker 1.3.
 
 use api::routes::Endpoint::{
-    ContainerAttach, ContainerAttachWs, ContainerChanges, ContainerCreate, ContainerInspect, ContainerKill,
+    Commit, ContainerAttach, ContainerChanges, ContainerCreate, ContainerInspect, ContainerKill,
     ContainerList, ContainerLogs, ContainerPause, ContainerResize, ContainerRestart, ContainerStart, ContainerStop,
     ContainerTop, ContainerUnpause, ContainerWait, Events, ExecCreate, ExecResize, ExecStart, ImageCreate, ImageDelete,
     ImageHistory, ImageInspect, ImageList, ImagePush, ImageSave, ImageSaveMany, ImageTag, Info,
@@ -12,7 +12,7 @@ use super::v1_15_create as create;
 use super::v1_15_inspect as inspect;
 use super::v1_15_list as list;
 use super::v1_15_stream as stream;
-use crate::exchange::{NEVER_STARTED_HEADER, Response};
+use crate::exchange::{NEVER_STARTED_HEADER, OLD_NAME_HEADER, Response};
 use crate::json::{keep, object};
 use crate::rung::{Asked, Change, OldRoute, Rung};
 use crate::version::Version;
@@ -89,9 +89,6 @@ pub(super) const RUNG: Rung = Rung {
             .up(stream::seconds),
         Change::to(&[Events], "Times that are no time are an error; before they did not count.").up(stream::times),
         Change::to(&[ContainerTop], "Arguments of `ps` are several; before they were one.").up(stream::one_argument),
-        Change::to(&[ContainerAttachWs], "A websocket need not tell its `Origin`.")
-            .up(stream::origin)
-            .answer(stream::no_websocket),
         Change::to(&[ContainerStart], "A capability that does not exist is told in other words.")
             .answer(create::unknown_capability),
         Change::to(&[ContainerResize], "Resize is documented.").up(stream::resize),
@@ -118,7 +115,11 @@ pub(super) const RUNG: Rung = Rung {
         Change::to(&[ImageHistory], "History tells comments.").down(|history, _| {
             crate::json::each(history, |item| keep(item, &["Id", "Created", "CreatedBy", "Tags", "Size"]))
         }),
-        Change::to(&[ImageTag], "A name that cannot be is refused.").up(stream::tag),
+        Change::to(&[ImageTag], "A name that is empty is refused.").up(stream::tag),
+        Change::to(&[ImageTag, ImageCreate, Commit], "Names of images have a grammar.").up(|request| {
+            request.set_header(OLD_NAME_HEADER, "1");
+            Ok(())
+        }),
         Change::to(&[ImagePush], "The body of push holds no credentials any more.").up(stream::push),
         Change::to(&[ImageCreate], "Progress is told in other words.").message(stream::progress),
         Change::to(&[Events], "Every signal of kill is an event; before only SIGKILL was.").message(stream::one_kill),

@@ -20,22 +20,6 @@ pub(super) fn resize(request: &mut Request) -> Result<(), Response> {
     Ok(())
 }
 
-/// A websocket had to tell the page it came from, and be of the version that the standard has.
-pub(super) fn origin(request: &mut Request) -> Result<(), Response> {
-    let upgrades = request.header("Upgrade").is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"));
-    let told = request.header("Origin").is_some_and(|origin| origin.contains("://") || origin.starts_with('/'));
-    let version = request.header("Sec-WebSocket-Version") == Some("13");
-    if upgrades && !(told && version) { Err(Response::empty(403)) } else { Ok(()) }
-}
-
-/// What is no websocket was told so in the library's own way: without a type, without a line's end.
-pub(super) fn no_websocket(response: &mut Response, _: &Asked) {
-    if let Some(text) = response.message().filter(|text| *text == "not websocket protocol") {
-        response.body = Body::Text(text.to_owned());
-        response.remove_header("Content-Type");
-    }
-}
-
 pub(super) fn seconds(request: &mut Request) -> Result<(), Response> {
     if request.parameter("t").is_some_and(|seconds| seconds.trim().parse::<i64>().is_err()) {
         request.set_parameter("t", "0");
@@ -129,16 +113,6 @@ mod tests {
             statuses += message.split("\"status\":").nth(1).unwrap_or_default();
         }
         assert_eq!(statuses, "\"die\"}\n\"stop\"}\n\"kill\"}\n\"die\"}\n");
-    }
-
-    #[test]
-    fn a_websocket_told_its_origin() {
-        let mut request = ask("GET", "/containers/web/attach/ws", "", Value::Null);
-        request.set_header("Upgrade", "websocket");
-        request.set_header("Sec-WebSocket-Version", "13");
-        assert_eq!(refusal("1.14", request.clone()).status, 403);
-        request.set_header("Origin", "http://localhost");
-        assert!(climbed("1.14", request).0.parameter("stream").is_none());
     }
 
     #[test]

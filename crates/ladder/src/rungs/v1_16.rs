@@ -1,10 +1,11 @@
 //! API 1.16, Docker 1.4.
 
 use super::shapes::forget;
+use crate::exchange::OWN_CHANGES_HEADER;
 use crate::json::{number, object, remove, text};
 use crate::rung::{Asked, Change, Rung};
 use crate::version::Version;
-use api::routes::Endpoint::{Build, ContainerCreate, ContainerInspect, ExecInspect, Info};
+use api::routes::Endpoint::{Build, ContainerChanges, ContainerCreate, ContainerInspect, ExecInspect, Info};
 use serde_json::Value;
 
 pub(super) const RUNG: Rung = Rung {
@@ -16,6 +17,14 @@ pub(super) const RUNG: Rung = Rung {
         Change::added(&[ExecInspect], "`GET /exec/{id}/json` tells about an exec."),
         Change::to(&[ContainerInspect], "Volumes are made at create; before at the first start.")
             .down(volumes_at_start),
+        Change::to(
+            &[ContainerChanges],
+            "Changes tell all directories above a change; before those that changed themselves.",
+        )
+        .up(|request| {
+            request.set_header(OWN_CHANGES_HEADER, "1");
+            Ok(())
+        }),
         Change::to(&[ContainerCreate], "Create takes `MacAddress`.").up(|request| {
             request.object().into_iter().for_each(|body| remove(body, &["MacAddress"]));
             Ok(())

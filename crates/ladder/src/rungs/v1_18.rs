@@ -7,7 +7,8 @@ use crate::json::{each, null_if_empty, object, remove, text};
 use crate::rung::{Asked, Change, Rung};
 use crate::version::Version;
 use api::routes::Endpoint::{
-    Build, ContainerCreate, ContainerInspect, Events, ExecCreate, ImageDelete, ImageInspect, ImageList, Info,
+    Build, ContainerCreate, ContainerInspect, Events, ExecCreate, ImageCreate, ImageDelete, ImageInspect, ImageList,
+    Info,
 };
 use serde_json::Value;
 
@@ -32,6 +33,7 @@ pub(super) const RUNG: Rung = Rung {
         Change::to(&[ImageInspect], "Images tell their `VirtualSize`.")
             .down(|image, _| object(image, &[]).into_iter().for_each(|image| remove(image, &["VirtualSize"]))),
         Change::to(&[ImageDelete], "Removal of an image tells the digests that it lost.").down(no_digests),
+        Change::to(&[ImageCreate], "Import takes `changes`.").up(|request| forget(request, &["changes"])),
         Change::to(&[Build], "Build takes limits of resources.")
             .up(|request| forget(request, &["memory", "memswap", "cpushares", "cpusetcpus", "cpuperiod", "cpuquota"])),
         Change::to(&[ExecCreate], "Exec create tells `Warnings`.")

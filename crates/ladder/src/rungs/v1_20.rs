@@ -7,8 +7,8 @@ use crate::rung::{Asked, Change, Rung};
 use crate::version::Version;
 use crate::wording::Wording;
 use api::routes::Endpoint::{
-    ContainerArchiveGet, ContainerArchiveHead, ContainerArchivePut, ContainerCreate, ContainerInspect, ContainerKill,
-    ContainerList, Events, ImageDelete,
+    ContainerArchiveGet, ContainerArchiveHead, ContainerArchivePut, ContainerAttachWs, ContainerCreate,
+    ContainerInspect, ContainerKill, ContainerList, Events, ImageDelete,
 };
 use serde_json::{Map, Value};
 
@@ -24,6 +24,8 @@ pub(super) const RUNG: Rung = Rung {
         Change::to(&[], "Responses carry `Server`.").traits(|traits| traits.server_header = false),
         Change::to(&[], "Web pages of other origins may use `HEAD`.")
             .traits(|traits| traits.cors_methods = "GET, POST, DELETE, PUT, OPTIONS"),
+        Change::to(&[ContainerAttachWs], "`attach/ws` does not ask for an `Origin` any more.")
+            .traits(|traits| traits.ws_origin = true),
         Change::to(&[ContainerKill], "Kill of a container that does not run is an error; before nothing happened.")
             .answer(kill_of_stopped),
         Change::to(

@@ -1,13 +1,14 @@
 //! API 1.22, Docker 1.10.
 
 use super::shapes::{host_config, plain_id};
-use crate::exchange::{QUIET_COMMANDS_HEADER, Request, Response, STORED_IMAGE_HEADER};
+use crate::exchange::{Body, IMAGES_ONLY_HEADER, OLD_ARCHIVE_HEADER, QUIET_COMMANDS_HEADER, Request, Response, STORED_IMAGE_HEADER};
 use crate::json::{Object, default, each, map_text, object, remove, text};
 use crate::rung::{Asked, Change, Rung};
 use crate::version::Version;
 use api::routes::Endpoint::{
     Build, Commit, ContainerCreate, ContainerInspect, ContainerList, ContainerUpdate, Events, ExecStart, ImageCreate,
-    ImageDelete, ImageHistory, ImageInspect, ImageList, Info, Version as GetVersion,
+    ImageDelete, ImageHistory, ImageInspect, ImageList, ImageLoad, ImageSave, ImageSaveMany, Info,
+    Version as GetVersion,
 };
 use serde_json::{Value, json};
 
@@ -20,6 +21,17 @@ pub(super) const RUNG: Rung = Rung {
             "Ids of images are digests of their content, `sha256:<hex>` rather than `<hex>`.",
         )
         .down(plain_ids),
+        Change::to(&[ImageDelete], "Layers that went with an image are told.").up(|request| {
+            request.set_header(IMAGES_ONLY_HEADER, "1");
+            Ok(())
+        }),
+        Change::to(&[ImageSave, ImageSaveMany], "Archives of images have a `manifest.json`.").up(|request| {
+            request.set_header(OLD_ARCHIVE_HEADER, "1");
+            Ok(())
+        }),
+        Change::to(&[ImageLoad], "Load of an archive without images is an error; before nothing happened.")
+            .up(something_to_load)
+            .answer(nothing_loaded),
         Change::to(&[ImageCreate, Build], "Ids of images in messages are digests too.")
             .message(|message, _| map_text(message.get_mut("status"), plain_id)),
         Change::to(
@@ -73,6 +85,20 @@ const BROUGHT: &[&str] = &[
     "BlkioDeviceWriteIOps",
     "OomScoreAdj",
 ];
+
+/// An empty body was no archive, whereas one without images was.
+fn something_to_load(request: &mut Request) -> Result<(), Response> {
+    match request.body {
+        Body::Empty => Err(Response::error(500, "EOF")),
+        _ => Ok(()),
+    }
+}
+
+fn nothing_loaded(response: &mut Response, _: &Asked) {
+    if response.is_error() && response.message() == Some("invalid archive: it holds no image") {
+        *response = Response::empty(200);
+    }
+}
 
 fn plain_ids(value: &mut Value, _: &Asked) {
     match value {

@@ -7,11 +7,11 @@ use crate::rung::{Asked, Change, Rung};
 use crate::version::Version;
 use crate::wording::Wording;
 use api::routes::Endpoint::{
-    Build, ContainerCreate, ContainerInspect, ContainerList, ContainerPrune, ContainerStart, DiskUsage, ExecCreate,
-    ExecInspect, ImagePrune, Info, NetworkInspect, NetworkList, NetworkPrune, PluginCreate, PluginDelete,
-    PluginDisable, PluginEnable, PluginInspect, PluginList, PluginPrivileges, PluginPull, PluginPush, PluginSet,
-    SecretCreate, SecretDelete, SecretInspect, SecretList, SecretUpdate, ServiceLogs, TaskLogs, Version as GetVersion,
-    VolumeDelete, VolumeInspect, VolumePrune,
+    Build, ContainerAttach, ContainerCreate, ContainerInspect, ContainerList, ContainerLogs, ContainerPrune,
+    ContainerStart, DiskUsage, ExecCreate, ExecInspect, ImagePrune, Info, NetworkInspect, NetworkList, NetworkPrune,
+    PluginCreate, PluginDelete, PluginDisable, PluginEnable, PluginInspect, PluginList, PluginPrivileges, PluginPull,
+    PluginPush, PluginSet, SecretCreate, SecretDelete, SecretInspect, SecretList, SecretUpdate, ServiceLogs, TaskLogs,
+    Version as GetVersion, VolumeDelete, VolumeInspect, VolumePrune,
 };
 use serde_json::{Value, json};
 
@@ -26,6 +26,10 @@ pub(super) const RUNG: Rung = Rung {
         )
         .wordings(&[Wording::new("page not found", "404 page not found")])
         .traits(|traits| traits.engine_headers = false),
+        Change::to(&[ContainerLogs], "Lines of a log above 16 KiB come in pieces.")
+            .traits(|traits| traits.log_whole_lines = true),
+        Change::to(&[ContainerAttach], "Attach to a paused container is refused.")
+            .traits(|traits| traits.attach_paused = true),
         Change::added(&[ContainerPrune, ImagePrune, NetworkPrune, VolumePrune], "Prune removes what is not used."),
         Change::added(&[DiskUsage], "`GET /system/df` tells what takes space."),
         Change::added(

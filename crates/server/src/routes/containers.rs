@@ -143,7 +143,8 @@ pub(crate) async fn top(call: &mut Call) -> Result<Reply, Error> {
 }
 
 pub(crate) async fn changes(call: &mut Call) -> Result<Reply, Error> {
-    let changes = call.server.engine.changes(call.name()).await?;
+    let own = call.headers.contains_key(ladder::OWN_CHANGES_HEADER);
+    let changes = call.server.engine.changes(call.name(), own).await?;
     // Docker prints null, not [], for a container that changed nothing.
     if changes.is_empty() { Reply::json(&()) } else { Reply::json(&changes) }
 }
@@ -192,6 +193,7 @@ pub(crate) async fn commit(call: &mut Call) -> Result<Reply, Error> {
         tag: query.text("tag").to_owned(),
         comment: query.text("comment").to_owned(),
         author: query.text("author").to_owned(),
+        any_name: call.headers.contains_key(ladder::OLD_NAME_HEADER),
         pause: query.flag_or("pause", true),
         changes: query.all("changes"),
         config,

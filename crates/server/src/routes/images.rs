@@ -50,9 +50,14 @@ pub(crate) async fn history(call: &mut Call) -> Result<Reply, Error> {
     Reply::json(&call.server.engine.image_history(call.name()).await?)
 }
 
+/// Whether the client's version knew no grammar of names.
+fn any_name(call: &Call) -> bool {
+    call.headers.contains_key(ladder::OLD_NAME_HEADER)
+}
+
 pub(crate) async fn tag(call: &mut Call) -> Result<Reply, Error> {
     let query = &call.query;
-    call.server.engine.image_tag(call.name(), query.text("repo"), query.text("tag")).await?;
+    call.server.engine.image_tag(call.name(), query.text("repo"), query.text("tag"), any_name(call)).await?;
     Ok(Reply::empty(StatusCode::CREATED))
 }
 
@@ -61,7 +66,11 @@ pub(crate) async fn delete(call: &mut Call) -> Result<Reply, Error> {
     if call.name().trim().is_empty() {
         return Err(Error::invalid("image name cannot be blank"));
     }
-    Reply::json(&call.server.engine.image_remove(call.name(), force, prune).await?)
+    let removal = call.server.engine.image_remove(call.name(), force, prune).await?;
+    match call.headers.contains_key(ladder::IMAGES_ONLY_HEADER) {
+        true => Reply::json(&removal.images),
+        false => Reply::json(&removal.into_items()),
+    }
 }
 
 /// Pull or import; only the import of the request's body is built.
@@ -76,6 +85,7 @@ pub(crate) async fn create(call: &mut Call) -> Result<Reply, Error> {
     let options = ImportOptions {
         repository: query.text("repo").to_owned(),
         tag: query.text("tag").to_owned(),
+        any_name: any_name(call),
         message: query.text("message").to_owned(),
         changes: query.all("changes"),
         platform: query.text("platform").to_owned(),
@@ -110,7 +120,8 @@ pub(crate) async fn save(call: &mut Call) -> Result<Reply, Error> {
         "" => call.query.all("names"),
         name => vec![name.to_owned()],
     };
-    Reply::bytes(TAR, call.server.engine.image_save(&names).await?).await
+    let old_form = call.headers.contains_key(ladder::OLD_ARCHIVE_HEADER);
+    Reply::bytes(TAR, call.server.engine.image_save(&names, old_form).await?).await
 }
 
 pub(crate) async fn prune(call: &mut Call) -> Result<Reply, Error> {

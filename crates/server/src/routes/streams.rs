@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::handover::{Framing, Handover};
 use crate::message::{End, lines};
 use crate::reply::{Reply, TEXT};
-use crate::websocket;
+use crate::websocket::{self, Handshake};
 
 /// The type of a stream without frames, and of every stream that is answered with 200.
 pub(super) const RAW: &str = "application/vnd.docker.raw-stream";
@@ -30,6 +30,7 @@ pub(crate) async fn logs(call: &mut Call) -> Result<Reply, Error> {
         since: query.moment("since")?,
         until: query.moment("until")?,
         framed: call.traits.framed,
+        whole_lines: call.traits.log_whole_lines,
     };
     let logs = call.server.engine.logs(call.name(), options).await?;
     if call.traits.logs_sniffed {
@@ -51,6 +52,8 @@ fn attach_options(call: &Call) -> AttachOptions {
         stream: query.flag("stream"),
         detach_keys: query.given("detachKeys").map(str::to_owned),
         framed: call.traits.framed,
+        whole_lines: call.traits.log_whole_lines,
+        paused: call.traits.attach_paused,
     }
 }
 
@@ -65,7 +68,6 @@ pub(crate) async fn attach(call: &mut Call) -> Result<Reply, Error> {
 }
 
 pub(crate) async fn attach_websocket(call: &mut Call) -> Result<Reply, Error> {
-    let head = websocket::accept(&call.headers)?;
     let mut options = attach_options(call);
     // Messages have no frames inside: both streams arrive merged.
     options.framed = false;
@@ -73,7 +75,15 @@ pub(crate) async fn attach_websocket(call: &mut Call) -> Result<Reply, Error> {
         (options.stdin, options.stdout, options.stderr) = (true, true, true);
     }
     let attachment = call.server.engine.attach(call.name(), options).await?;
-    let framing = Framing::WebSocket { binary: call.traits.ws_binary };
+    let (head, framing) = match websocket::shake_hands(&call.headers, call.traits.ws_origin) {
+        Handshake::Accepted(head) => (head, Framing::WebSocket { binary: call.traits.ws_binary }),
+        Handshake::Refused(head) => {
+            // The connection ends with that: nobody takes the stream.
+            let taker =
+                Box::new(|_| -> futures_util::future::BoxFuture<'static, _> { Box::pin(std::future::ready(Ok(()))) });
+            match call.hand_over(Handover { head, framing: Framing::Raw, taker }).await {}
+        }
+    };
     let taker =
         Box::new(move |client| -> futures_util::future::BoxFuture<'static, _> { Box::pin(attachment.run(client)) });
     match call.hand_over(Handover { head, framing, taker }).await {}

@@ -108,15 +108,17 @@ impl Reader {
         Ok(false)
     }
 
-    /// Appends selected records in `style` to `out` until it holds `limit_bytes` or the current end of the log is
+    /// Appends selected records in `style` to `out` until it holds `limit_bytes` (or little more) or the current end of the log is
     /// reached; false in the latter case.
     pub fn render(&mut self, style: &Style, out: &mut Vec<u8>, limit_bytes: usize) -> Result<bool> {
         let mut record = Record::default();
-        while out.len() < limit_bytes {
+        let mut open = None;
+        // A line that is to come whole may go beyond the limit.
+        while out.len() < limit_bytes || (open.is_some() && out.len() - limit_bytes < LINE_LIMIT) {
             if !self.read(&mut record)? {
                 return Ok(false);
             }
-            style.render(&record, out);
+            open = style.render_piece(&record, open, out);
         }
         Ok(true)
     }

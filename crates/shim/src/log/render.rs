@@ -31,32 +31,52 @@ pub struct Style {
     pub timestamps: Timestamps,
     /// The attributes before each record (`key=value,key=value `).
     pub details: bool,
+    /// The pieces of a long line come as if they were one record.
+    pub whole_lines: bool,
+}
+
+/// A line that was shown without its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct OpenLine {
+    stream: Stream,
+    /// Where it begins, with its frame's head if there is one.
+    start: usize,
 }
 
 impl Style {
     /// Appends a record, if its stream is shown.
     pub fn render(&self, record: &Record, out: &mut Vec<u8>) {
+        self.render_piece(record, None, out);
+    }
+
+    /// Appends a record, if its stream is shown, to the line that the record before left open if it goes on with that.
+    pub(super) fn render_piece(&self, record: &Record, open: Option<OpenLine>, out: &mut Vec<u8>) -> Option<OpenLine> {
         let shown = match record.stream {
             Stream::Stdout => self.stdout,
             Stream::Stderr => self.stderr,
         };
         if !shown {
-            return;
+            return open;
         }
-        let start = out.len();
-        if self.framed {
-            out.extend_from_slice(&[0; 8]);
-        }
-        self.render_time(record, out);
-        if self.details {
-            out.extend_from_slice(details(record).as_bytes());
+        let goes_on = open.filter(|line| line.stream == record.stream);
+        let start = goes_on.map_or(out.len(), |line| line.start);
+        if goes_on.is_none() {
+            if self.framed {
+                out.extend_from_slice(&[0; 8]);
+            }
+            self.render_time(record, out);
+            if self.details {
+                out.extend_from_slice(details(record).as_bytes());
+            }
         }
         out.extend_from_slice(&record.text);
         if self.framed {
-            // A record is far smaller than 4 GiB.
+            // A record, or what is put together of a line, is far smaller than 4 GiB.
             let length = (out.len() - start - 8) as u32;
             out[start..start + 8].copy_from_slice(&record.stream.frame_head(length));
         }
+        let is_open = self.whole_lines && !record.text.ends_with(b"\n");
+        is_open.then_some(OpenLine { stream: record.stream, start })
     }
 
     fn render_time(&self, record: &Record, out: &mut Vec<u8>) {

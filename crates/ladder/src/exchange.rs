@@ -24,6 +24,10 @@ pub const OLD_ARCHIVE_HEADER: &str = "x-longshore-old-archive";
 /// On a climbed `DELETE /images/{name}`: only images are told, not layers (below 1.22).
 pub const IMAGES_ONLY_HEADER: &str = "x-longshore-images-only";
 
+/// Among the attributes of a container's `stop` event: it is part of a restart. Sent only where
+/// [`Traits::event_marks`](crate::Traits) asks for it.
+pub const RESTART_MARK: &str = "x-longshore-restart";
+
 /// On a climbed `POST /containers/create`: the name may be a single character, and may begin with `_`, `.` or `-` (below 1.15).
 /// On the way to a new name of an image: any text may be one that can be told apart again.
 pub const OLD_NAME_HEADER: &str = "x-longshore-old-name";

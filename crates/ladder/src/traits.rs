@@ -25,6 +25,8 @@ pub struct Traits {
     pub attach_paused: bool,
     /// How times are written in logs.
     pub log_timestamps: LogTimestamps,
+    /// Events carry attributes by which only the ladder is told more (below 1.22).
+    pub event_marks: bool,
     /// `attach/ws` sends binary frames (1.28); below text frames.
     pub ws_binary: bool,
     /// `attach/ws` honours `stdin`, `stdout` and `stderr` (1.42); below all three are on.
@@ -60,6 +62,7 @@ impl Default for Traits {
             logs_sniffed: false,
             log_whole_lines: false,
             attach_paused: false,
+            event_marks: false,
             log_timestamps: LogTimestamps::Rfc3339Nano,
             ws_binary: true,
             ws_streams: true,

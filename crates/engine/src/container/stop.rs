@@ -18,6 +18,8 @@ use crate::{Error, Result};
 
 /// Seconds that a stop waits unless it or the container says otherwise.
 const DEFAULT_TIMEOUT_SECONDS: i64 = 10;
+/// Attribute of a `stop` that is part of a restart. The server takes it out of what clients see of today's API.
+const RESTART_MARK: &str = "x-longshore-restart";
 /// How long a process may take to die of SIGKILL (it may hang in the kernel).
 const KILL_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -41,7 +43,7 @@ impl Engine {
         let record = container.record();
         if record.state.status.is_up() {
             bring_down(&container, &record, options).await?;
-            self.container_event(&container.record(), "stop", &[]);
+            self.container_event(&container.record(), "stop", &[(RESTART_MARK, "1".to_owned())]);
         }
         match container.step(|actor| Box::pin(actor.start())).await {
             // The restart policy was quicker.
@@ -72,7 +74,7 @@ impl Engine {
 
     /// Stops a container as its removal by force does: at once.
     pub(crate) async fn kill_for_removal(&self, container: &Arc<Container>) -> Result<()> {
-        let options = StopOptions { timeout_seconds: Some(0), signal: None };
+        let options = StopOptions { timeout_seconds: Some(0), signal: Some("KILL".to_owned()) };
         let record = container.record();
         bring_down(container, &record, &options).await
     }
@@ -86,10 +88,17 @@ async fn bring_down(container: &Arc<Container>, record: &Record, options: &StopO
     };
     let seconds = options.timeout_seconds.or(record.config.stop_timeout).unwrap_or(DEFAULT_TIMEOUT_SECONDS);
     let mut life = container.life();
-    let down = |life: &Life| !life.up || life.removed;
     let at_once = seconds == 0;
-    let first = if at_once { Signal::KILL } else { signal };
-    container.step(move |actor| Box::pin(async move { actor.stop(first) })).await?;
+    let down = |life: &Life| !life.up || life.removed;
+    container
+        .step(move |actor| {
+            Box::pin(async move {
+                actor.stop(signal)?;
+                // In one step, so that a process that has no time gets none.
+                if at_once && signal != Signal::KILL { actor.stop(Signal::KILL) } else { Ok(()) }
+            })
+        })
+        .await?;
     if !at_once {
         let patience = u64::try_from(seconds).map_or(Duration::MAX, Duration::from_secs);
         if tokio::time::timeout(patience, life.wait_for(down)).await.is_ok() {

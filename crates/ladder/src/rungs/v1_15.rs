@@ -1,10 +1,10 @@
 //! API 1.15, Docker 1.3.
 
 use api::routes::Endpoint::{
-    Commit, ContainerAttach, ContainerChanges, ContainerCreate, ContainerInspect, ContainerKill,
-    ContainerList, ContainerLogs, ContainerPause, ContainerResize, ContainerRestart, ContainerStart, ContainerStop,
-    ContainerTop, ContainerUnpause, ContainerWait, Events, ExecCreate, ExecResize, ExecStart, ImageCreate, ImageDelete,
-    ImageHistory, ImageInspect, ImageList, ImagePush, ImageSave, ImageSaveMany, ImageTag, Info,
+    Commit, ContainerAttach, ContainerChanges, ContainerCreate, ContainerInspect, ContainerKill, ContainerList,
+    ContainerLogs, ContainerPause, ContainerResize, ContainerRestart, ContainerStart, ContainerStop, ContainerTop,
+    ContainerUnpause, ContainerWait, Events, ExecCreate, ExecResize, ExecStart, ImageCreate, ImageDelete, ImageHistory,
+    ImageInspect, ImageList, ImagePush, ImageSave, ImageSaveMany, ImageTag, Info,
 };
 
 use super::v1_15_build as build;

@@ -99,8 +99,8 @@ pub(super) fn one_kill(event: &mut Value, asked: &Asked) {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{ask, climbed, refusal, refused, up};
-    use api::routes::Endpoint::{ContainerResize, ImagePush, ImageTag};
+    use crate::testing::{ask, climbed, refused, up};
+    use api::routes::Endpoint::{Commit, ContainerResize, ImageCreate, ImagePush, ImageTag};
     use serde_json::{Value, json};
 
     #[test]
@@ -113,6 +113,15 @@ mod tests {
             statuses += message.split("\"status\":").nth(1).unwrap_or_default();
         }
         assert_eq!(statuses, "\"die\"}\n\"stop\"}\n\"kill\"}\n\"die\"}\n");
+    }
+
+    #[test]
+    fn any_name_would_do() {
+        for endpoint in [Commit, ImageCreate, ImageTag] {
+            let marked =
+                |version| up(version, endpoint, "repo=A", Value::Null).header(crate::OLD_NAME_HEADER).is_some();
+            assert_eq!((marked("1.14"), marked("1.15")), (true, false), "{endpoint:?}");
+        }
     }
 
     #[test]

@@ -69,9 +69,15 @@ fn volumes_at_start(container: &mut Value, asked: &Asked) {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{down, missing};
-    use api::routes::Endpoint::{ContainerInspect, ExecInspect};
-    use serde_json::json;
+    use crate::testing::{down, missing, up};
+    use api::routes::Endpoint::{ContainerChanges, ContainerInspect, ExecInspect};
+    use serde_json::{Value, json};
+
+    #[test]
+    fn directories_changed_themselves() {
+        assert!(up("1.15", ContainerChanges, "", Value::Null).header(crate::OWN_CHANGES_HEADER).is_some());
+        assert!(up("1.16", ContainerChanges, "", Value::Null).header(crate::OWN_CHANGES_HEADER).is_none());
+    }
 
     #[test]
     fn a_fresh_container_had_no_volumes() {

@@ -86,8 +86,14 @@ fn no_digests(items: &mut Value, _: &Asked) {
 mod tests {
     use crate::Body;
     use crate::testing::{down, up};
-    use api::routes::Endpoint::{ContainerCreate, ImageDelete};
-    use serde_json::json;
+    use api::routes::Endpoint::{ContainerCreate, ImageCreate, ImageDelete};
+    use serde_json::{Value, json};
+
+    #[test]
+    fn import_knew_no_changes() {
+        let parameter = |version| up(version, ImageCreate, "changes=CMD", Value::Null).parameter("changes").is_some();
+        assert_eq!((parameter("1.17"), parameter("1.18")), (false, true));
+    }
 
     #[test]
     fn limits_were_in_config() {

@@ -150,6 +150,12 @@ mod tests {
     use serde_json::json;
 
     #[test]
+    fn websockets_told_their_origin() {
+        assert!(crate::traits(crate::Version::new(1, 19)).ws_origin);
+        assert!(!crate::traits(crate::Version::new(1, 20)).ws_origin);
+    }
+
+    #[test]
     fn mounts_were_volumes() {
         let container = json!({"Mounts": [{"Source": "/a", "Destination": "/b", "RW": false}], "HostConfig": {"Memory": 5, "CpusetCpus": "0"}, "Config": {}, "State": {"Dead": false}});
         let older = json!({"Volumes": {"/b": "/a"}, "VolumesRW": {"/b": false}, "HostConfig": {"Memory": 5, "CpusetCpus": "0"}, "Config": {"Memory": 5, "Cpuset": "0"}, "State": {}});

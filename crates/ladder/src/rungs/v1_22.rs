@@ -1,7 +1,7 @@
 //! API 1.22, Docker 1.10.
 
 use super::shapes::{host_config, plain_id};
-use crate::exchange::{Body, IMAGES_ONLY_HEADER, OLD_ARCHIVE_HEADER, QUIET_COMMANDS_HEADER, Request, Response, STORED_IMAGE_HEADER};
+use crate::exchange::{Body, IMAGES_ONLY_HEADER, OLD_ARCHIVE_HEADER, QUIET_COMMANDS_HEADER, RESTART_MARK, Request, Response, STORED_IMAGE_HEADER};
 use crate::json::{Object, default, each, map_text, object, remove, text};
 use crate::rung::{Asked, Change, Rung};
 use crate::version::Version;
@@ -48,6 +48,9 @@ pub(super) const RUNG: Rung = Rung {
                 Ok(())
             },
         ),
+        Change::to(&[Events], "A restart tells `stop` as well.")
+            .traits(|traits| traits.event_marks = true)
+            .message(no_stop_in_restart),
         Change::to(&[Events], "Events tell `Type`, `Action` and `Actor`, also of networks, volumes and the daemon.")
             .message(flat_event),
         Change::added(&[ContainerUpdate], "`POST /containers/{name}/update` changes resources of a container."),
@@ -118,6 +121,12 @@ fn plain(item: &mut Object) {
 }
 
 /// Only containers and images had events, with the fields that the newest version still repeats for them.
+fn no_stop_in_restart(event: &mut Value, _: &Asked) {
+    if object(event, &["Actor", "Attributes"]).is_some_and(|attributes| attributes.contains_key(RESTART_MARK)) {
+        *event = Value::Null;
+    }
+}
+
 fn flat_event(event: &mut Value, asked: &Asked) {
     let Some(fields) = event.as_object_mut() else { return };
     let attributes = fields.get("Actor").and_then(|actor| actor.get("Attributes")).cloned().unwrap_or_default();
@@ -177,9 +186,35 @@ fn info(info: &mut Value, _: &Asked) {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{down, message};
-    use api::routes::Endpoint::{ContainerInspect, Events, ImageCreate, ImageDelete};
-    use serde_json::json;
+    use crate::testing::{ask, climbed, down, message, refusal, up};
+    use crate::{Body, Response};
+    use api::routes::Endpoint::{ContainerInspect, Events, ImageCreate, ImageDelete, ImageSave};
+    use serde_json::{Value, json};
+
+    #[test]
+    fn restarts_did_not_stop() {
+        let event = |attributes: Value| json!({"Type": "container", "Action": "stop", "Actor": {"ID": "c", "Attributes": attributes}});
+        assert_eq!(message("1.22", "1.21", Events, event(json!({"image": "a", crate::RESTART_MARK: "1"}))), "");
+        assert!(message("1.22", "1.21", Events, event(json!({"image": "a"}))).contains("\"stop\""));
+    }
+
+    #[test]
+    fn old_archives_and_removals_are_asked_for() {
+        assert!(up("1.21", ImageDelete, "", Value::Null).header(crate::IMAGES_ONLY_HEADER).is_some());
+        assert!(up("1.21", ImageSave, "", Value::Null).header(crate::OLD_ARCHIVE_HEADER).is_some());
+        assert!(up("1.22", ImageSave, "", Value::Null).header(crate::OLD_ARCHIVE_HEADER).is_none());
+    }
+
+    #[test]
+    fn an_archive_without_images_was_loaded() {
+        let mut request = ask("POST", "/images/load", "", Value::Null);
+        assert_eq!(refusal("1.21", request.clone()).message(), Some("EOF"));
+        request.body = Body::Stream;
+        let descent = climbed("1.21", request).2;
+        let empty = descent.response(Response::error(500, "invalid archive: it holds no image"));
+        assert_eq!(empty, Response::empty(200));
+        assert_eq!(descent.response(Response::error(500, "no space")).status, 500);
+    }
 
     #[test]
     fn ids_were_plain() {

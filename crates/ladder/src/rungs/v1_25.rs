@@ -162,6 +162,13 @@ mod tests {
     use serde_json::{Value, json};
 
     #[test]
+    fn logs_and_attach() {
+        let (older, newer) = (crate::traits(crate::Version::new(1, 24)), crate::traits(crate::Version::new(1, 25)));
+        assert!(older.log_whole_lines && older.attach_paused);
+        assert!(!newer.log_whole_lines && !newer.attach_paused);
+    }
+
+    #[test]
     fn since_became_a_filter() {
         let request = up("1.24", ContainerList, "since=a&limit=3", Value::Null);
         assert_eq!(

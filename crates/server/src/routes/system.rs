@@ -1,5 +1,6 @@
 //! The daemon itself: ping, version, info, events, disk usage.
 
+use api::event::Event;
 use futures_util::StreamExt;
 use futures_util::stream;
 use http::StatusCode;
@@ -46,7 +47,27 @@ pub(crate) async fn events(call: &mut Call) -> Result<Reply, Error> {
     let options = engine::EventsOptions { since, until, filters: call.query.filters()? };
     let events = call.server.engine.events(options).await?;
     let documents = stream::unfold(events, async |mut events| events.next().await.map(|event| (event, events)));
-    Ok(Reply::messages(documents.map(|event| document(&event)).boxed(), End::Line))
+    let marks = call.traits.event_marks;
+    let documents = documents.map(move |event| match marks || !is_marked(&event) {
+        true => document(&event),
+        false => document(&unmarked(&event)),
+    });
+    Ok(Reply::messages(documents.boxed(), End::Line))
+}
+
+fn is_mark(attribute: &str) -> bool {
+    attribute.starts_with(ladder::INTERNAL_PREFIX)
+}
+
+fn is_marked(event: &Event) -> bool {
+    event.actor.attributes.keys().any(|key| is_mark(key))
+}
+
+/// An event without what is told only to the ladder.
+fn unmarked(event: &Event) -> Event {
+    let mut event = event.clone();
+    event.actor.attributes.retain(|key, _| !is_mark(key));
+    event
 }
 
 pub(crate) async fn disk_usage(call: &mut Call) -> Result<Reply, Error> {

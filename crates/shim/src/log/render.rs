@@ -158,4 +158,31 @@ mod tests {
         assert_eq!(&detailed[8..], b"2014-08-02T18:01:02.5Z a=1,b=x+y hi\n");
         assert_eq!(usize::from(detailed[7]), detailed.len() - 8);
     }
+
+    #[test]
+    fn pieces_of_a_line_are_put_together() {
+        let style = Style {
+            stdout: true,
+            stderr: true,
+            framed: true,
+            whole_lines: true,
+            timestamps: Timestamps::Rfc3339Nano,
+            ..Style::default()
+        };
+        let mut out = Vec::new();
+        let mut open = None;
+        for (stream, text) in [("stdout", "ab"), ("stdout", "c\\n"), ("stdout", "d"), ("stderr", "e\\n")] {
+            let mut record = Record::default();
+            let line = format!(r#"{{"log":"{text}","stream":"{stream}","time":"2014-08-02T18:01:02.5Z"}}"#);
+            assert!(record.decode(line.as_bytes()));
+            open = style.render_piece(&record, open, &mut out);
+        }
+        let time = "2014-08-02T18:01:02.5Z ";
+        let frame = |stream: u8, text: &str| {
+            let text = format!("{time}{text}");
+            [&[stream, 0, 0, 0, 0, 0, 0, text.len() as u8], text.as_bytes()].concat()
+        };
+        assert_eq!(out, [frame(1, "abc\n"), frame(1, "d"), frame(2, "e\n")].concat());
+        assert_eq!(open, None);
+    }
 }

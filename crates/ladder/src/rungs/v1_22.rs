@@ -1,7 +1,10 @@
 //! API 1.22, Docker 1.10.
 
 use super::shapes::{host_config, plain_id};
-use crate::exchange::{Body, IMAGES_ONLY_HEADER, OLD_ARCHIVE_HEADER, QUIET_COMMANDS_HEADER, RESTART_MARK, Request, Response, STORED_IMAGE_HEADER};
+use crate::exchange::{
+    Body, IMAGES_ONLY_HEADER, OLD_ARCHIVE_HEADER, QUIET_COMMANDS_HEADER, RESTART_MARK, Request, Response,
+    STORED_IMAGE_HEADER,
+};
 use crate::json::{Object, default, each, map_text, object, remove, text};
 use crate::rung::{Asked, Change, Rung};
 use crate::version::Version;

@@ -7,6 +7,7 @@ mod copy;
 mod daemon;
 mod exec;
 mod faults;
+mod health;
 mod images;
 mod inside;
 mod lifecycle;

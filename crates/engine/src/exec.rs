@@ -13,6 +13,7 @@ use runtime::TerminalSize;
 use shim::protocol::{self, Command, ExecState, Exit, Stdio, WindowSize};
 use sys::root::Root;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use crate::container::record::{Record, Status};
 use crate::container::{env, security, start_error_text, user};
@@ -36,6 +37,7 @@ pub(crate) struct Exec {
     container: ContainerId,
     request: ExecCreateRequest,
     progress: Mutex<Progress>,
+    over: CancellationToken,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -87,6 +89,32 @@ impl Exec {
         let mut progress = self.progress();
         progress.exit_code = Some(code);
         progress.ended = Some(Instant::now());
+        self.over.cancel();
+    }
+}
+
+/// An exec of the engine's own, which is forgotten with this value.
+#[derive(Debug)]
+pub(crate) struct Probe {
+    engine: Arc<Engine>,
+    exec: Arc<Exec>,
+}
+
+impl Probe {
+    /// Waits for its end, or its container's.
+    pub(crate) async fn over(&self) {
+        self.exec.over.cancelled().await;
+    }
+
+    /// `None` before its end.
+    pub(crate) fn exit_code(&self) -> Option<i64> {
+        self.exec.progress().exit_code
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        self.engine.execs.lock().remove(&self.exec.id);
     }
 }
 
@@ -149,7 +177,13 @@ impl Engine {
         crate::container::attach::detach_keys(Some(&request.detach_keys))?;
         let id =
             ContainerId::random().map_err(|error| Error::system("no random numbers for an id").caused_by(error))?.hex();
-        let exec = Exec { id: id.clone(), container: record.id, request, progress: Mutex::default() };
+        let exec = Exec {
+            id: id.clone(),
+            container: record.id,
+            request,
+            progress: Mutex::default(),
+            over: CancellationToken::new(),
+        };
         let action = format!("exec_create: {}", exec.command());
         self.container_event(&record, &action, &[("execID", id.clone())]);
         self.execs.add(exec);
@@ -170,6 +204,11 @@ impl Engine {
         }
         check_running(&record)?;
         Ok(Session { engine: Arc::clone(self), exec, options })
+    }
+
+    /// Takes an exec as the engine's own.
+    pub(crate) fn own_exec(self: &Arc<Self>, id: &str) -> Result<Probe> {
+        Ok(Probe { engine: Arc::clone(self), exec: self.execs.find(id)? })
     }
 
     /// Starts an exec without a client.
@@ -344,6 +383,7 @@ impl Engine {
                 container: record.id,
                 request: ExecCreateRequest::default(),
                 progress: Mutex::new(progress),
+                over: CancellationToken::new(),
             };
             if let Some(exit) = state.exit {
                 exec.end(i64::from(exit.code));

@@ -113,7 +113,7 @@ fn make(engine: &Engine, name: &str, request: CreateRequest) -> Result<(Record, 
     };
     normalise(engine, &mut host);
     validate(&config, &host)?;
-    let warnings = warnings(&config, &host);
+    let warnings = warnings(&host);
     let endpoint = endpoint(&host, networking_config)?;
     let id = ContainerId::random().map_err(|error| Error::system("no random numbers for an id").caused_by(error))?;
     set_hostname(engine, &mut config, &host, id)?;
@@ -201,12 +201,8 @@ pub(crate) fn normalise(engine: &Engine, host: &mut HostConfig) {
 }
 
 /// What was asked and will not be so, in sentences for the user.
-fn warnings(config: &ContainerConfig, host: &HostConfig) -> Vec<String> {
+fn warnings(host: &HostConfig) -> Vec<String> {
     let mut warnings = Vec::new();
-    let probes = config.healthcheck.as_ref().and_then(|check| check.test.as_ref());
-    if probes.is_some_and(|test| !test.is_empty() && test[0] != "NONE") {
-        warnings.push("Health checks are not run yet; the container has no health status.".to_owned());
-    }
     let published = host.publish_all_ports || host.port_bindings.as_ref().is_some_and(|map| !map.is_empty());
     if published && host.network_mode == "host" {
         warnings.push("Published ports are discarded when using host network mode".to_owned());

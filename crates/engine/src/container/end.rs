@@ -63,6 +63,9 @@ impl Actor {
         if let Some(started) = started_at_ns {
             known.started = Some(timestamp(started));
         }
+        if self.record.state.status == Status::Running {
+            self.watch_health(false);
+        }
         self.publish_then_save();
         self.container.tell(|life| life.up = true);
     }
@@ -80,6 +83,7 @@ impl Actor {
     fn ended(&mut self, code: i64, at: Timestamp, oom_killed: bool, error: String) {
         let ran_for = self.record.state.started.map_or(Duration::ZERO, |started| at.since(started));
         self.engine.release_network(&mut self.record);
+        self.unwatch_health();
         let again = self.delay_before_restart(code, ran_for);
         let state = &mut self.record.state;
         state.status = if again.is_some() { Status::Restarting } else { Status::Exited };

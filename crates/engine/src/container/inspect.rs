@@ -141,7 +141,7 @@ fn show_state(state: &State) -> ContainerState {
         error: state.error.clone(),
         started_at: time(state.started),
         finished_at: time(state.finished),
-        health: None,
+        health: state.health.as_deref().cloned(),
     }
 }
 

@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::health::Watch;
 use super::record::{Record, Status};
 use super::{Container, Step};
 use crate::engine::Engine;
@@ -49,6 +50,8 @@ pub(crate) struct Actor {
     pub(crate) removed: bool,
     /// Removes the last run's control groups.
     pub(crate) cleaning: Option<JoinHandle<()>>,
+    /// Probes the container while it runs.
+    pub(crate) health: Option<Watch>,
     next_attach: u64,
 }
 
@@ -150,6 +153,7 @@ impl Actor {
             unsaved: false,
             removed: false,
             cleaning: None,
+            health: None,
             next_attach: 0,
         };
         prepare(&mut actor);

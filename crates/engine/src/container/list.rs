@@ -187,11 +187,12 @@ impl Wanted<'_> {
                 [&point.name, &point.source, &point.destination].into_iter().any(|have| have == wanted)
             })
         };
+        let health = record.state.health.as_ref().map_or("none", |health| health.status.as_str());
         filters.any("id", |wanted| id.starts_with(wanted))
             && filters.any("name", name)
             && filters.labels(record.config.labels.as_ref())
             && filters.any("status", |wanted| record.state.status.as_str() == wanted)
-            && filters.any("health", |wanted| wanted == "none")
+            && filters.any("health", |wanted| wanted == health)
             && filters.any("is-task", |wanted| matches!(wanted, "false" | "0"))
             && filters.any("network", |wanted| record.host.network_mode == wanted)
             && filters.any("volume", volume)
@@ -222,11 +223,19 @@ pub(crate) fn status(state: &State, now: Timestamp) -> String {
     let ago = |time: Option<Timestamp>| units::human_duration(now.since(time.unwrap_or(now)));
     match state.status {
         Status::Created => "Created".to_owned(),
-        Status::Running => format!("Up {}", ago(state.started)),
+        Status::Running => format!("Up {}{}", ago(state.started), health(state)),
         Status::Paused => format!("Up {} (Paused)", ago(state.started)),
         Status::Restarting => format!("Restarting ({}) {} ago", state.exit_code, ago(state.finished)),
         Status::Exited => format!("Exited ({}) {} ago", state.exit_code, ago(state.finished)),
         Status::Removing => "Removal In Progress".to_owned(),
+    }
+}
+
+fn health(state: &State) -> String {
+    match state.health.as_ref().map_or("", |health| health.status.as_str()) {
+        "" => String::new(),
+        "starting" => " (health: starting)".to_owned(),
+        word => format!(" ({word})"),
     }
 }
 

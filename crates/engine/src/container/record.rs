@@ -57,6 +57,9 @@ pub(crate) struct State {
     pub(crate) started: Option<Timestamp>,
     /// `None`: never.
     pub(crate) finished: Option<Timestamp>,
+    /// What the health check found; `None` without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) health: Option<Arc<api::container::Health>>,
 }
 
 /// In one word.

@@ -121,6 +121,7 @@ impl Actor {
         state.oom_killed = false;
         state.error.clear();
         self.record.volumes_filled = true;
+        self.watch_health(true);
         self.publish_then_save();
         self.container.tell(|life| (life.up, life.error) = (true, String::new()));
         if let NetworkMode::Bridge = self.record.network() {

@@ -198,6 +198,7 @@ impl Actor {
         cgroup::freeze(&shim.cgroup)
             .map_err(|error| Error::system(format!("Cannot pause container {}", self.record.id)).caused_by(error))?;
         self.record.state.status = Status::Paused;
+        self.unwatch_health();
         self.save()?;
         self.event("pause", &[]);
         Ok(())
@@ -216,6 +217,7 @@ impl Actor {
         cgroup::thaw(&shim.cgroup)
             .map_err(|error| Error::system(format!("Cannot unpause container {}", self.record.id)).caused_by(error))?;
         self.record.state.status = Status::Running;
+        self.watch_health(false);
         self.save()?;
         self.event("unpause", &[]);
         Ok(())

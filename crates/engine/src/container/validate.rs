@@ -4,7 +4,7 @@ use api::container::ContainerConfig;
 use api::host_config::HostConfig;
 
 use super::record::NetworkMode;
-use super::{etc, links, ports, security, stop};
+use super::{etc, health, links, ports, security, stop};
 use crate::restart::Policy;
 use crate::{Error, Result};
 
@@ -28,6 +28,9 @@ fn portable(config: &ContainerConfig) -> Result<()> {
     }
     if !config.stop_signal.is_empty() {
         stop::parse(&config.stop_signal)?;
+    }
+    if let Some(check) = &config.healthcheck {
+        health::validate(check)?;
     }
     for entry in config.env.iter().flatten() {
         if entry.is_empty() || entry.starts_with('=') || entry.contains('\0') {

@@ -13,6 +13,7 @@ pub mod exec;
 pub mod host_config;
 pub mod image;
 pub mod network;
+pub mod quirk;
 pub mod routes;
 pub mod stats;
 pub mod system;

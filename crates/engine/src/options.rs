@@ -21,6 +21,8 @@ pub struct ListOptions {
     pub limit: i64,
     /// Measure `SizeRw` and `SizeRootFs` (reads the disk).
     pub size: bool,
+    /// Show the name that the image has now, or its short id, rather than how it was called at create.
+    pub image_names: bool,
     /// Docker's list filters.
     pub filters: Filters,
 }

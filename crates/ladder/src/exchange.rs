@@ -14,6 +14,9 @@ pub const HOST_CONFIG_HEADER: &str = "x-longshore-host-config";
 /// `POST /containers/{name}/copy` of old did.
 pub const FOLLOW_HEADER: &str = "x-longshore-follow";
 
+/// On a climbed `GET /containers/json`: images are shown by the names that they have now, as below 1.17.
+pub const IMAGE_NAMES_HEADER: &str = "x-longshore-image-names";
+
 /// On a climbed `GET /containers/{name}/changes`: directories count only if they changed themselves, not if only a file in them
 /// was written to (below 1.16).
 pub const OWN_CHANGES_HEADER: &str = "x-longshore-own-changes";
@@ -28,7 +31,6 @@ pub const IMAGES_ONLY_HEADER: &str = "x-longshore-images-only";
 /// [`Traits::event_marks`](crate::Traits) asks for it.
 pub const RESTART_MARK: &str = "x-longshore-restart";
 
-/// On a climbed `POST /containers/create`: the name may be a single character, and may begin with `_`, `.` or `-` (below 1.15).
 /// On the way to a new name of an image: any text may be one that can be told apart again.
 pub const OLD_NAME_HEADER: &str = "x-longshore-old-name";
 

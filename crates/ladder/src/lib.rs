@@ -28,9 +28,9 @@ mod wording;
 pub use climb::{Climbed, Descent, Reads, at_newest, climb, error_for, reads, traits};
 pub use document::{describe, markdown};
 pub use exchange::{
-    Body, FOLLOW_HEADER, HOST_CONFIG_HEADER, IMAGES_ONLY_HEADER, INTERNAL_PREFIX, NEVER_STARTED_HEADER,
-    OLD_ARCHIVE_HEADER, OLD_BUILD_HEADER, OLD_NAME_HEADER, OWN_CHANGES_HEADER, QUIET_COMMANDS_HEADER, RESTART_MARK,
-    Request, Response, STORED_IMAGE_HEADER, truth,
+    Body, FOLLOW_HEADER, HOST_CONFIG_HEADER, IMAGE_NAMES_HEADER, IMAGES_ONLY_HEADER, INTERNAL_PREFIX,
+    NEVER_STARTED_HEADER, OLD_ARCHIVE_HEADER, OLD_BUILD_HEADER, OLD_NAME_HEADER, OWN_CHANGES_HEADER,
+    QUIET_COMMANDS_HEADER, RESTART_MARK, Request, Response, STORED_IMAGE_HEADER, truth,
 };
 pub use rung::{Answer, Asked, Change, Down, Message, OldRoute, Rung, Up};
 pub use rungs::RUNGS;

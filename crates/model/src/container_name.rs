@@ -11,9 +11,14 @@ pub fn is_valid(name: &str) -> bool {
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
 }
 
+/// Whether `name` could name a container before Docker 1.3: any of the characters, of any number.
+pub fn was_valid(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::is_valid;
+    use super::{is_valid, was_valid};
 
     #[test]
     fn names() {
@@ -23,5 +28,7 @@ mod tests {
         for bad in ["", "a", "_a", "-a", "a/b", "/ab", "a b", "aé", "a\n"] {
             assert!(!is_valid(bad), "{bad}");
         }
+        assert!(["a", "_a", "-a", ".", "ab"].iter().all(|name| was_valid(name)));
+        assert!(["", "a/b", "a b", "aé"].iter().all(|name| !was_valid(name)));
     }
 }

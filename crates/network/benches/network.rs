@@ -104,6 +104,7 @@ fn publishes(count: u16) {
             host_port: HostPort::Exact(20_000 + port),
             port: 80,
             protocol: Protocol::Tcp,
+            any_address: false,
         };
         let requests: Vec<_> = (0..count).map(request).collect();
         on.push(time(|| drop(bridge.publish("web", address, &requests).expect("published"))));

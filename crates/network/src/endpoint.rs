@@ -61,6 +61,9 @@ pub struct PortRequest {
     pub port: u16,
     /// Protocol.
     pub protocol: Protocol,
+    /// The host need not have the address (yet).
+    #[serde(default)]
+    pub any_address: bool,
 }
 
 /// One published container port.

@@ -37,6 +37,15 @@ pub fn compose(entries: &[Entry]) -> String {
     text
 }
 
+/// Composes the file as engines before Docker 1.10 did: the container's `own` line, the fixed lines, then `entries`.
+pub fn compose_own_first(own: Option<&Entry>, entries: &[Entry]) -> String {
+    let mut text = String::new();
+    own.into_iter().for_each(|own| push(&mut text, own));
+    text.push_str(&FIXED.replace("00::\t", "00::0\t"));
+    entries.iter().for_each(|entry| push(&mut text, entry));
+    text
+}
+
 /// Names of a container's own line: the full name first where it has a domain, then the bare one.
 pub fn own_names(hostname: &str, domainname: &str) -> Vec<String> {
     match (hostname, domainname) {
@@ -74,6 +83,15 @@ mod tests {
         let db = Entry::new(Ipv4Addr::new(172, 17, 0, 2), ["db", "web_db_1"]);
         let own = Entry::new(Ipv4Addr::new(172, 17, 0, 3), own_names("web", "example.org"));
         assert_eq!(compose(&[db, own]), format!("{FIXED}172.17.0.2\tdb web_db_1\n172.17.0.3\tweb.example.org web\n"));
+    }
+
+    #[test]
+    fn the_own_name_was_first() {
+        let own = Entry::new(Ipv4Addr::new(172, 17, 0, 3), ["web"]);
+        let text = compose_own_first(Some(&own), &[Entry::new(Ipv4Addr::new(172, 17, 0, 2), ["db"])]);
+        assert!(text.starts_with("172.17.0.3\tweb\n127.0.0.1\tlocalhost\n"), "{text}");
+        assert!(text.contains("\nfe00::0\tip6-localnet\n") && text.ends_with("\n172.17.0.2\tdb\n"), "{text}");
+        assert!(compose_own_first(None, &[]).starts_with("127.0.0.1\tlocalhost\n::1\tlocalhost "));
     }
 
     #[test]

@@ -66,7 +66,10 @@ impl Ports {
         let protocol = request.protocol;
         let host_port = match request.host_port {
             HostPort::Exact(port) => {
-                self.check(ip, port, protocol)?;
+                match self.check(ip, port, protocol) {
+                    Err(Error::HostAddress { .. }) if request.any_address => {}
+                    checked => checked?,
+                }
                 port
             }
             HostPort::Range(first, last) => self.search(ip, protocol, (first, last), first)?,
@@ -204,12 +207,20 @@ mod tests {
     const CONTAINER: Ipv4Addr = Ipv4Addr::new(172, 17, 0, 2);
 
     fn request(host_ip: Option<Ipv4Addr>, host_port: HostPort) -> PortRequest {
-        PortRequest { host_ip, host_port, port: 80, protocol: Protocol::Tcp }
+        PortRequest { host_ip, host_port, port: 80, protocol: Protocol::Tcp, any_address: false }
     }
 
     fn free_port() -> u16 {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         listener.local_addr().expect("its address").port()
+    }
+
+    #[test]
+    fn an_address_that_the_host_does_not_have() {
+        let strict = request(Some(Ipv4Addr::new(192, 0, 2, 77)), HostPort::Exact(18094));
+        let take = |request| Ports::new().take("a", CONTAINER, &[request], ANY);
+        assert!(matches!(take(strict), Err(Error::HostAddress { .. })));
+        assert!(take(PortRequest { any_address: true, ..strict }).is_ok());
     }
 
     #[test]

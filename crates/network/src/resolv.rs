@@ -29,11 +29,11 @@ pub fn compose(host: &str, overrides: &Overrides) -> String {
     let search = choose(&overrides.search, last_of(host, &["search", "domain"]));
     let options = choose(&overrides.options, last_of(host, &["options"]));
     let mut text = String::new();
-    if !search.is_empty() && search != ["."] {
-        push_line(&mut text, "search", &search);
-    }
     for server in &servers {
         push_line(&mut text, "nameserver", std::slice::from_ref(server));
+    }
+    if !search.is_empty() && search != ["."] {
+        push_line(&mut text, "search", &search);
     }
     if !options.is_empty() {
         push_line(&mut text, "options", &options);
@@ -108,7 +108,7 @@ mod tests {
         let host = "# stub\nnameserver 127.0.0.53\nnameserver ::1\nnameserver 10.0.0.2\nsearch a.example b.example\noptions edns0\n";
         assert_eq!(
             compose(host, &Overrides::default()),
-            "search a.example b.example\nnameserver 10.0.0.2\noptions edns0\n"
+            "nameserver 10.0.0.2\nsearch a.example b.example\noptions edns0\n"
         );
     }
 
@@ -127,7 +127,7 @@ mod tests {
         let servers = Overrides { servers: words(&["127.0.0.1", "fd00::1"]), ..Overrides::default() };
         assert_eq!(
             compose(host, &servers),
-            "search a.example\nnameserver 127.0.0.1\nnameserver fd00::1\noptions edns0 ndots:2\n"
+            "nameserver 127.0.0.1\nnameserver fd00::1\nsearch a.example\noptions edns0 ndots:2\n"
         );
         let search = Overrides { search: words(&["."]), options: words(&["ndots:1"]), ..Overrides::default() };
         assert_eq!(compose(host, &search), "nameserver 10.0.0.2\noptions ndots:1\n");
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn domain_counts_as_search_and_the_last_line_wins() {
         let host = "search a.example\ndomain b.example\nnameserver 10.0.0.2 # first\n";
-        assert_eq!(compose(host, &Overrides::default()), "search b.example\nnameserver 10.0.0.2\n");
+        assert_eq!(compose(host, &Overrides::default()), "nameserver 10.0.0.2\nsearch b.example\n");
     }
 
     #[test]
@@ -144,7 +144,7 @@ mod tests {
         let host = "# mine\nnameserver 127.0.0.53\n";
         assert_eq!(compose_shared(host, &Overrides::default()), host);
         let search = Overrides { search: words(&["x.example"]), ..Overrides::default() };
-        assert_eq!(compose_shared(host, &search), "search x.example\nnameserver 127.0.0.53\n");
+        assert_eq!(compose_shared(host, &search), "nameserver 127.0.0.53\nsearch x.example\n");
     }
 
     proptest! {

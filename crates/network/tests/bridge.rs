@@ -68,7 +68,7 @@ fn bridge() -> Bridge {
 }
 
 fn request(port: u16, host_port: HostPort, protocol: Protocol) -> PortRequest {
-    PortRequest { host_ip: None, host_port, port, protocol }
+    PortRequest { host_ip: None, host_port, port, protocol, any_address: false }
 }
 
 /// Answers every connection and datagram on port 80 in the sandbox with its caller's address.

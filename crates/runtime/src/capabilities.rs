@@ -120,7 +120,7 @@ pub fn parse(name: &str) -> Result<CapabilitySet> {
         Some(number) => Ok(1 << number),
         None => {
             let shown = if upper.starts_with("CAP_") { upper } else { format!("CAP_{upper}") };
-            Err(Error::Invalid(format!("invalid capability: {shown:?}")))
+            Err(Error::Invalid(format!("unknown capability: {shown:?}")))
         }
     }
 }
@@ -141,8 +141,8 @@ pub fn names(set: CapabilitySet) -> Vec<String> {
 /// ones
 /// (Docker's rules). Unknown names are an error worded as Docker 28 words it.
 pub fn resolve(add: &[String], drop: &[String], privileged: bool) -> Result<CapabilitySet> {
-    let (all_added, added) = collect(add)?;
-    let (all_dropped, dropped) = collect(drop)?;
+    let (all_added, added) = collect("CapAdd", add)?;
+    let (all_dropped, dropped) = collect("CapDrop", drop)?;
     Ok(if privileged {
         ALL
     } else if all_added && all_dropped {
@@ -156,14 +156,14 @@ pub fn resolve(add: &[String], drop: &[String], privileged: bool) -> Result<Capa
     })
 }
 
-fn collect(list: &[String]) -> Result<(bool, CapabilitySet)> {
+fn collect(field: &str, list: &[String]) -> Result<(bool, CapabilitySet)> {
     let mut all = false;
     let mut set = 0;
     for name in list {
         if name.eq_ignore_ascii_case("ALL") || name.eq_ignore_ascii_case("CAP_ALL") {
             all = true;
         } else {
-            set |= parse(name)?;
+            set |= parse(name).map_err(|error| Error::Invalid(format!("invalid {field}: {error}")))?;
         }
     }
     Ok((all, set))
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn unknown_ones_are_named() {
         for name in ["BANANA", "cap_banana"] {
-            assert_eq!(parse(name).unwrap_err().to_string(), "invalid capability: \"CAP_BANANA\"");
+            assert_eq!(parse(name).unwrap_err().to_string(), "unknown capability: \"CAP_BANANA\"");
         }
     }
 

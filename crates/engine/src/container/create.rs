@@ -5,6 +5,7 @@ use std::sync::Arc;
 use api::container::{ContainerConfig, CreateRequest, CreateResponse};
 use api::host_config::HostConfig;
 use api::network::EndpointSettings;
+use api::quirk::Quirk;
 use model::{ContainerId, Timestamp, container_name};
 use runtime::mounts::{DEFAULT_SHM_BYTES, MASKED_PATHS, READONLY_PATHS};
 
@@ -41,46 +42,34 @@ impl Engine {
 
 impl Engine {
     /// Replaces the host configuration of a container that does not run (clients below 1.24 send it with the start).
+    /// What is wrong with it, links excepted, the start itself finds: as with Docker of the time, the container keeps it.
     pub(crate) async fn replace_host_config(
         self: &Arc<Self>,
         container: &Arc<Container>,
-        host: HostConfig,
+        mut host: HostConfig,
     ) -> Result<()> {
         let record = container.record();
         if record.state.status.is_up() {
             return Ok(());
         }
-        let engine = Arc::clone(self);
-        let made = self
-            .blocking(move || {
-                let mut host = host;
-                normalise(&engine, &mut host);
-                let mut config = record.config.as_ref().clone();
-                if config.hostname == record.id.short() {
-                    // Made up at create; the network mode may say otherwise now.
-                    config.hostname.clear();
-                }
-                validate(&config, &host)?;
-                set_hostname(&engine, &mut config, &host, record.id)?;
-                let links = resolve_links(&engine, record.id, &host)?;
-                let mut mounts = record.mounts.as_ref().clone();
-                for mounted in resolve_mounts(&engine, &ContainerConfig::default(), &host)? {
-                    mounts.retain(|have| have.point.destination != mounted.point.destination);
-                    mounts.push(mounted);
-                }
-                Ok((config, host, links, mounts))
-            })
-            .await;
-        let (config, host, links, mounts) = made?;
+        normalise(self, &mut host);
+        let mut config = record.config.as_ref().clone();
+        if config.hostname == record.id.short() {
+            // Made up at create; the network mode may say otherwise now.
+            config.hostname.clear();
+            if set_hostname(self, &mut config, &host, record.id).is_err() {
+                // The container whose network it is to share is missing.
+                config.hostname = record.id.short();
+            }
+        }
+        let links = resolve_links(self, record.id, &host)?;
         container
             .step(move |actor| {
                 Box::pin(async move {
                     actor.record.config = Arc::new(config);
                     actor.record.host = Arc::new(host);
                     actor.record.links = Arc::new(links);
-                    actor.record.mounts = Arc::new(mounts);
-                    // Volumes that are new here are not filled yet.
-                    actor.record.volumes_filled = false;
+                    actor.record.mounts_due = true;
                     actor.save()
                 })
             })
@@ -118,7 +107,8 @@ fn make(engine: &Engine, name: &str, request: CreateRequest) -> Result<(Record, 
     let id = ContainerId::random().map_err(|error| Error::system("no random numbers for an id").caused_by(error))?;
     set_hostname(engine, &mut config, &host, id)?;
     let links = resolve_links(engine, id, &host)?;
-    let name = claim_name(engine, name, id)?;
+    let old_names = Quirk::OldNames.is_in(host.annotations.as_ref());
+    let name = claim_name(engine, name, id, old_names)?;
     let made = (|| {
         let mounts = resolve_mounts(engine, &config, &host)?;
         let record = Record {
@@ -131,6 +121,8 @@ fn make(engine: &Engine, name: &str, request: CreateRequest) -> Result<(Record, 
             config: Arc::new(config),
             host: Arc::new(host),
             mounts: Arc::new(mounts),
+            mounts_due: false,
+            files: Arc::default(),
             endpoint: Arc::new(endpoint),
             links: Arc::new(links),
             address: None,
@@ -250,10 +242,12 @@ fn set_hostname(engine: &Engine, config: &mut ContainerConfig, host: &HostConfig
     Ok(())
 }
 
-fn claim_name(engine: &Engine, wanted: &str, id: ContainerId) -> Result<String> {
+fn claim_name(engine: &Engine, wanted: &str, id: ContainerId, old_names: bool) -> Result<String> {
     let bare = wanted.strip_prefix('/').unwrap_or(wanted);
     if !bare.is_empty() {
-        check_name(wanted, bare)?;
+        if !(old_names && container_name::was_valid(bare)) {
+            check_name(wanted, bare)?;
+        }
         engine.containers.claim(bare, id)?;
         return Ok(bare.to_owned());
     }

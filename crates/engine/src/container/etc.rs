@@ -3,16 +3,20 @@
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use api::quirk::Quirk;
 use network::hosts::{self, Entry};
 use network::resolv::{self, Overrides};
+use serde::{Deserialize, Serialize};
 
 use super::record::{NetworkMode, Record};
 use crate::engine::Engine;
 use crate::{Error, Result};
 
-/// The three files on the host.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The three files on the host; an empty path stands for one that was not written yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Files {
     pub(crate) hostname: PathBuf,
     pub(crate) hosts: PathBuf,
@@ -21,42 +25,60 @@ pub(crate) struct Files {
 
 impl Files {
     /// Where a container's own files are.
-    pub(crate) fn of(engine: &Engine, record: &Record) -> Self {
+    fn of(engine: &Engine, record: &Record) -> Self {
         let folder = engine.container_folder(&record.id.hex());
         Self { hostname: folder.join("hostname"), hosts: folder.join("hosts"), resolv_conf: folder.join("resolv.conf") }
     }
 }
 
-/// Writes the files anew for a start; a container in another's network shares the other's.
-pub(crate) fn write(engine: &Engine, record: &Record) -> Result<Files> {
-    let own = Files::of(engine, record);
-    let mode = record.network();
-    if let NetworkMode::Container(name) = mode {
-        let other = engine.containers.find(name)?.record();
-        return Ok(Files::of(engine, &other));
-    }
-    put(&own.hostname, &format!("{}\n", record.config.hostname))?;
+/// Writes `resolv.conf` anew for a start; that is done before the container has joined its network.
+pub(crate) fn write_resolver(engine: &Engine, record: &mut Record) -> Result<()> {
+    let path = Files::of(engine, record).resolv_conf;
     let overrides = overrides(engine, record);
-    let host_resolv = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-    if let NetworkMode::Host = mode {
-        let mut text = fs::read_to_string("/etc/hosts").unwrap_or_default();
-        text.push_str(&entries_text(&extra_hosts(engine, record)?));
-        put(&own.hosts, &text)?;
-        put(&own.resolv_conf, &resolv::compose_shared(&host_resolv, &overrides))?;
-        return Ok(own);
+    let host = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    let text = match record.network() {
+        NetworkMode::Host => resolv::compose_shared(&host, &overrides),
+        _ => resolv::compose(&host, &overrides),
+    };
+    put(&path, &text)?;
+    Arc::make_mut(&mut record.files).resolv_conf = path;
+    Ok(())
+}
+
+/// Writes the files that tell names anew, once the container has joined its network; in another's network it shares all
+/// of the other's files.
+pub(crate) fn write_names(engine: &Engine, record: &mut Record) -> Result<()> {
+    if let NetworkMode::Container(name) = record.network() {
+        record.files = Arc::clone(&engine.containers.find(name)?.record().files);
+        return Ok(());
     }
-    put(&own.hosts, &hosts::compose(&entries(engine, record, None)?))?;
-    put(&own.resolv_conf, &resolv::compose(&host_resolv, &overrides))?;
-    Ok(own)
+    let own = Files::of(engine, record);
+    put(&own.hostname, &format!("{}\n", full_name(record)))?;
+    let text = match record.network() {
+        NetworkMode::Host => {
+            let host = fs::read_to_string("/etc/hosts").unwrap_or_default();
+            host + &entries_text(&extra_hosts(engine, record)?)
+        }
+        _ => names(engine, record, None)?,
+    };
+    put(&own.hosts, &text)?;
+    record.files = Arc::new(own);
+    Ok(())
+}
+
+/// What `/etc/hostname` says: the bare name; of old with its domain.
+fn full_name(record: &Record) -> String {
+    let config = &record.config;
+    match Quirk::OldHosts.is_in(record.host.annotations.as_ref()) && !config.domainname.is_empty() {
+        true => format!("{}.{}", config.hostname, config.domainname),
+        false => config.hostname.clone(),
+    }
 }
 
 /// Tells a running container the new address of one that it is linked to.
 pub(crate) fn relink(engine: &Engine, parent: &Record, child: &Record) -> Result<()> {
     match parent.network() {
-        NetworkMode::Bridge => {
-            let entries = entries(engine, parent, Some(child))?;
-            put(&Files::of(engine, parent).hosts, &hosts::compose(&entries))
-        }
+        NetworkMode::Bridge => put(&Files::of(engine, parent).hosts, &names(engine, parent, Some(child))?),
         _ => Ok(()),
     }
 }
@@ -74,15 +96,31 @@ fn overrides(engine: &Engine, record: &Record) -> Overrides {
     }
 }
 
-/// Extra hosts, then links, then the container itself. `fresh` is a child that has just got its address.
-fn entries(engine: &Engine, record: &Record, fresh: Option<&Record>) -> Result<Vec<Entry>> {
+/// The text of `/etc/hosts` in a network of the container's own. `fresh` is a child that has just got its address.
+fn names(engine: &Engine, record: &Record, fresh: Option<&Record>) -> Result<String> {
+    let own = record
+        .address
+        .as_ref()
+        .map(|at| Entry::new(at.address, hosts::own_names(&record.config.hostname, &record.config.domainname)));
+    let old = Quirk::OldHosts.is_in(record.host.annotations.as_ref());
     let mut entries = extra_hosts(engine, record)?;
+    entries.extend(linked(engine, record, fresh, old));
+    if old {
+        return Ok(hosts::compose_own_first(own.as_ref(), &entries));
+    }
+    entries.extend(own);
+    Ok(hosts::compose(&entries))
+}
+
+/// The containers that this one is linked to, by alias, host name and name; or by alias alone.
+fn linked(engine: &Engine, record: &Record, fresh: Option<&Record>, alias_alone: bool) -> Vec<Entry> {
+    let mut entries = Vec::new();
     for link in record.links.iter() {
         let known = || engine.containers.get(link.target).map(|child| child.record().as_ref().clone());
         let Some(child) = fresh.filter(|fresh| fresh.id == link.target).cloned().or_else(known) else { continue };
         if let Some(address) = &child.address {
             let mut names = vec![link.alias.clone()];
-            for name in [&child.config.hostname, &child.name] {
+            for name in [&child.config.hostname, &child.name].into_iter().filter(|_| !alias_alone) {
                 if !names.contains(name) {
                     names.push(name.clone());
                 }
@@ -90,10 +128,7 @@ fn entries(engine: &Engine, record: &Record, fresh: Option<&Record>) -> Result<V
             entries.push(Entry::new(address.address, names));
         }
     }
-    if let Some(address) = &record.address {
-        entries.push(Entry::new(address.address, hosts::own_names(&record.config.hostname, &record.config.domainname)));
-    }
-    Ok(entries)
+    entries
 }
 
 fn extra_hosts(engine: &Engine, record: &Record) -> Result<Vec<Entry>> {

@@ -7,7 +7,6 @@ use api::container::{ContainerInspect, ContainerState, GraphDriver, MountPoint};
 use api::network::{EndpointSettings, NetworkSettings};
 use model::Timestamp;
 
-use super::etc::Files;
 use super::ports::{mac_text, port_map};
 use super::record::{NetworkMode, Record, State, Status};
 use crate::Result;
@@ -36,11 +35,10 @@ impl Engine {
     }
 
     fn show_container(&self, record: &Record) -> ContainerInspect {
-        let files = Files::of(self, record);
-        let text = |path: std::path::PathBuf| path.display().to_string();
-        // The files of a container that never started are not there yet.
+        let files = &record.files;
+        let path = |path: &std::path::Path| path.display().to_string();
+        // The log of a container that never started is not there yet.
         let begun = record.state.started.is_some() || !record.state.error.is_empty();
-        let path = |path| if begun { text(path) } else { String::new() };
         let execs = self.execs.running(record.id);
         let folder = self.container_folder(&record.id.hex());
         ContainerInspect {
@@ -50,10 +48,10 @@ impl Engine {
             args: record.args.clone(),
             state: show_state(&record.state),
             image: record.image.to_string(),
-            resolv_conf_path: path(files.resolv_conf),
-            hostname_path: path(files.hostname),
-            hosts_path: path(files.hosts),
-            log_path: super::logs::path(self, record).filter(|_| begun).map(text).unwrap_or_default(),
+            resolv_conf_path: path(&files.resolv_conf),
+            hostname_path: path(&files.hostname),
+            hosts_path: path(&files.hosts),
+            log_path: super::logs::path(self, record).filter(|_| begun).map(|log| path(&log)).unwrap_or_default(),
             name: format!("/{}", record.name),
             restart_count: record.restart_count,
             driver: "overlay2".to_owned(),
@@ -63,8 +61,8 @@ impl Engine {
             graph_driver: GraphDriver {
                 data: Some(
                     [
-                        ("UpperDir".to_owned(), text(folder.join("upper"))),
-                        ("WorkDir".to_owned(), text(folder.join("work"))),
+                        ("UpperDir".to_owned(), path(&folder.join("upper"))),
+                        ("WorkDir".to_owned(), path(&folder.join("work"))),
                     ]
                     .into(),
                 ),

@@ -69,6 +69,9 @@ impl Engine {
         let mut list = Vec::with_capacity(records.len());
         for record in records {
             let mut shown = self.summary(&record, now, links.get(&record.id));
+            if options.image_names {
+                shown.image = self.image_name(&record);
+            }
             if options.size {
                 let (rw, root) = self.sizes(&record).await?;
                 (shown.size_rw, shown.size_root_fs) = (Some(rw), Some(root));
@@ -157,6 +160,11 @@ impl Engine {
             }
         }
         names
+    }
+
+    /// The first name that the image has now, or its short id.
+    fn image_name(&self, record: &Record) -> String {
+        self.images.snapshot().tags(&record.image).into_iter().next().unwrap_or_else(|| record.image.short())
     }
 
     /// The image as it was named, or its id when the name leads elsewhere now.

@@ -261,12 +261,12 @@ pub(crate) fn parse_anonymous(path: &str) -> Result<Wanted> {
 }
 
 /// All mounts of a container that starts, in the order in which they are made.
-pub(crate) fn plan(record: &Record, files: Files, foreign_shm: Option<i32>) -> Result<Vec<Mount>> {
+pub(crate) fn plan(record: &Record, foreign_shm: Option<i32>) -> Result<Vec<Mount>> {
     let host = &record.host;
     let shm = u64::try_from(host.shm_size).ok().filter(|size| *size != 0).unwrap_or(mounts::DEFAULT_SHM_BYTES);
     let mut base = mounts::defaults(host.privileged, shm);
     share_shm(host, foreign_shm, &mut base);
-    let mut own: Vec<Mount> = etc_mounts(files);
+    let mut own: Vec<Mount> = etc_mounts(&record.files);
     for mounted in record.mounts.iter() {
         let mount = planned(mounted);
         own.retain(|have| have.target != mount.target);
@@ -296,12 +296,12 @@ fn share_shm(host: &HostConfig, foreign: Option<i32>, mounts: &mut Vec<Mount>) {
     }
 }
 
-fn etc_mounts(files: Files) -> Vec<Mount> {
-    [("/etc/hostname", files.hostname), ("/etc/hosts", files.hosts), ("/etc/resolv.conf", files.resolv_conf)]
+fn etc_mounts(files: &Files) -> Vec<Mount> {
+    [("/etc/hostname", &files.hostname), ("/etc/hosts", &files.hosts), ("/etc/resolv.conf", &files.resolv_conf)]
         .into_iter()
         .map(|(target, path)| Mount {
             target: target.to_owned(),
-            source: MountSource::Bind { path, recursive: false },
+            source: MountSource::Bind { path: path.clone(), recursive: false },
             ..Mount::default()
         })
         .collect()

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 
 use api::container::PortSummary;
 use api::host_config::{PortBinding, PortMap};
+use api::quirk::Quirk;
 use model::Port;
 use network::{HostPort, PortRequest, Published, Wanted};
 
@@ -46,10 +47,11 @@ pub(crate) fn mac_text(mac: network::Mac) -> String {
 pub(crate) fn requests(record: &Record) -> Result<Vec<PortRequest>> {
     let mut requests = Vec::new();
     let bindings = record.host.port_bindings.as_ref();
+    let any_address = Quirk::AnyAddress.is_in(record.host.annotations.as_ref());
     for (port, bindings) in bindings.into_iter().flatten() {
         let port = parse_port(port)?;
         for binding in bindings.iter().flatten() {
-            requests.push(request(port, binding)?);
+            requests.push(request(port, binding, any_address)?);
         }
     }
     if record.host.publish_all_ports {
@@ -59,13 +61,13 @@ pub(crate) fn requests(record: &Record) -> Result<Vec<PortRequest>> {
                 .is_some_and(|list| list.as_ref().is_some_and(|l| !l.is_empty()))
         };
         for port in exposed(&record.config).into_iter().filter(|port| !bound(port)) {
-            requests.push(request(port, &PortBinding::default())?);
+            requests.push(request(port, &PortBinding::default(), any_address)?);
         }
     }
     Ok(requests)
 }
 
-fn request(port: Port, binding: &PortBinding) -> Result<PortRequest> {
+fn request(port: Port, binding: &PortBinding, any_address: bool) -> Result<PortRequest> {
     let host_ip = match binding.host_ip.as_str() {
         "" => None,
         text => Some(host_address(text)?),
@@ -75,6 +77,7 @@ fn request(port: Port, binding: &PortBinding) -> Result<PortRequest> {
         host_port: host_port(&binding.host_port)?,
         port: port.number,
         protocol: protocol(port.protocol),
+        any_address,
     })
 }
 
@@ -118,7 +121,7 @@ pub(crate) fn validate(config: &api::container::ContainerConfig, bindings: Optio
     for (port, bindings) in bindings.into_iter().flatten() {
         let port = parse_port(port)?;
         for binding in bindings.iter().flatten() {
-            request(port, binding)?;
+            request(port, binding, false)?;
         }
     }
     Ok(())

@@ -5,14 +5,19 @@
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use api::container::ContainerConfig;
+use api::quirk::Quirk;
 use runtime::cgroup::{self, CgroupPlan};
 use runtime::{Namespace, Namespaces, NetworkNamespace, Plan, StartError, TerminalSize};
 use shim::Connection;
 use shim::protocol::{Start, Stdio, WindowSize};
 use sys::root::Root;
 
+use super::create::resolve_mounts;
 use super::record::{Address, Mounted, NetworkMode, Record, Status};
+use super::validate::at_start;
 use super::{env, etc, links, ports, resources, security, user};
 use crate::engine::Engine;
 use crate::{Error, Result};
@@ -35,11 +40,13 @@ pub(crate) struct Prepared {
 pub(crate) struct Failed {
     pub(crate) error: Error,
     pub(crate) exit_code: i64,
+    /// The record as far as the preparation came, without an address.
+    pub(crate) reached: Option<Box<Record>>,
 }
 
 impl From<Error> for Failed {
     fn from(error: Error) -> Self {
-        Self { error, exit_code: 128 }
+        Self { error, exit_code: 128, reached: None }
     }
 }
 
@@ -51,7 +58,7 @@ impl Failed {
             "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: {text}"
         );
         let error = if exit_code == 128 { Error::system(message) } else { Error::invalid(message) };
-        Self { error, exit_code }
+        Self { error, exit_code, reached: None }
     }
 }
 
@@ -71,7 +78,7 @@ pub(crate) fn prepare(engine: &Engine, mut record: Record) -> Result<Prepared, F
         }
         Err(failed) => {
             engine.release_network(&mut record);
-            Err(failed)
+            Err(Failed { reached: Some(Box::new(record)), ..failed })
         }
     }
 }
@@ -82,9 +89,12 @@ fn try_prepare(engine: &Engine, record: &mut Record) -> Result<Parts, Failed> {
     let id = record.id.hex();
     let rootfs = engine.storage.mount(&id, false).map_err(Error::from)?;
     let root = Root::from(rootfs);
+    etc::write_resolver(engine, record)?;
     let (netns, network) = join_network(engine, record)?;
-    let files = etc::write(engine, record)?;
+    etc::write_names(engine, record)?;
+    make_mounts(engine, record)?;
     fill_volumes(engine, record, &root)?;
+    at_start(record)?;
     let user = user::resolve(&root, &record.config.user, record.host.group_add.as_deref().unwrap_or_default())?;
     let cwd = working_directory(&root, &record.config.working_dir)?;
     let env = environment(engine, record, &user.home)?;
@@ -98,7 +108,7 @@ fn try_prepare(engine: &Engine, record: &mut Record) -> Result<Parts, Failed> {
         hostname: record.config.hostname.clone(),
         domainname: record.config.domainname.clone(),
         root_readonly: record.host.readonly_rootfs,
-        mounts: super::mounts::plan(record, files, foreign)?,
+        mounts: super::mounts::plan(record, foreign)?,
         devices: resources::device_nodes(record)?,
         masked_paths: security::masked_paths(record),
         readonly_paths: security::readonly_paths(record),
@@ -152,7 +162,8 @@ fn join_network(engine: &Engine, record: &mut Record) -> Result<(Option<OwnedFd>
             None => Ok((Some(engine.loopbacks.take()?), NetworkNamespace::Fd)),
         },
         NetworkMode::None => Ok((Some(engine.loopbacks.take()?), NetworkNamespace::Fd)),
-        NetworkMode::Custom(name) => Err(Error::not_found(format!("network {name} not found"))),
+        // Refused by the check that follows.
+        NetworkMode::Custom(_) => Ok((Some(engine.loopbacks.take()?), NetworkNamespace::Fd)),
     }
 }
 
@@ -188,12 +199,26 @@ fn join_bridge(engine: &Engine, bridge: &network::Bridge, record: &mut Record) -
 }
 
 /// Another container that must run.
-fn running(engine: &Engine, name: &str, purpose: &str) -> Result<std::sync::Arc<Record>> {
+fn running(engine: &Engine, name: &str, purpose: &str) -> Result<Arc<Record>> {
     let other = engine.containers.find(name)?.record();
     match other.state.status {
         Status::Running | Status::Paused => Ok(other),
         _ => Err(Error::conflict(format!("cannot {purpose} a non running container: {}", other.id))),
     }
+}
+
+/// Makes the mounts of a host configuration that came with the start; volumes of an earlier one stay.
+fn make_mounts(engine: &Engine, record: &mut Record) -> Result<()> {
+    if record.mounts_due {
+        let made = resolve_mounts(engine, &ContainerConfig::default(), &record.host)?;
+        let mounts = Arc::make_mut(&mut record.mounts);
+        for mounted in made {
+            mounts.retain(|have| have.point.destination != mounted.point.destination);
+            mounts.push(mounted);
+        }
+        (record.mounts_due, record.volumes_filled) = (false, false);
+    }
+    Ok(())
 }
 
 /// Copies what the image has at the paths of new volumes into them, before the first use.
@@ -243,6 +268,11 @@ fn environment(engine: &Engine, record: &Record, home: &str) -> Result<Vec<Strin
         }
     }
     let config = record.config.env.as_deref().unwrap_or_default();
+    if Quirk::StrictEnvironment.is_in(record.host.annotations.as_ref())
+        && let Some(lone) = config.iter().find(|entry| !entry.contains('='))
+    {
+        return Err(Error::invalid(format!("invalid environment variable: {lone}")));
+    }
     Ok(env::environment(&record.config.hostname, record.config.tty, linked, config, home))
 }
 

@@ -10,6 +10,8 @@ use model::{ContainerId, ImageId, Timestamp};
 use network::Published;
 use serde::{Deserialize, Serialize};
 
+use super::etc::Files;
+
 /// One container. Cloning is cheap: what never changes is shared.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Record {
@@ -24,6 +26,12 @@ pub(crate) struct Record {
     pub(crate) config: Arc<ContainerConfig>,
     pub(crate) host: Arc<HostConfig>,
     pub(crate) mounts: Arc<Vec<Mounted>>,
+    /// The host configuration came with the start: its mounts are still to be made.
+    #[serde(default)]
+    pub(crate) mounts_due: bool,
+    /// The files bound into it, as the last start wrote them.
+    #[serde(default)]
+    pub(crate) files: Arc<Files>,
     /// What was asked of the default bridge: aliases, a certain address.
     #[serde(default)]
     pub(crate) endpoint: Arc<EndpointSettings>,

@@ -51,7 +51,10 @@ impl Actor {
         self.restart_at = None;
         match self.try_run().await {
             Ok(()) => Ok(()),
-            Err(Failed { error, exit_code }) => {
+            Err(Failed { error, exit_code, reached }) => {
+                if let Some(reached) = reached {
+                    self.record = *reached;
+                }
                 self.start_failed(&error, exit_code);
                 Err(error)
             }

@@ -3,7 +3,7 @@
 use api::container::ContainerConfig;
 use api::host_config::HostConfig;
 
-use super::record::NetworkMode;
+use super::record::{NetworkMode, Record};
 use super::{etc, health, links, ports, security, stop};
 use crate::restart::Policy;
 use crate::{Error, Result};
@@ -17,6 +17,16 @@ pub(crate) fn validate(config: &ContainerConfig, host: &HostConfig) -> Result<()
     host_config(host)?;
     network(config, host)?;
     supported(host)
+}
+
+/// Checks again what may have changed since the container was made: the machine, or the host configuration that a start
+/// brought along.
+pub(crate) fn at_start(record: &Record) -> Result<()> {
+    host_config(&record.host)?;
+    if let NetworkMode::Custom(name) = record.network() {
+        return Err(Error::not_found(format!("network {name} not found")));
+    }
+    supported(&record.host)
 }
 
 fn portable(config: &ContainerConfig) -> Result<()> {

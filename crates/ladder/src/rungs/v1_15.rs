@@ -18,9 +18,9 @@ use crate::rung::{Asked, Change, OldRoute, Rung};
 use crate::version::Version;
 use crate::wording::Wording;
 
-/// The annotation in which a container of an older client keeps what it wrote and the newest version cannot hold: lists that are
-/// empty rather than missing, `LxcConf`, `PortSpecs`, policies that do not exist.
-pub(super) const AS_WRITTEN: &str = "longshore.as-written";
+/// How the annotations begin in which a container of an older client keeps what it wrote and the newest version cannot hold: lists
+/// that are empty rather than missing, `LxcConf`, `PortSpecs`, policies that do not exist. The part that was written follows.
+pub(super) const AS_WRITTEN: &str = "longshore.as-written.";
 
 pub(super) const RUNG: Rung = Rung {
     version: Version::new(1, 15),
@@ -28,6 +28,9 @@ pub(super) const RUNG: Rung = Rung {
     changes: &[
         Change::added(&[ExecCreate, ExecStart, ExecResize], "Commands can be run in a running container."),
         Change::added(&[ImageSaveMany], "`GET /images/get` saves several images."),
+        Change::to(&[], "An id that is not enough to tell containers apart is an error of its own.").wordings(&[
+            Wording::with_status("Multiple IDs found with provided prefix: *", "No such container: {1}", 404),
+        ]),
         Change::to(
             &[ContainerCreate],
             "Create honours HostConfig, wants a JSON `Content-Type`, and reads its body strictly.",
@@ -164,6 +167,7 @@ const START: &[Wording] = &[
         500,
     ),
     Wording::with_status("*Cannot mkdir: *", "Cannot start container {name}: Cannot mkdir: {2}", 500),
+    Wording::with_status("invalid environment variable: *", "Cannot start container {name}: no such process", 500),
     Wording::with_status("Cannot link to *", "Cannot start container {name}: Cannot link to {1}", 500),
     Wording::with_status(
         "invalid CapAdd: unknown capability: \"CAP_*\"",

@@ -1,12 +1,16 @@
 //! Create and start as clients below 1.15 wrote them.
 
+use api::quirk::{self, Quirk};
 use serde_json::{Map, Value, json};
 
 use super::v1_15::AS_WRITTEN;
-use crate::exchange::{Body, HOST_CONFIG_HEADER, OLD_NAME_HEADER, Request, Response};
-use crate::json::{Object, child, is_empty, number, text};
+use crate::exchange::{Body, HOST_CONFIG_HEADER, Request, Response};
+use crate::json::{Object, child, is_empty, map_text, number, text};
 use crate::lenient::{self, Kind};
 use crate::rung::Asked;
+
+/// What containers saw inside, and what a start forgave.
+const QUIRKS: [Quirk; 4] = [Quirk::AnyAddress, Quirk::OldHosts, Quirk::OldNames, Quirk::StrictEnvironment];
 
 const CONFIG: &[(&str, Kind)] = &[
     ("Hostname", Kind::Text),
@@ -87,7 +91,6 @@ pub(super) fn create(request: &mut Request) -> Result<(), Response> {
     config.insert("HostConfig".into(), host_config.into());
     request.body = Body::Json(config.into());
     request.set_header("Content-Type", "application/json");
-    request.set_header(OLD_NAME_HEADER, "1");
     Ok(())
 }
 
@@ -140,13 +143,19 @@ pub(super) fn start(request: &mut Request) -> Result<(), Response> {
             config.insert((*key).into(), missing);
         }
     }
-    let written = read
-        .iter()
-        .filter(|(key, value)| !survives(key, value))
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect();
-    config.extend(read);
+    config.extend(read.clone());
     check(&config)?;
+    make_possible(&mut config);
+    let survived = |(key, value): &(String, Value)| survives(key, value) && config.get(key) == Some(value);
+    let written = read.into_iter().filter(|field| !survived(field)).collect();
+    annotate(&mut config, "HostConfig", written);
+    request.body = Body::Json(config.into());
+    request.set_header(HOST_CONFIG_HEADER, "start");
+    Ok(())
+}
+
+/// Turns values of the time into such as mean the same today.
+fn make_possible(config: &mut Object) {
     config.remove("LxcConf");
     if let Some(Value::Array(links)) = config.get_mut("Links") {
         // Without an alias there was nothing to be found by.
@@ -155,10 +164,17 @@ pub(super) fn start(request: &mut Request) -> Result<(), Response> {
     if let Some(policy) = config.get_mut("RestartPolicy").and_then(Value::as_object_mut) {
         restart_policy(policy);
     }
-    annotate(&mut config, "HostConfig", written);
-    request.body = Body::Json(config.into());
-    request.set_header(HOST_CONFIG_HEADER, "start");
-    Ok(())
+    for key in ["CapAdd", "CapDrop"] {
+        // Names began with no CAP_; today's engine takes one away.
+        for name in config.get_mut(key).and_then(Value::as_array_mut).into_iter().flatten() {
+            map_text(Some(name), |name| name.starts_with("CAP_").then(|| format!("CAP_{name}")));
+        }
+    }
+    let bindings = config.get_mut("PortBindings").and_then(Value::as_object_mut);
+    for binding in bindings.into_iter().flat_map(|all| all.values_mut()).filter_map(Value::as_array_mut).flatten() {
+        // What is no port of the host left the choice to the engine.
+        map_text(binding.get_mut("HostPort"), |port| port.parse::<u16>().is_err().then(String::new));
+    }
 }
 
 /// The limit counted runs rather than restarts, and meant something only to `on-failure`.
@@ -194,11 +210,6 @@ fn check(config: &Object) -> Result<(), Response> {
     let texts = |key: &str| {
         config.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>()
     };
-    for key in ["CapAdd", "CapDrop"] {
-        if let Some(name) = texts(key).into_iter().find(|name| name.starts_with("CAP_")) {
-            return Err(Response::error(500, &format!("invalid {key}: unknown capability: \"CAP_{name}\"")));
-        }
-    }
     for link in texts("Links") {
         let parts: Vec<&str> = link.split(':').collect();
         match parts[..] {
@@ -216,11 +227,11 @@ fn check(config: &Object) -> Result<(), Response> {
 }
 
 /// Notes what was written in the annotation of a HostConfig.
+/// Quirks are those of the engine of the time.
 fn annotate(config: &mut Object, part: &str, written: Object) {
-    if !written.is_empty() {
-        let text = json!({ part: written }).to_string();
-        config.insert("Annotations".into(), json!({ AS_WRITTEN: text }));
-    }
+    let quirks = QUIRKS.map(Quirk::word).join(" ");
+    let written = Value::from(written).to_string();
+    config.insert("Annotations".into(), json!({ quirk::ANNOTATION: quirks, format!("{AS_WRITTEN}{part}"): written }));
 }
 
 /// `No such image: x:latest` was `No such image: x (tag: latest)`: the image as it was asked for, and the tag that was meant.
@@ -285,4 +296,50 @@ pub(super) fn missing_container(response: &mut Response, asked: &Asked) {
     };
     response.status = status;
     response.set_message(&text);
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Body;
+    use crate::testing::{answer, ask, climbed, down, up};
+    use api::routes::Endpoint::{ContainerCreate, ContainerInspect};
+    use serde_json::{Value, json};
+
+    fn started(host_config: Value) -> Value {
+        let mut request = ask("POST", "/containers/web/start", "", host_config);
+        request.set_header("Content-Type", "application/json");
+        match climbed("1.14", request).0.body {
+            Body::Json(body) => body,
+            other => panic!("no JSON but {other:?}"),
+        }
+    }
+
+    #[test]
+    fn values_of_the_time_become_possible_and_are_shown_as_written() {
+        let ports = json!({"80/tcp": [{"HostIp": "", "HostPort": "nonsense"}], "81/tcp": [{"HostPort": "8081"}]});
+        let mut body = started(json!({"PortBindings": ports, "CapAdd": ["CAP_NET_ADMIN", "CHOWN"]}));
+        assert_eq!(body["PortBindings"]["80/tcp"][0]["HostPort"], json!(""));
+        assert_eq!(body["PortBindings"]["81/tcp"][0]["HostPort"], json!("8081"));
+        assert_eq!(body["CapAdd"], json!(["CAP_CAP_NET_ADMIN", "CHOWN"]));
+        body["NetworkMode"] = json!("bridge");
+        let shown = down("1.51", "1.14", ContainerInspect, json!({"HostConfig": body}));
+        assert_eq!(shown["HostConfig"]["PortBindings"], ports);
+        assert_eq!(shown["HostConfig"]["CapAdd"], json!(["CAP_NET_ADMIN", "CHOWN"]));
+    }
+
+    #[test]
+    fn containers_get_the_quirks_of_the_time() {
+        let Body::Json(body) = up("1.14", ContainerCreate, "", json!({"Image": "a"})).body else { panic!("no JSON") };
+        let quirks = body["HostConfig"]["Annotations"][api::quirk::ANNOTATION].as_str().unwrap();
+        assert!(quirks.split(' ').any(|word| word == "old-hosts"), "{quirks}");
+        let newer = up("1.15", ContainerCreate, "", json!({"Image": "a", "HostConfig": {}}));
+        assert!(!format!("{newer:?}").contains("longshore.quirks"));
+    }
+
+    #[test]
+    fn an_ambiguous_id_was_no_id() {
+        let error = crate::Response::error(400, "Multiple IDs found with provided prefix: a");
+        let older = answer("1.14", ContainerInspect, error);
+        assert_eq!((older.status, older.message()), (404, Some("No such container: a")));
+    }
 }

@@ -48,8 +48,11 @@ const IMAGE: &[&str] = &[
 
 pub(super) fn inspect(container: &mut Value, asked: &Asked) {
     let Some(container) = container.as_object_mut() else { return };
-    let written: Value =
-        asked.recall(AS_WRITTEN).and_then(|text| serde_json::from_str(text.as_str()?).ok()).unwrap_or_default();
+    let written = |part: &str| -> Value {
+        let text = asked.recall(&format!("{AS_WRITTEN}{part}"));
+        text.and_then(|text| serde_json::from_str(text.as_str()?).ok()).unwrap_or_default()
+    };
+    let (written, written_host) = (written("Config"), written("HostConfig"));
     let fresh = asked.recall("fresh").is_some();
     if let Some(restarts) = container.get("RestartCount") {
         // Not told from 1.12 to 1.14, but below.
@@ -60,12 +63,17 @@ pub(super) fn inspect(container: &mut Value, asked: &Asked) {
     child(container, "State").into_iter().for_each(|state| keep(state, STATE));
     let unexposed = unexposed_ports(container);
     child(container, "NetworkSettings").into_iter().for_each(|network| network_settings(network, running, &unexposed));
-    child(container, "HostConfig")
-        .into_iter()
-        .for_each(|host_config| self::host_config(host_config, &written["HostConfig"]));
-    child(container, "Config").into_iter().for_each(|config| self::config(config, &written["Config"], fresh));
-    if fresh && !written["Config"]["PortSpecs"].is_null() {
+    child(container, "HostConfig").into_iter().for_each(|host_config| self::host_config(host_config, &written_host));
+    child(container, "Config").into_iter().for_each(|config| self::config(config, &written, fresh));
+    if fresh && !written["PortSpecs"].is_null() {
         child(container, "HostConfig").into_iter().for_each(|config| set(config, "PortBindings", Value::Null));
+    }
+    if container
+        .get("HostConfig")
+        .is_some_and(|config| config["NetworkMode"].as_str().is_some_and(|mode| mode.starts_with("container:")))
+    {
+        // The file was shared without being told.
+        set(container, "HostnamePath", "");
     }
     for path in ["HostnamePath", "HostsPath", "ResolvConfPath", "MountLabel", "ProcessLabel"] {
         default(container, path, json!(""));
@@ -228,6 +236,15 @@ mod tests {
     use crate::testing::down;
     use api::routes::Endpoint::{ContainerInspect, ImageInspect, Info};
     use serde_json::{Value, json};
+
+    #[test]
+    fn a_shared_host_name_had_no_file() {
+        let older = |mode: &str| {
+            let container = json!({"HostnamePath": "/x", "HostsPath": "/y", "HostConfig": {"NetworkMode": mode}});
+            down("1.51", "1.14", ContainerInspect, container)["HostnamePath"].clone()
+        };
+        assert_eq!((older("container:a"), older("bridge")), (json!(""), json!("/x")));
+    }
 
     #[test]
     fn path_lost_its_quotes() {

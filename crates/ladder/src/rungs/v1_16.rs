@@ -2,7 +2,7 @@
 
 use super::shapes::forget;
 use crate::exchange::OWN_CHANGES_HEADER;
-use crate::json::{number, object, remove, text};
+use crate::json::{object, remove, text};
 use crate::rung::{Asked, Change, Rung};
 use crate::version::Version;
 use api::routes::Endpoint::{Build, ContainerChanges, ContainerCreate, ContainerInspect, ExecInspect, Info};
@@ -40,30 +40,23 @@ pub(super) const RUNG: Rung = Rung {
     ],
 };
 
-/// Whether a container was never asked to start: then none of its files and volumes were there.
-/// A start that failed leaves an exit code.
-fn is_fresh(container: &mut Value) -> bool {
-    object(container, &["State"])
-        .is_some_and(|state| text(state, "StartedAt").starts_with("0001-") && number(state, "ExitCode") == 0)
-}
-
 fn volumes_at_start(container: &mut Value, asked: &Asked) {
-    let fresh = is_fresh(container);
     object(container, &["Config"]).into_iter().for_each(|config| remove(config, &["MacAddress"]));
+    if let Some(state) = object(container, &["State"])
+        && text(state, "StartedAt").starts_with("0001-")
+    {
+        // Only a process that ran had an exit code.
+        state.insert("ExitCode".into(), 0.into());
+    }
     let Some(fields) = container.as_object_mut() else { return };
-    if fresh {
-        for path in ["HostnamePath", "HostsPath", "ResolvConfPath"] {
-            fields.insert(path.into(), Value::from(""));
-        }
+    // A start writes one file before, the other after it joins the network; then it makes volumes.
+    if text(fields, "ResolvConfPath").is_empty() {
+        asked.note("fresh", Value::Bool(true));
+    }
+    if text(fields, "HostsPath").is_empty() {
         for volumes in ["Volumes", "VolumesRW"] {
             fields.insert(volumes.into(), Value::Null);
         }
-        asked.note("fresh", Value::Bool(true));
-    } else if let Some(state) = object(container, &["State"])
-        && text(state, "StartedAt").starts_with("0001-")
-    {
-        // Only a process that ran had an exit code, and volumes came after the host name.
-        state.insert("ExitCode".into(), 0.into());
     }
 }
 
@@ -81,10 +74,10 @@ mod tests {
 
     #[test]
     fn a_fresh_container_had_no_volumes() {
-        let container = |exit: i64| json!({"State": {"StartedAt": "0001-01-01T00:00:00Z", "ExitCode": exit}, "HostsPath": "/x", "Volumes": {"/a": "/b"}});
-        let fresh = down("1.16", "1.15", ContainerInspect, container(0));
-        assert_eq!((&fresh["Volumes"], &fresh["HostsPath"]), (&json!(null), &json!("")));
-        let failed = down("1.16", "1.15", ContainerInspect, container(127));
+        let container = |hosts: &str| json!({"State": {"StartedAt": "0001-01-01T00:00:00Z", "ExitCode": 127}, "HostsPath": hosts, "Volumes": {"/a": "/b"}});
+        let fresh = down("1.16", "1.15", ContainerInspect, container(""));
+        assert_eq!((&fresh["Volumes"], &fresh["State"]["ExitCode"]), (&json!(null), &json!(0)));
+        let failed = down("1.16", "1.15", ContainerInspect, container("/x"));
         assert_eq!((&failed["Volumes"], &failed["State"]["ExitCode"]), (&json!({"/a": "/b"}), &json!(0)));
         assert!(missing("1.15", ExecInspect));
     }

@@ -2,7 +2,7 @@
 
 use super::shapes::{forget, host_config};
 use super::v1_20::drop_statuses;
-use crate::exchange::{Request, Response};
+use crate::exchange::{IMAGE_NAMES_HEADER, Request, Response};
 use crate::json::{each, map_text, number, object, remove};
 use crate::rung::{Asked, Change, Rung};
 use crate::version::Version;
@@ -35,8 +35,12 @@ pub(super) const RUNG: Rung = Rung {
         Change::to(&[ContainerList, ImageList, ImageInspect], "Containers and images have labels.").down(labels),
         Change::to(
             &[ContainerList],
-            "The image of a container is shown as it was named at create; before with its tag.",
+            "The image of a container is shown as it was named at create; before by the name that it has now.",
         )
+        .up(|request| {
+            request.set_header(IMAGE_NAMES_HEADER, "1");
+            Ok(())
+        })
         .down(|list, _| each(list, |container| map_text(container.get_mut("Image"), with_tag))),
         Change::to(
             &[Events],

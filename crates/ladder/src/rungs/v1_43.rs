@@ -1,5 +1,6 @@
 //! API 1.43, Docker 24.0.
 
+use api::quirk;
 use api::routes::Endpoint::{ContainerCreate, ContainerInspect, ImageInspect, ImageList};
 use serde_json::{Value, json};
 
@@ -33,15 +34,17 @@ pub(super) const RUNG: Rung = Rung {
 fn no_annotations(request: &mut Request) -> Result<(), Response> {
     if let Some(annotations) = request.body.json().and_then(|body| object(body, &["HostConfig", "Annotations"])) {
         // What an older rung keeps there is its own.
-        annotations.retain(|key, _| key == AS_WRITTEN);
+        annotations.retain(|key, _| key.starts_with(AS_WRITTEN) || key == quirk::ANNOTATION);
     }
     Ok(())
 }
 
 fn annotations(container: &mut Value, asked: &Asked) {
     let Some(config) = object(container, &["HostConfig"]) else { return };
-    if let Some(written) = config.get("Annotations").and_then(|all| all.get(AS_WRITTEN)) {
-        asked.note(AS_WRITTEN, written.clone());
+    for (key, written) in config.get("Annotations").and_then(Value::as_object).into_iter().flatten() {
+        if key.starts_with(AS_WRITTEN) {
+            asked.note(key, written.clone());
+        }
     }
     remove(config, &["Annotations"]);
 }

@@ -22,6 +22,7 @@ pub(crate) async fn list(call: &mut Call) -> Result<Reply, Error> {
         all: query.flag("all"),
         limit: query.number("limit")?.unwrap_or_default(),
         size: query.flag("size"),
+        image_names: call.headers.contains_key(ladder::IMAGE_NAMES_HEADER),
         filters: query.filters()?,
     };
     Reply::json(&call.server.engine.list(&options).await?)
@@ -65,7 +66,16 @@ pub(crate) async fn start(call: &mut Call) -> Result<Reply, Error> {
 async fn over_host_config(call: &Call, body: serde_json::Value) -> Result<HostConfig, Error> {
     let container = call.server.engine.inspect(call.name(), false).await?;
     let mut host_config = serde_json::json!(container.host_config);
-    if let (Some(members), serde_json::Value::Object(body)) = (host_config.as_object_mut(), body) {
+    if let (Some(members), serde_json::Value::Object(mut body)) = (host_config.as_object_mut(), body) {
+        if let (Some(own), Some(sent)) = (
+            members.get("Annotations").and_then(serde_json::Value::as_object),
+            body.get_mut("Annotations").and_then(serde_json::Value::as_object_mut),
+        ) {
+            // What create noted stays, unless the start notes it anew.
+            own.iter().for_each(|(key, note)| {
+                sent.entry(key).or_insert_with(|| note.clone());
+            });
+        }
         members.extend(body);
     }
     api::decode(&host_config).map_err(|error| Error::invalid(format!("invalid JSON: {error}")))

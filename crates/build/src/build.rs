@@ -141,7 +141,9 @@ impl Build {
             pending: Vec::new(),
         };
         let outcome = work.steps(&steps);
-        if outcome.is_err() && options.force_remove {
+        // Nobody is there to look at what a build left that its client gave up.
+        let given_up = matches!(outcome, Err(Error::Cancelled)) && options.remove;
+        if outcome.is_err() && (options.force_remove || given_up) {
             work.remove_pending();
         }
         outcome?;

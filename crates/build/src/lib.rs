@@ -13,11 +13,13 @@
 
 mod build;
 mod cache;
+mod configure;
 mod context;
 mod copy;
 mod error;
 mod executor;
 mod options;
+mod outcome;
 mod pattern;
 mod stage;
 mod steps;

@@ -14,6 +14,9 @@ box = client.containers.run("busybox", "sleep 1000", detach=True, name="box", en
 assert [c.name for c in client.containers.list(filters={"label": "k=v"})] == ["box"]
 code, output = box.exec_run(["sh", "-c", "echo $A; exit 3"])
 assert (code, output) == (3, b"b\n"), (code, output)
+for _ in range(20):
+    assert box.exec_run(["echo", "not", "lost"]).output == b"not lost\n"
+    assert box.exec_run(["echo", "terminal"], tty=True).output == b"terminal\r\n"
 stdout = box.exec_run("cat", stdin=True, socket=True).output
 stdout.close()
 assert any("sleep" in " ".join(row) for row in box.top()["Processes"])

@@ -127,11 +127,6 @@ pub struct Session {
 }
 
 impl Session {
-    /// Whether it runs in a terminal: then the stream is raw, never multiplexed.
-    pub fn tty(&self) -> bool {
-        self.exec.request.tty
-    }
-
     /// Starts the command with the client at its streams. Returns once it runs; the stream goes on without the engine.
     ///
     /// # Errors
@@ -140,7 +135,7 @@ impl Session {
     pub async fn run(self, client: ClientStream) -> Result<()> {
         let copy =
             client.socket.try_clone().map_err(|error| Error::system("cannot keep the client").caused_by(error))?;
-        let framed = self.options.framed && !self.tty();
+        let framed = self.options.framed;
         let outcome = self.engine.run_exec(&self.exec, self.options, Some(client)).await;
         if let Err(error) = &outcome {
             complain(copy, framed, error.message());
@@ -287,7 +282,7 @@ impl Engine {
                     stdin: request.attach_stdin,
                     stdout: request.attach_stdout,
                     stderr: request.attach_stderr,
-                    framed: options.framed && !request.tty,
+                    framed: options.framed,
                     detach_keys: crate::container::attach::detach_keys(Some(&request.detach_keys))?,
                     early_input: client.early,
                     ..protocol::Attach::default()

@@ -137,7 +137,7 @@ pub struct ClientStream {
 pub struct ExecStartOptions {
     /// The client's terminal, height and width in characters.
     pub console_size: Option<[u16; 2]>,
-    /// Multiplexed (8-byte headers) if the exec has no terminal.
+    /// Multiplexed (8-byte headers), whether or not the exec has a terminal: the client says what it expects.
     pub framed: bool,
 }
 

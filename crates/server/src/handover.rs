@@ -11,7 +11,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use engine::ClientStream;
 use futures_util::future::BoxFuture;
@@ -25,6 +25,10 @@ use crate::websocket;
 
 /// How long a client may go on sending after a container's stream has ended.
 const DRAIN_FOR: Duration = Duration::from_secs(2);
+/// How long a client may take to read the head before the stream goes on without it.
+const HEAD_TAKEN_WITHIN: Duration = Duration::from_millis(20);
+/// How long of that is spent without sleeping: a client that waits for the head takes it within this time.
+const HEAD_TAKEN_SPINNING: Duration = Duration::from_micros(300);
 /// Bytes that a relay carries at once, in each direction.
 const RELAY_BYTES: usize = 16 * 1024;
 
@@ -125,7 +129,11 @@ impl Handover {
         wire.flush().await?;
         match self.framing {
             Framing::Raw => match wire.into_socket() {
-                Ok(socket) => give(self.taker, socket?, early).await,
+                Ok(socket) => {
+                    let socket = socket?;
+                    head_taken(&socket).await;
+                    give(self.taker, socket, early).await;
+                }
                 Err(tls) => relay(self.taker, tls, early).await?,
             },
             Framing::WebSocket { binary } => {
@@ -137,6 +145,22 @@ impl Handover {
             }
         }
         Ok(())
+    }
+}
+
+/// Waits, for a moment at most, until the client has taken the head.
+///
+/// Some clients (docker-py of every age) read the head through a buffer that they throw away with whatever else has
+/// come into it. Docker Engine takes so long to start anything that they never noticed.
+async fn head_taken(socket: &OwnedFd) {
+    let begun = Instant::now();
+    loop {
+        match sys::socket::is_taken(socket) {
+            Ok(false) if begun.elapsed() < HEAD_TAKEN_SPINNING => tokio::task::yield_now().await,
+            Ok(false) if begun.elapsed() < HEAD_TAKEN_WITHIN => tokio::time::sleep(Duration::from_millis(1)).await,
+            // A socket that cannot tell is not waited for.
+            _ => return,
+        }
     }
 }
 

@@ -165,7 +165,7 @@ pub struct Attach {
     /// The client receives standard error.
     #[serde(default)]
     pub stderr: bool,
-    /// Output is sent in frames that name its stream (not on a terminal, which is always raw).
+    /// Output is sent in frames that name its stream; all output of a terminal is standard output.
     #[serde(default)]
     pub framed: bool,
     /// The bytes that, typed one after another, end the client's part; none: nothing does. Only on a terminal.

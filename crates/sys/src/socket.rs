@@ -28,6 +28,20 @@ pub struct Packet {
     pub truncated: bool,
 }
 
+/// `SIOCOUTQ` (`asm-generic/ioctls.h`): bytes sent and not yet taken by the peer.
+const UNTAKEN: rustix::ioctl::Opcode = 0x5411;
+
+/// Whether the peer of a Unix socket has taken all that was sent to it (of TCP: whether it has arrived there).
+pub fn is_taken(socket: impl AsFd) -> rustix::io::Result<bool> {
+    // SAFETY: SIOCOUTQ writes one int, which is what the getter makes room for.
+    #[allow(unsafe_code)]
+    let untaken = unsafe {
+        let get = rustix::ioctl::Getter::<UNTAKEN, libc::c_int>::new();
+        rustix::ioctl::ioctl(socket, get)?
+    };
+    Ok(untaken == 0)
+}
+
 /// Makes a pair of connected, close-on-exec `SOCK_SEQPACKET` sockets (blocking).
 pub fn pair() -> rustix::io::Result<(OwnedFd, OwnedFd)> {
     rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)

@@ -38,12 +38,19 @@ pub(crate) struct Rotation {
     max_files: u32,
 }
 
-/// Reads `max-size` and `max-file`, and refuses options that there are not.
+impl Default for Rotation {
+    /// One GiB a container in all: Docker Engine keeps everything, until the disk is full.
+    fn default() -> Self {
+        Self { max_size_bytes: Some(512 << 20), max_files: 2 }
+    }
+}
+
+/// Reads `max-size` (`-1`: never rotate) and `max-file`, and refuses options that there are not.
 pub(crate) fn rotation(config: &LogConfig) -> Result<Rotation> {
-    let mut rotation = Rotation { max_size_bytes: None, max_files: 1 };
+    let mut rotation = Rotation::default();
     for (key, value) in config.config.iter().flatten() {
         match key.as_str() {
-            "max-size" if value == "-1" => {}
+            "max-size" if value == "-1" => rotation.max_size_bytes = None,
             "max-size" => {
                 let bytes = units::parse_ram_bytes(value).ok().and_then(|bytes| u64::try_from(bytes).ok());
                 match bytes.filter(|bytes| *bytes > 0) {
@@ -64,9 +71,6 @@ pub(crate) fn rotation(config: &LogConfig) -> Result<Rotation> {
             "mode" if value == "blocking" => {}
             other => return Err(Error::invalid(format!("unknown log opt '{other}' for json-file log driver"))),
         }
-    }
-    if rotation.max_files > 1 && rotation.max_size_bytes.is_none() {
-        return Err(Error::invalid("max-file cannot be used without max-size"));
     }
     Ok(rotation)
 }

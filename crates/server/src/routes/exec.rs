@@ -27,7 +27,8 @@ pub(crate) async fn start(call: &mut Call) -> Result<Reply, Error> {
         return Ok(Reply::empty(StatusCode::OK));
     }
     let console_size = request.console_size.map(|[height, width]| [clamp(height), clamp(width)]);
-    let options = ExecStartOptions { console_size, framed: call.traits.framed };
+    // What the start says counts, not what the exec was made with (Docker's own rule, which docker-py leans on).
+    let options = ExecStartOptions { console_size, framed: call.traits.framed && !request.tty };
     let session = call.server.engine.exec_start(call.name(), options).await?;
     let upgrade = call.traits.upgrade && call.headers.contains_key("upgrade");
     let version = ladder::NEWEST.to_string();
@@ -39,7 +40,7 @@ pub(crate) async fn start(call: &mut Call) -> Result<Reply, Error> {
     if call.traits.server_header {
         headers.push(("Server", &*server));
     }
-    let head = stream_head(&call.traits, upgrade, session.tty(), &headers);
+    let head = stream_head(&call.traits, upgrade, request.tty, &headers);
     let taker =
         Box::new(move |client| -> futures_util::future::BoxFuture<'static, _> { Box::pin(session.run(client)) });
     match call.hand_over(Handover { head, framing: Framing::Raw, taker }).await {}

@@ -110,7 +110,7 @@ impl Client {
     pub(super) fn send(&mut self, stream: Stream, chunk: &[u8]) {
         // A chunk is at most a read's worth, far below 4 GiB.
         let head = stream.frame_head(chunk.len() as u32);
-        let head: &[u8] = if self.framed && !self.terminal { &head } else { &[] };
+        let head: &[u8] = if self.framed { &head } else { &[] };
         let mut taken = 0;
         if self.pending.is_empty() {
             match rustix::io::retry_on_intr(|| {
@@ -129,8 +129,7 @@ impl Client {
 
     /// How records of the log are shown to it.
     pub(super) fn style(&self) -> Style {
-        let framed = self.framed && !self.terminal;
-        Style { stdout: self.stdout, stderr: self.stderr, framed, ..Style::default() }
+        Style { stdout: self.stdout, stderr: self.stderr, framed: self.framed, ..Style::default() }
     }
 
     /// Keeps bytes that are sent as they are, before any later output.

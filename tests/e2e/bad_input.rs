@@ -62,7 +62,7 @@ fn wrong_values_are_refused_with_a_sentence() {
     assert_eq!(daemon.get("/containers/none/json").json()["message"], "No such container: none");
     assert_eq!(daemon.get("/nothing").status, 404);
     assert_eq!(daemon.get("/containers/json?filters=x").status, 400);
-    let unbuilt = daemon.post("/build", &json!({}));
+    let unbuilt = daemon.post("/networks/create", &json!({"Name": "mine"}));
     assert_eq!(unbuilt.status, 501, "{}", unbuilt.text());
     still_well(&daemon);
 }

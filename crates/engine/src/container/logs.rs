@@ -236,7 +236,9 @@ mod tests {
     fn options() {
         let read = rotation(&config(&[("max-size", "10m"), ("max-file", "3")])).ok();
         assert_eq!(read, Some(Rotation { max_size_bytes: Some(10 << 20), max_files: 3 }));
-        assert!(rotation(&config(&[("max-file", "3")])).is_err());
+        assert_eq!(rotation(&config(&[])).ok(), Some(Rotation::default()));
+        assert_eq!(rotation(&config(&[("max-size", "-1")])).ok().and_then(|read| read.max_size_bytes), None);
+        assert_eq!(rotation(&config(&[("max-file", "3")])).ok().map(|read| read.max_files), Some(3));
         assert!(rotation(&config(&[("max-size", "lots")])).is_err());
         assert!(rotation(&config(&[("colour", "red")])).is_err());
     }

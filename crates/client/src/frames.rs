@@ -66,9 +66,4 @@ impl Frames {
     pub async fn write(&mut self, input: &[u8]) -> Result<(), Error> {
         Ok(self.connection.write_all(input).await?)
     }
-
-    /// Ends standard input (half-closes the connection); output still comes.
-    pub async fn end_input(&mut self) -> Result<(), Error> {
-        Ok(self.connection.shutdown().await?)
-    }
 }

@@ -25,7 +25,7 @@ impl Engine {
     /// send it with the start); checked before anything is changed.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn start(self: &Arc<Self>, name: &str, host_config: Option<api::host_config::HostConfig>) -> Result<()> {
         self.start_container(name, host_config).await
     }
@@ -33,7 +33,7 @@ impl Engine {
     /// Stops a container; NotModified if it does not run.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn stop(self: &Arc<Self>, name: &str, options: StopOptions) -> Result<()> {
         self.stop_container(name, &options).await
     }
@@ -41,7 +41,7 @@ impl Engine {
     /// Stops it if it runs, then starts it.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn restart(self: &Arc<Self>, name: &str, options: StopOptions) -> Result<()> {
         self.restart_container(name, &options).await
     }
@@ -49,7 +49,7 @@ impl Engine {
     /// Sends a signal (empty: SIGKILL). Conflict if it does not run.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn kill(self: &Arc<Self>, name: &str, signal: &str) -> Result<()> {
         self.kill_container(name, signal).await
     }
@@ -57,7 +57,7 @@ impl Engine {
     /// Freezes all processes.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn pause(self: &Arc<Self>, name: &str) -> Result<()> {
         self.containers.find(name)?.step(|actor| Box::pin(async move { actor.pause() })).await
     }
@@ -65,7 +65,7 @@ impl Engine {
     /// Thaws them.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn unpause(self: &Arc<Self>, name: &str) -> Result<()> {
         self.containers.find(name)?.step(|actor| Box::pin(async move { actor.unpause() })).await
     }
@@ -73,7 +73,7 @@ impl Engine {
     /// Finds the container and begins to wait at once; [`Waiting::outcome`] resolves when the condition is met, so that the server can send its headers first.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn wait(self: &Arc<Self>, name: &str, condition: WaitCondition) -> Result<Waiting> {
         Ok(Waiting::begin(self.containers.find(name)?.life(), condition))
     }
@@ -81,7 +81,7 @@ impl Engine {
     /// Removes a container.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn remove(self: &Arc<Self>, name: &str, options: RemoveOptions) -> Result<()> {
         self.remove_container(name, options).await
     }
@@ -89,7 +89,7 @@ impl Engine {
     /// All there is to know about a container. `size`: measure it as well.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn inspect(self: &Arc<Self>, name: &str, size: bool) -> Result<api::container::ContainerInspect> {
         self.inspect_container(name, size).await
     }
@@ -97,7 +97,7 @@ impl Engine {
     /// Lists containers, newest first.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn list(self: &Arc<Self>, options: &ListOptions) -> Result<Vec<api::container::ContainerSummary>> {
         self.list_containers(options).await
     }
@@ -105,7 +105,7 @@ impl Engine {
     /// Processes of a running container as `ps` with `ps_args` (empty: `-ef`) shows them.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn top(self: &Arc<Self>, name: &str, ps_args: &str) -> Result<api::container::TopResponse> {
         self.container_top(name, ps_args).await
     }
@@ -113,7 +113,7 @@ impl Engine {
     /// What was written beside the image. `own`: without directories of which only something within them was written to.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn changes(self: &Arc<Self>, name: &str, own: bool) -> Result<Vec<api::container::Change>> {
         self.container_changes(name, own).await
     }
@@ -121,7 +121,7 @@ impl Engine {
     /// The whole root file system as a tar archive.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn export(self: &Arc<Self>, name: &str) -> Result<ByteStream> {
         self.export_container(name).await
     }
@@ -129,7 +129,7 @@ impl Engine {
     /// Another name.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn rename(self: &Arc<Self>, name: &str, new_name: &str) -> Result<()> {
         self.rename_container(name, new_name).await
     }
@@ -137,7 +137,7 @@ impl Engine {
     /// Other limits or another restart policy.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn update(
         self: &Arc<Self>,
         name: &str,
@@ -149,7 +149,7 @@ impl Engine {
     /// Size of the container's terminal in characters.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn resize(self: &Arc<Self>, name: &str, height: u16, width: u16) -> Result<()> {
         self.resize_container(name, WindowSize { rows: height, columns: width }).await
     }
@@ -157,7 +157,7 @@ impl Engine {
     /// The log. [`ByteStream`] of frames or bare bytes, see [`LogsOptions::framed`].
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn logs(self: &Arc<Self>, name: &str, options: LogsOptions) -> Result<Logs> {
         self.container_logs(name, options).await
     }
@@ -165,7 +165,7 @@ impl Engine {
     /// First half of an attach: checks and finds out whether there is a terminal, so that the server can answer with the right content type; then [`Attachment::run`].
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn attach(self: &Arc<Self>, name: &str, options: AttachOptions) -> Result<Attachment> {
         self.prepare_attach(name, options)
     }
@@ -173,7 +173,7 @@ impl Engine {
     /// What a path in the container is.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn archive_stat(self: &Arc<Self>, name: &str, path: &str) -> Result<PathStat> {
         self.stat_path(name, path).await
     }
@@ -181,7 +181,7 @@ impl Engine {
     /// A path of the container as a tar archive.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn archive_get(self: &Arc<Self>, name: &str, path: &str) -> Result<(PathStat, ByteStream)> {
         self.get_archive(name, path).await
     }
@@ -189,7 +189,7 @@ impl Engine {
     /// Unpacks a tar archive (also gzip, bzip2, xz, zstd) in a folder of the container.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn archive_put(
         self: &Arc<Self>,
         name: &str,
@@ -203,7 +203,7 @@ impl Engine {
     /// Makes an image of a container.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn commit(self: &Arc<Self>, name: &str, options: CommitOptions) -> Result<api::IdResponse> {
         self.commit_container(name, options).await
     }
@@ -211,7 +211,7 @@ impl Engine {
     /// Removes all stopped containers. Filters: `until`, `label`, `label!`.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn prune(self: &Arc<Self>, filters: &Filters) -> Result<api::container::ContainersPruned> {
         self.prune_containers(filters).await
     }
@@ -219,7 +219,7 @@ impl Engine {
     /// Use of resources: one JSON document, or one a second while the client stays.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn stats(self: &Arc<Self>, name: &str, stream: bool, one_shot: bool) -> Result<ByteStream> {
         self.container_stats(name, stream, one_shot).await
     }
@@ -227,7 +227,7 @@ impl Engine {
     /// Prepares a further command in a running container.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn exec_create(
         self: &Arc<Self>,
         container: &str,
@@ -239,7 +239,7 @@ impl Engine {
     /// Starts it without a client.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn exec_start_detached(self: &Arc<Self>, id: &str) -> Result<()> {
         self.detached_exec(id).await
     }
@@ -247,7 +247,7 @@ impl Engine {
     /// First half of an attached start: checks and finds out whether there is a terminal; then [`Session::run`].
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn exec_start(self: &Arc<Self>, id: &str, options: ExecStartOptions) -> Result<Session> {
         self.open_exec(id, options)
     }
@@ -255,7 +255,7 @@ impl Engine {
     /// Size of its terminal in characters.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn exec_resize(self: &Arc<Self>, id: &str, height: u16, width: u16) -> Result<()> {
         self.resize_exec(id, WindowSize { rows: height, columns: width }).await
     }
@@ -263,7 +263,7 @@ impl Engine {
     /// How it is.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn exec_inspect(self: &Arc<Self>, id: &str) -> Result<api::exec::ExecInspect> {
         self.show_exec(id).await
     }
@@ -271,7 +271,7 @@ impl Engine {
     /// What happens from now on, or since then.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn events(self: &Arc<Self>, options: EventsOptions) -> Result<Events> {
         self.listen(options)
     }
@@ -279,7 +279,7 @@ impl Engine {
     /// `GET /info`.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn info(self: &Arc<Self>) -> Result<api::system::Info> {
         self.show_info().await
     }
@@ -287,7 +287,7 @@ impl Engine {
     /// `GET /version`.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn version(self: &Arc<Self>) -> Result<api::system::Version> {
         Ok(self.show_version())
     }
@@ -295,7 +295,7 @@ impl Engine {
     /// `GET /system/df`; `types` empty: all of `container`, `image`, `volume`, `build-cache`.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn disk_usage(self: &Arc<Self>, types: &[String]) -> Result<api::system::DiskUsage> {
         self.show_disk_usage(types).await
     }
@@ -303,7 +303,7 @@ impl Engine {
     /// Lists images, newest first.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn images(self: &Arc<Self>, options: &ImageListOptions) -> Result<Vec<api::image::ImageSummary>> {
         self.list_images(options)
     }
@@ -311,7 +311,7 @@ impl Engine {
     /// All there is to know about an image.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn image_inspect(self: &Arc<Self>, name: &str) -> Result<api::image::ImageInspect> {
         self.show_image(name)
     }
@@ -319,7 +319,7 @@ impl Engine {
     /// An image's parts as they are stored, for older versions of the API.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn image_stored(self: &Arc<Self>, name: &str) -> Result<StoredImage> {
         self.stored_image(name)
     }
@@ -327,7 +327,7 @@ impl Engine {
     /// Its layers' history, newest first.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn image_history(self: &Arc<Self>, name: &str) -> Result<Vec<api::image::HistoryItem>> {
         self.show_history(name)
     }
@@ -335,7 +335,7 @@ impl Engine {
     /// Another name for it. `any_name`: also one that does not fit the grammar of names.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn image_tag(self: &Arc<Self>, name: &str, repository: &str, tag: &str, any_name: bool) -> Result<()> {
         let (engine, name, repository, tag) =
             (Arc::clone(self), name.to_owned(), repository.to_owned(), tag.to_owned());
@@ -345,7 +345,7 @@ impl Engine {
     /// Removes a name, and the image with its last name.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn image_remove(self: &Arc<Self>, name: &str, force: bool, prune_parents: bool) -> Result<ImageRemoval> {
         let (engine, name) = (Arc::clone(self), name.to_owned());
         self.blocking(move || engine.delete_image(&name, force, prune_parents)).await
@@ -363,7 +363,7 @@ impl Engine {
     /// Makes an image of a tar archive of a root file system; its id.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn image_import(self: &Arc<Self>, options: ImportOptions, body: Upload) -> Result<String> {
         let engine = Arc::clone(self);
         self.blocking(move || engine.import_image(&options, body)).await
@@ -372,7 +372,7 @@ impl Engine {
     /// Loads archives as `docker save` writes them; a stream of JSON messages, one a line.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn image_load(self: &Arc<Self>, body: Upload, quiet: bool) -> Result<ByteStream> {
         Ok(self.load_images(body, quiet))
     }
@@ -380,7 +380,7 @@ impl Engine {
     /// Writes images into an archive that old and new engines load, or, with `old_form`, into one as they were before 2016.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn image_save(self: &Arc<Self>, names: &[String], old_form: bool) -> Result<ByteStream> {
         self.save_images(names, old_form)
     }
@@ -388,7 +388,7 @@ impl Engine {
     /// Removes images that nothing uses. Filters: `dangling`, `until`, `label`, `label!`.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn images_prune(self: &Arc<Self>, filters: &Filters) -> Result<api::image::ImagesPruned> {
         let (engine, filters) = (Arc::clone(self), filters.clone());
         self.blocking(move || engine.prune_images(&filters)).await
@@ -397,7 +397,7 @@ impl Engine {
     /// Lists volumes. Filters: `name`, `driver`, `label`, `dangling`.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn volumes(self: &Arc<Self>, filters: &Filters) -> Result<api::volume::VolumeListResponse> {
         self.list_volumes(filters)
     }
@@ -405,7 +405,7 @@ impl Engine {
     /// Makes a volume, or returns the one of that name.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn volume_create(
         self: &Arc<Self>,
         request: api::volume::VolumeCreateRequest,
@@ -417,7 +417,7 @@ impl Engine {
     /// One volume.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn volume_inspect(self: &Arc<Self>, name: &str) -> Result<api::volume::Volume> {
         self.find_volume(name)
     }
@@ -425,7 +425,7 @@ impl Engine {
     /// Removes a volume; Conflict if a container mounts it.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn volume_remove(self: &Arc<Self>, name: &str, force: bool) -> Result<()> {
         let (engine, name) = (Arc::clone(self), name.to_owned());
         self.blocking(move || engine.delete_volume(&name, force)).await
@@ -434,7 +434,7 @@ impl Engine {
     /// Removes volumes that no container mounts. Filters: `all`, `label`, `label!`.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn volumes_prune(self: &Arc<Self>, filters: &Filters) -> Result<api::volume::VolumesPruned> {
         let (engine, filters) = (Arc::clone(self), filters.clone());
         self.blocking(move || engine.prune_volumes(&filters)).await
@@ -443,7 +443,7 @@ impl Engine {
     /// The predefined networks. Filters: `name`, `id`, `driver`, `type`, `scope`, `dangling`, `label`.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn networks(self: &Arc<Self>, filters: &Filters) -> Result<Vec<api::network::Network>> {
         self.list_networks(filters)
     }
@@ -451,7 +451,7 @@ impl Engine {
     /// One of them.
     ///
     /// # Errors
-    /// The kinds of [`Error`]: NotFound if the name leads nowhere; see the crate's page.
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn network_inspect(self: &Arc<Self>, name: &str) -> Result<api::network::Network> {
         self.find_network(name)
     }

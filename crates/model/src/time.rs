@@ -52,11 +52,6 @@ impl Timestamp {
         self.seconds
     }
 
-    /// Nanoseconds within the second.
-    pub const fn subsecond_nanoseconds(self) -> u32 {
-        self.nanoseconds
-    }
-
     /// Nanoseconds since 1970, clamped to what 64 bits hold (years 1678 to 2262).
     pub fn unix_nanoseconds(self) -> i64 {
         self.seconds.saturating_mul(i64::from(NANOS_PER_SECOND)).saturating_add(i64::from(self.nanoseconds))

@@ -118,11 +118,6 @@ impl Storage {
         Ok(layer)
     }
 
-    /// Makes an empty layer on top of `parent` (what build steps and imports without files leave).
-    pub fn import_empty(&self, parent: Option<&ChainId>) -> Result<Layer> {
-        self.import([0_u8; 1024].as_slice(), parent)
-    }
-
     /// The layer of this chain id.
     pub fn layer(&self, chain_id: &ChainId) -> Result<Layer> {
         let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);

@@ -71,26 +71,6 @@ pub enum Error {
         /// Id of the container that has it.
         holder: String,
     },
-    /// Another container publishes the port.
-    #[error("port {address}:{port}/{protocol} is already published by container {holder}")]
-    PortTaken {
-        /// Host address asked for.
-        address: std::net::IpAddr,
-        /// Host port.
-        port: u16,
-        /// Transport protocol.
-        protocol: model::Protocol,
-        /// Id of the container that has it.
-        holder: String,
-    },
-    /// Another endpoint of the network has the address.
-    #[error("address {address} is already in use by container {holder}")]
-    AddressTaken {
-        /// The address.
-        address: String,
-        /// Id of the container that has it.
-        holder: String,
-    },
     /// The disk's write cache could not be flushed or a copy written.
     #[error("writing: {0}")]
     Write(#[from] std::io::Error),
@@ -100,7 +80,7 @@ impl Error {
     /// The kind the API reports.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NameTaken { .. } | Self::PortTaken { .. } | Self::AddressTaken { .. } => ErrorKind::Conflict,
+            Self::NameTaken { .. } => ErrorKind::Conflict,
             Self::Missing { .. } => ErrorKind::NotFound,
             _ => ErrorKind::System,
         }

@@ -18,7 +18,6 @@ mod events;
 mod images;
 mod lock;
 mod meta;
-mod networking;
 mod schema;
 mod store;
 mod volumes;
@@ -29,7 +28,6 @@ pub use dump::dump;
 pub use error::Error;
 pub use events::{EVENT_CAPACITY, StoredEvent};
 pub use images::{StoredImage, StoredLayer, StoredTag};
-pub use networking::{Endpoint, PortBooking};
 pub use store::{Reader, Store, Transaction};
 
 /// The result of this crate's functions.

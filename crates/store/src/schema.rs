@@ -43,25 +43,6 @@ const MIGRATIONS: &[&str] = &[
         document TEXT NOT NULL
     ) STRICT;
 
-    CREATE TABLE endpoints(
-        container TEXT NOT NULL REFERENCES containers(id) ON DELETE CASCADE,
-        network TEXT NOT NULL,
-        address TEXT,
-        mac TEXT NOT NULL,
-        PRIMARY KEY(container, network),
-        UNIQUE(network, address)
-    ) STRICT, WITHOUT ROWID;
-
-    CREATE TABLE ports(
-        address TEXT NOT NULL,
-        port INTEGER NOT NULL CHECK(port BETWEEN 1 AND 65535),
-        protocol TEXT NOT NULL,
-        container TEXT NOT NULL REFERENCES containers(id) ON DELETE CASCADE,
-        container_port INTEGER NOT NULL,
-        PRIMARY KEY(port, protocol, address)
-    ) STRICT, WITHOUT ROWID;
-    CREATE INDEX ports_by_container ON ports(container);
-
     CREATE TABLE events(
         seq INTEGER PRIMARY KEY,
         time_ns INTEGER NOT NULL,
@@ -89,19 +70,8 @@ const MIGRATIONS: &[&str] = &[
 ];
 
 /// Every table, in the order of a dump.
-pub(crate) const TABLES: &[&str] = &[
-    "meta",
-    "containers",
-    "images",
-    "tags",
-    "layers",
-    "blobs",
-    "manifests",
-    "volumes",
-    "endpoints",
-    "ports",
-    "events",
-];
+pub(crate) const TABLES: &[&str] =
+    &["meta", "containers", "images", "tags", "layers", "blobs", "manifests", "volumes", "events"];
 
 /// Brings the database to the newest version, each step in a transaction of its own.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<()> {

@@ -1,13 +1,12 @@
 //! The store as a whole, on files in memory.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use model::{ChainId, ContainerId, DiffId, Digest, ImageId, Protocol, Timestamp};
+use model::{ChainId, ContainerId, DiffId, Digest, ImageId, Timestamp};
 use serde_json::{Value, json};
 
-use crate::{EVENT_CAPACITY, Endpoint, Error, PortBooking, Store, StoredLayer};
+use crate::{EVENT_CAPACITY, Error, Store, StoredLayer};
 
 struct Scratch {
     store: Store,
@@ -38,10 +37,6 @@ impl Scratch {
         let all = self.store.read(|reader| reader.containers::<Value>()).unwrap();
         all.into_iter().map(|container| container.name).collect()
     }
-}
-
-fn booking(container: ContainerId, address: &str, port: u16) -> PortBooking {
-    PortBooking { address: address.parse().unwrap(), port, protocol: Protocol::Tcp, container, container_port: 80 }
 }
 
 #[test]
@@ -80,46 +75,6 @@ fn all_or_nothing() {
     assert_eq!(scratch.names(), [""; 0]);
     scratch.add(7, "here");
     assert_eq!(scratch.names(), ["here"]);
-}
-
-#[test]
-fn ports_are_booked_once() {
-    let scratch = Scratch::new();
-    let (one, two) = (scratch.add(1, "one"), scratch.add(2, "two"));
-    let book = |container, address, port| scratch.store.write(|tx| tx.book_port(&booking(container, address, port)));
-    book(one, "0.0.0.0", 80).unwrap();
-    for address in ["0.0.0.0", "127.0.0.1"] {
-        let taken = book(two, address, 80).unwrap_err();
-        assert!(matches!(&taken, Error::PortTaken { holder, .. } if *holder == one.hex()), "{taken}");
-    }
-    book(one, "::", 80).unwrap();
-    book(two, "127.0.0.1", 81).unwrap();
-    book(two, "127.0.0.2", 81).unwrap();
-    assert!(book(one, "0.0.0.0", 81).is_err());
-    scratch.store.write(|tx| tx.remove_container(&one)).unwrap();
-    book(two, "0.0.0.0", 80).unwrap();
-    scratch.store.write(|tx| tx.free_ports(&two)).unwrap();
-    assert_eq!(scratch.store.read(|reader| reader.ports()).unwrap(), []);
-    assert!(book(one, "0.0.0.0", 90).is_err(), "a container that does not exist books nothing");
-}
-
-#[test]
-fn addresses_are_given_once() {
-    let scratch = Scratch::new();
-    let (one, two) = (scratch.add(1, "one"), scratch.add(2, "two"));
-    let endpoint = |container, last| Endpoint {
-        container,
-        network: "bridge".into(),
-        address: Some(IpAddr::V4(Ipv4Addr::new(172, 17, 0, last))),
-        mac: "02:42:ac:11:00:02".into(),
-    };
-    scratch.store.write(|tx| tx.put_endpoint(&endpoint(one, 2))).unwrap();
-    assert!(matches!(scratch.store.write(|tx| tx.put_endpoint(&endpoint(two, 2))), Err(Error::AddressTaken { .. })));
-    scratch.store.write(|tx| tx.put_endpoint(&endpoint(one, 3))).unwrap();
-    scratch.store.write(|tx| tx.put_endpoint(&endpoint(two, 2))).unwrap();
-    assert_eq!(scratch.store.read(|reader| reader.endpoints()).unwrap().len(), 2);
-    scratch.store.write(|tx| tx.remove_endpoints(&two)).unwrap();
-    assert_eq!(scratch.store.read(|reader| reader.endpoints()).unwrap(), [endpoint(one, 3)]);
 }
 
 #[test]

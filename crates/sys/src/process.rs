@@ -199,22 +199,6 @@ pub fn exec(program: &CStr, args: &CStringArray, env: &CStringArray) -> Errno {
     check(result).err().unwrap_or(Errno::IO)
 }
 
-/// Executes the file behind `fd` (`execveat` with an empty path). Returns only if it failed.
-pub fn exec_fd(fd: BorrowedFd<'_>, args: &CStringArray, env: &CStringArray) -> Errno {
-    // SAFETY: as in `exec`.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_execveat,
-            fd.as_raw_fd(),
-            c"".as_ptr(),
-            args.pointers.as_ptr(),
-            env.pointers.as_ptr(),
-            libc::AT_EMPTY_PATH,
-        )
-    };
-    check(result).err().unwrap_or(Errno::IO)
-}
-
 /// Joins the namespaces in `flags`: of the process, if `fd` is a pidfd; else the one `fd` stands for.
 pub fn set_namespaces(fd: BorrowedFd<'_>, flags: NamespaceFlags) -> Result<()> {
     // SAFETY: no pointer is passed.

@@ -73,7 +73,7 @@ impl FromStr for Platform {
         let word =
             |word: &&str| !word.is_empty() && word.bytes().all(|c| c.is_ascii_alphanumeric() || b"._-".contains(&c));
         let parts: Vec<&str> = text.split('/').collect();
-        if parts.len() > 3 || !parts.iter().all(|part| word(part)) {
+        if parts.len() > 3 || !parts.iter().all(word) {
             return Err(invalid());
         }
         let native = Self::native();

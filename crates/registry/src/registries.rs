@@ -25,6 +25,9 @@ const UPLOADS: usize = 5;
 /// How long a mirror that did not answer is passed over.
 const SULK: Duration = Duration::from_secs(30);
 
+/// A pull that may be joined as long as somebody follows it.
+type UnderWay = (Arc<Board>, Weak<DropGuard>);
+
 /// All registries.
 #[derive(Debug)]
 pub struct Registries {
@@ -36,7 +39,7 @@ pub struct Registries {
     pub(crate) downloads: Semaphore,
     pub(crate) uploads: Semaphore,
     pub(crate) claims: Claims,
-    pulls: Mutex<HashMap<Pull, (Arc<Board>, Weak<DropGuard>)>>,
+    pulls: Mutex<HashMap<Pull, UnderWay>>,
     /// Mirrors that did not answer, and when.
     silent: Mutex<HashMap<String, Instant>>,
 }

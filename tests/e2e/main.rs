@@ -12,5 +12,6 @@ mod images;
 mod inside;
 mod lifecycle;
 mod network;
+mod options;
 mod streams;
 mod versions;

@@ -298,3 +298,11 @@ pub struct NetworkDisconnectRequest {
     /// Even if the container is not there any more.
     pub force: bool,
 }
+
+/// `POST /networks/prune`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct NetworksPruned {
+    /// Names; `null` if none.
+    pub networks_deleted: Option<Vec<String>>,
+}

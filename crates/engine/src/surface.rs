@@ -62,6 +62,11 @@ impl Engine {
         self.containers.find(name)?.step(|actor| Box::pin(async move { actor.pause() })).await
     }
 
+    /// Stops all containers that run, before the engine closes. Their restart policies hold when the next one opens.
+    pub async fn stop_all(self: &Arc<Self>) {
+        self.stop_for_the_end().await;
+    }
+
     /// Thaws them.
     ///
     /// # Errors
@@ -438,6 +443,15 @@ impl Engine {
     pub async fn volumes_prune(self: &Arc<Self>, filters: &Filters) -> Result<api::volume::VolumesPruned> {
         let (engine, filters) = (Arc::clone(self), filters.clone());
         self.blocking(move || engine.prune_volumes(&filters)).await
+    }
+
+    /// Removes networks that no container uses. The predefined ones stay, and there are no others yet.
+    ///
+    /// # Errors
+    /// InvalidParameter for a filter that is none of `until`, `label`, `label!`.
+    pub async fn networks_prune(self: &Arc<Self>, filters: &Filters) -> Result<api::network::NetworksPruned> {
+        filters.only(&["until", "label", "label!"])?;
+        Ok(api::network::NetworksPruned::default())
     }
 
     /// The predefined networks. Filters: `name`, `id`, `driver`, `type`, `scope`, `dangling`, `label`.

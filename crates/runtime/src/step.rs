@@ -222,7 +222,8 @@ impl Child {
             Action::MakeEntryAt { parent, entry } => parent.make(entry),
             Action::Attach { mount, target } => {
                 let mount = self.source(mount)?;
-                sys::mount::attach(mount, target.open()?.as_fd())
+                let target = target.open()?;
+                sys::mount::attach(mount, target.as_fd()).map_err(|errno| mismatch(errno, mount, target.as_fd()))
             }
             Action::AttachIn { mount, directory, name } => {
                 let target = files::open_in(self.slot(*directory)?, name)?;
@@ -380,6 +381,15 @@ fn clone_foreign(other: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
 }
 
 /// Makes the detached mount the root of this mount namespace and lets go of the old one.
+/// The kernel's bare EINVAL for a directory on a file, or the other way round, in the word that says so.
+fn mismatch(errno: Errno, mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Errno {
+    let is_dir = |fd| rustix::fs::fstat(fd).map(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir());
+    match (errno, is_dir(mount), is_dir(target)) {
+        (Errno::INVAL, Ok(one), Ok(other)) if one != other => Errno::NOTDIR,
+        _ => errno,
+    }
+}
+
 fn enter_root(rootfs: BorrowedFd<'_>) -> Result<()> {
     sys::mount::attach(rootfs, files::open_path(c"/")?.as_fd())?;
     rustix::process::fchdir(rootfs)?;

@@ -231,7 +231,9 @@ fn set_hostname(engine: &Engine, config: &mut ContainerConfig, host: &HostConfig
     }
     config.hostname = match NetworkMode::of(&host.network_mode, config.network_disabled) {
         NetworkMode::Container(name) => {
-            let other = engine.containers.find(name)?.record();
+            // Not "not found": a client would take that for the image.
+            let unknown = |error: Error| Error::invalid(format!("joining network namespace of container: {error}"));
+            let other = engine.containers.find(name).map_err(unknown)?.record();
             config.domainname.clone_from(&other.config.domainname);
             other.config.hostname.clone()
         }

@@ -286,6 +286,9 @@ fn namespaces(engine: &Engine, record: &Record, network: NetworkNamespace) -> Re
         }
     };
     let ipc = joined(&record.host.ipc_mode, "join IPC of")?;
+    if let Some(name) = record.host.ipc_mode.strip_prefix("container:") {
+        shares_ipc(&*running(engine, name, "join IPC of")?)?;
+    }
     let shm = if let Namespace::Join(pid) = ipc { Some(pid) } else { None };
     let cgroup = match record.host.cgroupns_mode.as_str() {
         "host" => Namespace::Host,
@@ -300,4 +303,15 @@ fn namespaces(engine: &Engine, record: &Record, network: NetworkNamespace) -> Re
         cgroup,
     };
     Ok((namespaces, shm))
+}
+
+/// A container keeps its IPC to itself unless it was made to share it.
+fn shares_ipc(donor: &Record) -> Result<()> {
+    match donor.host.ipc_mode.as_str() {
+        "private" | "none" | "" => Err(Error::invalid(format!(
+            "can not join IPC of container {}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)",
+            donor.id
+        ))),
+        _ => Ok(()),
+    }
 }

@@ -152,7 +152,7 @@ pub(crate) fn start_error_text(error: &StartError) -> (String, i64) {
             ),
             127,
         ),
-        _ => (format!("error during container init: {error}"), 128),
+        stage => (format!("error during container init: {stage}: {program}: {cause}"), 128),
     }
 }
 

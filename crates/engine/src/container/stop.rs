@@ -72,12 +72,37 @@ impl Engine {
         Ok(())
     }
 
+    /// See [`Engine::stop_all`].
+    pub(crate) async fn stop_for_the_end(self: &Arc<Self>) {
+        let up = self.containers.all().into_iter().filter(|container| container.record().state.status.is_up());
+        let stops: Vec<_> = up.map(|container| tokio::spawn(stop_for_now(container))).collect();
+        for stop in stops {
+            match stop.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "a container could not be stopped"),
+                Err(error) => tracing::error!(%error, "stopping a container broke down"),
+            }
+        }
+    }
+
     /// Stops a container as its removal by force does: at once.
     pub(crate) async fn kill_for_removal(&self, container: &Arc<Container>) -> Result<()> {
         let options = StopOptions { timeout_seconds: Some(0), signal: Some("KILL".to_owned()) };
         let record = container.record();
         bring_down(container, &record, &options).await
     }
+}
+
+/// Ends a container without the user having asked for it: its restart policy holds at the next start of a daemon.
+async fn stop_for_now(container: Arc<Container>) -> Result<()> {
+    let record = container.record();
+    bring_down(&container, &record, &StopOptions::default()).await?;
+    container
+        .step(|actor| {
+            actor.record.stopped_by_user = false;
+            Box::pin(async move { actor.save() })
+        })
+        .await
 }
 
 /// Ends a container: its stop signal, patience, then SIGKILL. Returns when it is down.

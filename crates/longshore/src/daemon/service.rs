@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use engine::{Engine, ListOptions, StopOptions};
+use engine::Engine;
 use sd_notify::NotifyState;
 use server::{Listener, Server};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -41,7 +41,7 @@ pub(super) async fn serve(arguments: &[String], settings: &Settings, log: &Log) 
         drop(task.await);
     }
     if !settings.switch("live-restore", true) {
-        stop_all(&engine).await;
+        engine.stop_all().await;
     }
     engine.close().await;
     Ok(())
@@ -69,30 +69,6 @@ fn reload(arguments: &[String], log: &Log) {
     match Settings::read(arguments).and_then(|settings| log.reload(&settings)) {
         Ok(()) => tracing::info!("configuration reloaded"),
         Err(error) => tracing::error!("the configuration was not reloaded: {error:#}"),
-    }
-}
-
-/// Stops all containers, as Docker does without live restore.
-async fn stop_all(engine: &Arc<Engine>) {
-    let running = match engine.list(&ListOptions::default()).await {
-        Ok(running) => running,
-        Err(error) => return tracing::error!(%error, "the containers could not be listed"),
-    };
-    let stops: Vec<_> = running
-        .into_iter()
-        .map(|container| {
-            let engine = engine.clone();
-            tokio::spawn(async move {
-                if let Err(error) = engine.stop(&container.id, StopOptions::default()).await {
-                    tracing::warn!(container = container.id, %error, "a container could not be stopped");
-                }
-            })
-        })
-        .collect();
-    for stop in stops {
-        if let Err(error) = stop.await {
-            tracing::error!(%error, "stopping a container failed");
-        }
     }
 }
 

@@ -89,6 +89,7 @@ async fn others(call: &mut Call) -> Result<Reply, Error> {
         Endpoint::VolumeDelete => volumes::delete(call).await,
         Endpoint::VolumePrune => volumes::prune(call).await,
 
+        Endpoint::NetworkPrune => networks::prune(call).await,
         Endpoint::NetworkList => networks::list(call).await,
         Endpoint::NetworkInspect => networks::inspect(call).await,
 

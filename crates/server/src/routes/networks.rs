@@ -16,3 +16,7 @@ pub(crate) async fn list(call: &mut Call) -> Result<Reply, Error> {
 pub(crate) async fn inspect(call: &mut Call) -> Result<Reply, Error> {
     Reply::json(&call.server.engine.network_inspect(call.name()).await?)
 }
+
+pub(crate) async fn prune(call: &mut Call) -> Result<Reply, Error> {
+    Reply::json(&call.server.engine.networks_prune(&call.query.filters()?).await?)
+}

@@ -1,0 +1,138 @@
+//! Options of containers that are tried less often: update, shared namespaces, security, limits, failed starts, prune.
+
+use testkit::Daemon;
+
+use crate::lifecycle::eventually;
+
+#[test]
+fn limits_and_the_restart_policy_can_be_updated_while_it_runs() {
+    let daemon = Daemon::with_busybox();
+    daemon.docker(&["run", "-d", "--name", "box", "-m", "64m", "busybox", "sleep", "1000"]).ok();
+    let more = ["--memory", "128m", "--memory-swap", "256m", "--cpu-shares", "512", "--pids-limit", "50"];
+    daemon.docker(&[&["update", "--restart", "on-failure:3"], &more[..], &["box"]].concat()).ok();
+    let memory = "cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.max";
+    assert_eq!(daemon.docker(&["exec", "box", "sh", "-c", memory]).ok(), "134217728");
+    let policy = daemon.docker(&["inspect", "-f", "{{json .HostConfig.RestartPolicy}}", "box"]).ok();
+    assert_eq!(policy, r#"{"Name":"on-failure","MaximumRetryCount":3}"#);
+    let stats = daemon.docker(&["stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}} {{.PIDs}}", "box"]).ok();
+    assert!(stats.starts_with("box ") && stats.ends_with("/ 128MiB 1"), "{stats}");
+}
+
+#[test]
+fn a_renamed_container_keeps_its_port_over_a_restart() {
+    let daemon = Daemon::with_busybox();
+    daemon.docker(&["run", "-d", "--name", "old", "-p", "8080:80", "busybox", "sleep", "1000"]).ok();
+    daemon.docker(&["rename", "old", "new"]).ok();
+    daemon.docker(&["restart", "-t", "0", "new"]).ok();
+    assert_eq!(daemon.docker(&["port", "new"]).ok(), "80/tcp -> 0.0.0.0:8080");
+    let refused = daemon.docker(&["run", "--rm", "-p", "8080:80", "busybox", "true"]).fails(125);
+    assert!(refused.contains("published by container new"), "{refused}");
+}
+
+#[test]
+fn namespaces_and_volumes_of_other_containers() {
+    let daemon = Daemon::with_busybox();
+    let script = "echo shared > /dev/shm/file; echo kept > /vol/file; exec sleep 1000";
+    let flags = ["run", "-d", "--name", "donor", "--ipc", "shareable", "-v", "/vol", "busybox", "sh", "-c", script];
+    daemon.docker(&flags).ok();
+    daemon.docker(&["run", "-d", "--name", "shy", "busybox", "sleep", "1000"]).ok();
+    let run = |arguments: &[&str]| daemon.docker(&[&["run", "--rm"], arguments].concat());
+    eventually(|| run(&["--ipc", "container:donor", "busybox", "cat", "/dev/shm/file"]).stdout == "shared\n");
+    assert!(run(&["--pid", "container:donor", "busybox", "ps"]).ok().contains("sleep 1000"));
+    let written = run(&["--volumes-from", "donor:ro", "busybox", "sh", "-c", "cat /vol/file; touch /vol/new"]).fails(1);
+    assert!(written.contains("Read-only file system"), "{written}");
+    assert!(run(&["--ipc", "container:shy", "busybox", "true"]).fails(125).contains("non-shareable IPC"));
+    let unknown = run(&["--network", "container:nobody", "busybox", "true"]).fails(125);
+    assert!(unknown.contains("No such container: nobody") && !unknown.contains("Unable to find image"), "{unknown}");
+}
+
+#[test]
+fn kernel_parameters_limits_and_names_are_as_asked() {
+    let daemon = Daemon::with_busybox();
+    let run = |arguments: &[&str]| daemon.docker(&[&["run", "--rm"], arguments].concat()).ok();
+    assert_eq!(run(&["--ulimit", "nofile=100:200", "busybox", "sh", "-c", "ulimit -n; ulimit -Hn"]), "100\n200");
+    let sysctl = ["--sysctl", "net.core.somaxconn=77", "busybox", "cat", "/proc/sys/net/core/somaxconn"];
+    assert_eq!(run(&sysctl), "77");
+    let hosts =
+        run(&["--add-host", "foo:192.0.2.4", "--add-host", "gate:host-gateway", "busybox", "cat", "/etc/hosts"]);
+    assert!(hosts.contains("192.0.2.4\tfoo\n") && hosts.contains("\tgate\n"), "{hosts}");
+    let dns = ["--dns", "192.0.2.9", "--dns-search", "example.com", "--dns-option", "ndots:3"];
+    let resolv = run(&[&dns[..], &["busybox", "cat", "/etc/resolv.conf"]].concat());
+    for line in ["search example.com", "nameserver 192.0.2.9", "options ndots:3"] {
+        assert!(resolv.lines().any(|have| have == line), "{resolv}");
+    }
+    assert!(run(&["--shm-size", "123m", "busybox", "df", "-m", "/dev/shm"]).contains(" 123 "));
+    let node = "mknod /tmp/node c 10 237 && head -c0 /tmp/node && echo opened";
+    assert_eq!(run(&["--device-cgroup-rule", "c 10:237 rwm", "busybox", "sh", "-c", node]), "opened");
+    let crowd = "for i in 1 2 3 4 5 6 7; do sleep 1 & done; wait";
+    let refused = daemon.docker(&["run", "--rm", "--pids-limit", "5", "busybox", "sh", "-c", crowd]).fails(2);
+    assert!(refused.contains("can't fork"), "{refused}");
+    assert!(run(&["--privileged", "busybox", "sh", "-c", "ls /dev | wc -l"]).parse::<u32>().is_ok_and(|n| n > 20));
+}
+
+#[test]
+fn system_call_filters_can_be_chosen() {
+    let daemon = Daemon::with_busybox();
+    let status = |option: &str, line: &str| {
+        let found = ["busybox", "grep", line, "/proc/self/status"];
+        daemon.docker(&[&["run", "--rm", "--security-opt", option], &found[..]].concat()).ok()
+    };
+    assert_eq!(status("seccomp=unconfined", "Seccomp:"), "Seccomp:\t0");
+    assert_eq!(status("no-new-privileges", "NoNewPrivs"), "NoNewPrivs:\t1");
+    let profile = daemon.path("profile.json");
+    let text = r#"{"defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 13}]}"#;
+    std::fs::write(&profile, text).expect("a file can be written");
+    let option = format!("seccomp={}", profile.display());
+    let refused = daemon.docker(&["run", "--rm", "--security-opt", &option, "busybox", "mkdir", "/x"]).fails(1);
+    assert!(refused.contains("Permission denied"), "{refused}");
+}
+
+#[test]
+fn containers_that_fail_to_start_stay_created_with_the_reason() {
+    let daemon = Daemon::with_busybox();
+    let folder = format!("{}:/etc/passwd", daemon.path("data").display());
+    let cases = [
+        ("missing", &["busybox", "no-such-program"][..], 127, "executable file not found"),
+        ("denied", &["busybox", "/etc/passwd"][..], 126, "permission denied"),
+        ("folder", &["-v", &folder, "busybox", "true"][..], 127, "not a directory"),
+    ];
+    for (name, arguments, code, text) in cases {
+        daemon.docker(&[&["create", "--name", name], arguments].concat()).ok();
+        let told = daemon.docker(&["start", name]).fails(1);
+        let state =
+            daemon.docker(&["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}} {{.State.Error}}", name]).ok();
+        assert!(state.starts_with(&format!("created {code} ")), "{state}");
+        assert!(told.contains(text) && state.contains(text), "{told}{state}");
+    }
+}
+
+#[test]
+fn start_attached_passes_input_and_exit_code() {
+    let daemon = Daemon::with_busybox();
+    daemon.docker(&["create", "-i", "--name", "box", "busybox", "sh", "-c", "cat; exit 9"]).ok();
+    let output = daemon.docker_program(&["start", "-ai", "box"]).input("hello").run();
+    assert_eq!((output.stdout.as_str(), output.code), ("hello", Some(9)));
+    let script = "trap 'echo asked; exit 4' USR1; echo up; while :; do sleep 0.05; done";
+    daemon.docker(&["run", "-d", "--name", "polite", "--stop-signal", "USR1", "busybox", "sh", "-c", script]).ok();
+    eventually(|| daemon.docker(&["logs", "polite"]).ok() == "up");
+    daemon.docker(&["stop", "polite"]).ok();
+    assert_eq!(daemon.docker(&["logs", "polite"]).ok(), "up\nasked");
+}
+
+#[test]
+fn prune_removes_what_nobody_uses() {
+    let daemon = Daemon::with_busybox();
+    daemon.docker(&["run", "-d", "--name", "up", "-v", "used:/data", "busybox", "sleep", "1000"]).ok();
+    daemon.docker(&["run", "--name", "down", "-v", "/anonymous", "busybox", "true"]).ok();
+    daemon.docker(&["volume", "create", "free"]).ok();
+    assert!(daemon.docker(&["container", "prune", "-f"]).ok().contains("Deleted Containers"));
+    assert_eq!(daemon.docker(&["ps", "-a", "--format", "{{.Names}}"]).ok(), "up");
+    daemon.docker(&["volume", "prune", "-f"]).ok();
+    assert_eq!(daemon.docker(&["volume", "ls", "-q"]).ok(), "free\nused");
+    daemon.docker(&["volume", "prune", "-af"]).ok();
+    assert_eq!(daemon.docker(&["volume", "ls", "-q"]).ok(), "used");
+    daemon.docker(&["network", "prune", "-f"]).ok();
+    daemon.docker(&["image", "prune", "-af"]).ok();
+    assert_eq!(daemon.docker(&["images", "-q"]).ok().lines().count(), 1);
+}

@@ -5,7 +5,7 @@
 //! - `layers/<chain id>/`: `diff/` (the files), `layer.json` (what it is), `split.zst` (what the tar had beside the files);
 //! - `init/<chain id>/diff`: the files every container of an image finds (`/etc/hosts`, `/proc`, ...), made once an image;
 //! - `containers/<id>/{upper,work}` and `parent`: a container's writable layer;
-//! - `volumes/<name>/_data`;
+//! - `volume-data/<name>/_data`;
 //! - `tmp/`, `trash/`: what is not whole yet and what is being deleted; swept when the storage is opened.
 
 mod apply;

@@ -36,7 +36,8 @@ pub struct DiskUsage {
     pub volumes: Vec<(String, u64)>,
 }
 
-const FOLDERS: [&str; 8] = ["layers", "init", "containers", "volumes", "tmp", "trash", "empty/first", "empty/second"];
+const FOLDERS: [&str; 8] =
+    ["layers", "init", "containers", crate::volume::FOLDER, "tmp", "trash", "empty/first", "empty/second"];
 
 impl Storage {
     /// Opens the storage at `path`, making it if it is missing: checks that overlayfs works there, and removes what an
@@ -71,7 +72,7 @@ impl Storage {
             }
         }
         for name in self.volumes()? {
-            let folder = format!("volumes/{name}/_data");
+            let folder = format!("{}/{name}/_data", crate::volume::FOLDER);
             let bytes = self.root.open_dir(folder).map_err(Error::from).and_then(|root| tree::size_bytes(&root));
             if let Some(bytes) = ignore_gone(bytes)? {
                 usage.volumes.push((name, bytes));

@@ -8,8 +8,12 @@ use sys::root::Root;
 use crate::snapshot::checked_name;
 use crate::{Error, Result, Storage, copy};
 
+/// Where volumes lie. Not `volumes`: clients of 2014 were shown paths in which that word meant something else, and the
+/// contract recorded then reads it so.
+pub(crate) const FOLDER: &str = "volume-data";
+
 fn folder(name: &str) -> Result<PathBuf> {
-    Ok(Path::new("volumes").join(checked_name(name)?))
+    Ok(Path::new(FOLDER).join(checked_name(name)?))
 }
 
 impl Storage {
@@ -40,9 +44,9 @@ impl Storage {
     /// Names of all volumes, sorted.
     pub fn volumes(&self) -> Result<Vec<String>> {
         let mut names = Vec::new();
-        for entry in self.root.read_dir("volumes")? {
+        for entry in self.root.read_dir(FOLDER)? {
             if let Ok(name) = entry.name.into_string()
-                && self.root.lookup(Path::new("volumes").join(&name).join("_data"))?.is_some()
+                && self.root.lookup(Path::new(FOLDER).join(&name).join("_data"))?.is_some()
             {
                 names.push(name);
             }

@@ -8,6 +8,8 @@ use api::volume::{Volume, VolumeCreateRequest, VolumeListResponse, VolumesPruned
 use model::{ContainerId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+mod old_place;
+
 use crate::container::mounts::{LOCAL, check_driver};
 use crate::engine::Engine;
 use crate::options::Filters;
@@ -72,6 +74,7 @@ impl Volumes {
         }
         let document = Document { created: Timestamp::now(), labels };
         engine.storage.create_volume(&name)?;
+        old_place::link(&engine.config.data_root, &name)?;
         engine.store.write(|tx| tx.put_volume(&name, &document))?;
         by_name.insert(name.clone(), document.clone());
         drop(by_name);
@@ -99,6 +102,7 @@ impl Volumes {
         engine.store.write(|tx| tx.remove_volume(name))?;
         by_name.remove(name);
         drop(by_name);
+        old_place::unlink(&engine.config.data_root, name)?;
         engine.storage.remove_volume(name)?;
         engine.tell("volume", "destroy", name, [("driver", LOCAL)]);
         Ok(())

@@ -1,5 +1,6 @@
 //! API 1.5, Docker 0.6.2.
 
+use super::v1_15_inspect::unquote;
 use crate::exchange::{Body, Response};
 use crate::json::{Object, each, number, text};
 use crate::rung::{Asked, Change, OldRoute, Rung};
@@ -35,6 +36,8 @@ fn ports_as_text(list: &mut Value, _: &Asked) {
         });
         let written = written.collect::<Vec<_>>().join(", ");
         container.insert("Ports".into(), json!(written));
+        // This form was built from texts.
+        unquote(container, &["Command", "Image", "Status"]);
     });
 }
 
@@ -61,6 +64,11 @@ mod tests {
         assert_eq!(
             down("1.5", "1.4", ContainerList, list),
             json!([{"Ports": "53/udp, 0.0.0.0:8080->80/tcp"}, {"Ports": ""}])
+        );
+        let list = json!([{"Command": "true", "Image": "a:latest"}]);
+        assert_eq!(
+            down("1.5", "1.4", ContainerList, list),
+            json!([{"Command": true, "Image": "a:latest", "Ports": ""}])
         );
     }
 }

@@ -35,6 +35,6 @@ pub use exchange::{
 pub use rung::{Answer, Asked, Change, Down, Message, OldRoute, Rung, Up};
 pub use rungs::RUNGS;
 pub use selection::Policy;
-pub use traits::{LogTimestamps, Traits};
+pub use traits::Traits;
 pub use version::{NEWEST, OLDEST, Version};
 pub use wording::Wording;

@@ -23,8 +23,6 @@ pub struct Traits {
     pub log_whole_lines: bool,
     /// Attach waits for a container that is paused (below 1.25), rather than to be refused.
     pub attach_paused: bool,
-    /// How times are written in logs.
-    pub log_timestamps: LogTimestamps,
     /// Events carry attributes by which only the ladder is told more (below 1.22).
     pub event_marks: bool,
     /// `attach/ws` sends binary frames (1.28); below text frames.
@@ -41,15 +39,6 @@ pub struct Traits {
     pub cors_methods: &'static str,
 }
 
-/// How a log line's time is written if timestamps are asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogTimestamps {
-    /// `2014-08-20T18:01:02.123456789Z text` (1.14).
-    Rfc3339Nano,
-    /// `[Aug 20 18:01:02.123] text` (1.11 to 1.13): month, day padded with a blank, milliseconds.
-    BracketedMilliseconds,
-}
-
 impl Default for Traits {
     fn default() -> Self {
         Self {
@@ -63,7 +52,6 @@ impl Default for Traits {
             log_whole_lines: false,
             attach_paused: false,
             event_marks: false,
-            log_timestamps: LogTimestamps::Rfc3339Nano,
             ws_binary: true,
             ws_streams: true,
             ws_origin: false,

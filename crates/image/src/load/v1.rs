@@ -10,8 +10,8 @@ use serde::Deserialize;
 use super::{Found, Load, Progress, parse};
 use crate::image::{EMPTY_LAYER, digest};
 use crate::import::to_bytes;
-use crate::save::v1::new_run_config;
-use crate::{Config, Error, History, NewImage, Result, RootFs};
+use crate::save::v1::{new_run_config, origins};
+use crate::{Config, Error, History, NewImage, Result, RootFs, RunConfig};
 
 const REPOSITORIES: &str = "repositories";
 /// Longest line of steps; the engines of that time stopped at 127.
@@ -124,7 +124,10 @@ impl Load<'_> {
             history: history.clone(),
             ..old
         };
-        let bytes = to_bytes(&config)?;
+        let bytes = match known(id, &config)? {
+            Some(bytes) => bytes,
+            None => to_bytes(&config)?,
+        };
         let made = Made {
             id: ImageId(digest(&bytes)),
             at: self.found.len(),
@@ -136,6 +139,24 @@ impl Load<'_> {
         self.found.push(Found { new: NewImage { config: bytes, parent, names: Vec::new() }, asked: false });
         Ok(made)
     }
+}
+
+/// The config of the image of which a folder is a copy, if it is one that was written here: its id is that config's digest.
+fn known(id: &str, config: &Config) -> Result<Option<Vec<u8>>> {
+    let forms = |run: &Option<RunConfig>| match run {
+        Some(run) => origins(run).map(Some).to_vec(),
+        None => vec![None],
+    };
+    for container_config in forms(&config.container_config) {
+        for run in forms(&config.config) {
+            let origin = Config { container_config: container_config.clone(), config: run, ..config.clone() };
+            let bytes = to_bytes(&origin)?;
+            if digest(&bytes).hex() == id {
+                return Ok(Some(bytes));
+            }
+        }
+    }
+    Ok(None)
 }
 
 fn step_history(old: &Config, empty_layer: bool) -> History {

@@ -143,7 +143,27 @@ fn old_run_config(run: &RunConfig) -> Result<Map<String, Value>> {
     // Keys of later years are harmless when set; unset they are noise that old clients never saw.
     let noise = |key: &str, value: &Value| value.is_null() && !old_keys().contains_key(key);
     old.extend(own.into_iter().filter(|(key, value)| !noise(key, value)));
+    if let Some(Value::String(image)) = old.get_mut("Image")
+        && let Some(hex) = image.strip_prefix("sha256:").map(str::to_owned)
+    {
+        *image = hex;
+    }
     Ok(old)
+}
+
+/// What a configuration may have been before [`old_run_config`] wrote it: with and without the keys that are not set, and with
+/// the image named by its digest.
+pub(crate) fn origins(new: &RunConfig) -> [RunConfig; 3] {
+    let mut digested = new.clone();
+    if let Some(Value::String(image)) = digested.other.get_mut("Image")
+        && image.len() == 64
+    {
+        image.insert_str(0, "sha256:");
+    }
+    let mut bare = digested.clone();
+    let defaults = old_keys();
+    bare.other.retain(|key, value| defaults.get(key) != Some(value));
+    [new.clone(), digested, bare]
 }
 
 /// The inverse of [`old_run_config`] for configs made here; `None` if nothing at all is set.

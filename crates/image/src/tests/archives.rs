@@ -86,6 +86,36 @@ fn the_old_layout_has_only_old_keys() {
     assert!(by_id.iter().all(|(path, ..)| path != "repositories"));
 }
 
+#[test]
+fn the_old_layout_keeps_ids_that_were_made_here() {
+    let engine = Engine::new();
+    let parent = built(&engine).remove(3);
+    let other = serde_json::json!({"Hostname": "h", "Image": parent.id.to_string()});
+    let other = other.as_object().unwrap().clone();
+    let run =
+        RunConfig { cmd: Some(vec!["sh".to_owned()]), volumes: Some(Default::default()), other, ..Default::default() };
+    let mut config = parent.config.clone();
+    (config.config, config.container_config) = (Some(run.clone()), Some(run));
+    config.history.push(crate::History {
+        created: config.created,
+        created_by: "sh".into(),
+        empty_layer: true,
+        ..Default::default()
+    });
+    let new = NewImage {
+        config: serde_json::to_vec(&config).unwrap(),
+        parent: Some(parent.id),
+        names: vec!["bare:latest".parse().unwrap()],
+    };
+    let bare = engine.images.register(&engine.images.lease(), new).unwrap();
+    let archive = engine.save(&["bare"], ArchiveForm::Version1);
+    let folder = json(&members(&archive), &format!("{}/json", bare.id.hex()));
+    assert_eq!(folder["config"]["Image"], parent.id.hex());
+    let other = Engine::new();
+    other.load(&archive).unwrap();
+    assert_eq!(other.id("bare"), bare.id);
+}
+
 /// Parts of an archive as `docker save` wrote it from 1.10 to 24, by hand.
 fn by_hand(name: &str) -> (ImageId, Vec<(String, Vec<u8>)>) {
     let (lower, upper) = (tar(&[("x", "lower")]), tar(&[("y", "upper")]));

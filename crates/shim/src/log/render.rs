@@ -14,8 +14,6 @@ pub enum Timestamps {
     Rfc3339Nano,
     /// With all nine digits of the fraction: `2014-08-20T18:01:02.500000000Z `.
     Rfc3339Fixed,
-    /// Without year and zone, in brackets: `[Aug 20 18:01:02.500] `, for API versions below 1.14.
-    StampMilli,
 }
 
 /// What of a log is shown, and how.
@@ -87,21 +85,9 @@ impl Style {
                 Some(time) => out.extend_from_slice(time.rfc3339_fixed().as_bytes()),
                 None => out.extend_from_slice(record.time_text().as_bytes()),
             },
-            Timestamps::StampMilli => {
-                let stamp = record.time().and_then(|time| stamp_milli(&time.rfc3339_fixed()));
-                out.extend_from_slice(format!("[{}]", stamp.as_deref().unwrap_or(record.time_text())).as_bytes());
-            }
         }
         out.push(b' ');
     }
-}
-
-/// `Jan _2 15:04:05.000` from `2006-01-02T15:04:05.000000000Z`.
-fn stamp_milli(fixed: &str) -> Option<String> {
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let month: usize = fixed.get(5..7)?.parse().ok()?;
-    let day: u32 = fixed.get(8..10)?.parse().ok()?;
-    Some(format!("{} {day:>2} {}", MONTHS.get(month.checked_sub(1)?)?, fixed.get(11..23)?))
 }
 
 /// The attributes in the form of a query, sorted by key, and a space.
@@ -153,7 +139,6 @@ mod tests {
         let timed = |timestamps| String::from_utf8(shown(Style { timestamps, ..style })).unwrap();
         assert_eq!(timed(Timestamps::Rfc3339Nano), "2014-08-02T18:01:02.5Z hi\n");
         assert_eq!(timed(Timestamps::Rfc3339Fixed), "2014-08-02T18:01:02.500000000Z hi\n");
-        assert_eq!(timed(Timestamps::StampMilli), "[Aug  2 18:01:02.500] hi\n");
         let detailed = shown(Style { details: true, timestamps: Timestamps::Rfc3339Nano, framed: true, ..style });
         assert_eq!(&detailed[8..], b"2014-08-02T18:01:02.5Z a=1,b=x+y hi\n");
         assert_eq!(usize::from(detailed[7]), detailed.len() - 8);

@@ -38,6 +38,27 @@ fn base(place: &Place) -> crate::Layer {
 }
 
 #[test]
+fn a_directory_is_told_for_itself_or_for_what_is_in_it() {
+    use std::os::fd::AsRawFd;
+    let place = Place::new();
+    let layer = base(&place);
+    place.create_snapshot("one", Some(&layer.chain_id)).unwrap();
+    let mount = place.mount("one", false).unwrap();
+    let path = |path: &str| format!("/proc/self/fd/{}/{path}", mount.as_raw_fd());
+    // Written in place, so that the directory stays as it was.
+    let mut passwd = std::fs::OpenOptions::new().append(true).open(path("etc/passwd")).unwrap();
+    std::io::Write::write_all(&mut passwd, b"more").unwrap();
+    std::fs::write(path("opt/d/new"), "x").unwrap();
+    let own: Vec<String> = place
+        .changes("one")
+        .unwrap()
+        .into_iter()
+        .map(|change| format!("{}{}", change.path.display(), if change.own { "" } else { " -" }))
+        .collect();
+    assert_eq!(own, ["/etc -", "/etc/passwd", "/opt -", "/opt/d", "/opt/d/new"]);
+}
+
+#[test]
 fn a_container_changes_only_its_own_layer() {
     let place = Place::new();
     let layer = base(&place);

@@ -8,8 +8,6 @@ use api::volume::{Volume, VolumeCreateRequest, VolumeListResponse, VolumesPruned
 use model::{ContainerId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-mod old_place;
-
 use crate::container::mounts::{LOCAL, check_driver};
 use crate::engine::Engine;
 use crate::options::Filters;
@@ -74,7 +72,6 @@ impl Volumes {
         }
         let document = Document { created: Timestamp::now(), labels };
         engine.storage.create_volume(&name)?;
-        old_place::link(&engine.config.data_root, &name)?;
         engine.store.write(|tx| tx.put_volume(&name, &document))?;
         by_name.insert(name.clone(), document.clone());
         drop(by_name);
@@ -102,7 +99,6 @@ impl Volumes {
         engine.store.write(|tx| tx.remove_volume(name))?;
         by_name.remove(name);
         drop(by_name);
-        old_place::unlink(&engine.config.data_root, name)?;
         engine.storage.remove_volume(name)?;
         engine.tell("volume", "destroy", name, [("driver", LOCAL)]);
         Ok(())

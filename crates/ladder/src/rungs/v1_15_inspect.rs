@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::v1_15::AS_WRITTEN;
 use crate::exchange::{Body, Response};
-use crate::json::{Object, child, default, is_empty, keep, map_text, null_if_empty, object, set, text};
+use crate::json::{Object, child, default, is_empty, keep, null_if_empty, object, set, text};
 use crate::rung::Asked;
 
 const CONTAINER: &[&str] = &[
@@ -78,18 +78,7 @@ pub(super) fn inspect(container: &mut Value, asked: &Asked) {
     for path in ["HostnamePath", "HostsPath", "ResolvConfPath", "MountLabel", "ProcessLabel"] {
         default(container, path, json!(""));
     }
-    let volumes = container.get_mut("Volumes").and_then(Value::as_object_mut);
-    for folder in volumes.into_iter().flat_map(|volumes| volumes.values_mut()) {
-        map_text(Some(folder), old_folder);
-    }
     unquote(container, &["Path"]);
-}
-
-/// `<root>/volumes/<id>/_data` was `<root>/vfs/dir/<id>`; the engine keeps a link there. Volumes with names did not exist.
-fn old_folder(folder: &str) -> Option<String> {
-    let (volumes, id) = folder.strip_suffix("/_data")?.rsplit_once('/')?;
-    let is_id = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-    Some(format!("{}/vfs/dir/{id}", volumes.strip_suffix("/volumes")?)).filter(|_| is_id)
 }
 
 pub(super) fn config(config: &mut Object, written: &Value, fresh: bool) {
@@ -247,15 +236,6 @@ mod tests {
     use crate::testing::down;
     use api::routes::Endpoint::{ContainerInspect, ImageInspect, Info};
     use serde_json::{Value, json};
-
-    #[test]
-    fn volumes_lay_elsewhere() {
-        let id = "0123456789abcdef".repeat(4);
-        assert_eq!(super::old_folder(&format!("/r/volumes/{id}/_data")), Some(format!("/r/vfs/dir/{id}")));
-        for folder in ["/r/volumes/named/_data", "/srv", "/_data", &format!("/r/other/{id}/_data")] {
-            assert_eq!(super::old_folder(folder), None, "{folder}");
-        }
-    }
 
     #[test]
     fn a_shared_host_name_had_no_file() {

@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "engine",
         &["api", "build", "image", "model", "network", "registry", "runtime", "shim", "storage", "store", "sys"],
     ),
+    ("hostile", &["api", "build", "image", "ladder", "model", "network", "runtime", "shim", "storage"]),
     ("image", &["model", "storage", "store"]),
     ("ladder", &["api", "model"]),
     ("longshore", &["api", "client", "engine", "ladder", "model", "network", "server", "shim", "storage", "sys"]),

@@ -119,7 +119,7 @@ pub fn climb(bytes: &[u8]) {
 pub fn log_record(bytes: &[u8]) {
     let mut record = Record::default();
     let style =
-        Style { stdout: true, stderr: true, timestamps: Timestamps::StampMilli, details: true, ..Style::default() };
+        Style { stdout: true, stderr: true, timestamps: Timestamps::Rfc3339Fixed, details: true, ..Style::default() };
     if record.decode(bytes) {
         style.render(&record, &mut Vec::new());
     }

@@ -13,5 +13,6 @@ mod inside;
 mod lifecycle;
 mod network;
 mod options;
+mod program;
 mod streams;
 mod versions;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::Ipv4Addr;
 use std::net::SocketAddrV4;
+use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, sockopt};
@@ -25,6 +26,8 @@ struct Place {
 pub(crate) struct Ports {
     /// Holders of a port, by host address; `0.0.0.0` takes part with every other address.
     taken: HashMap<Place, Vec<(Ipv4Addr, String)>>,
+    /// A bound socket for each: so other programs of the host, another daemon among them, see that it is taken.
+    sockets: HashMap<(Ipv4Addr, Place), OwnedFd>,
     /// Published ports of a container at an address, by container.
     holders: HashMap<String, Vec<(Published, Ipv4Addr)>>,
     dynamic: (u16, u16),
@@ -35,7 +38,7 @@ impl Ports {
     /// Starts with none, and the kernel's range of dynamic ports.
     pub(crate) fn new() -> Self {
         let dynamic = dynamic_range().unwrap_or(FALLBACK_RANGE);
-        Self { taken: HashMap::new(), holders: HashMap::new(), dynamic, next: dynamic.0 }
+        Self { taken: HashMap::new(), sockets: HashMap::new(), holders: HashMap::new(), dynamic, next: dynamic.0 }
     }
 
     /// Finds host ports for all requests and takes them, or none of them.
@@ -64,34 +67,37 @@ impl Ports {
     fn take_one(&mut self, container: &str, request: &PortRequest, default_bind: Ipv4Addr) -> Result<Published> {
         let ip = request.host_ip.unwrap_or(default_bind);
         let protocol = request.protocol;
-        let host_port = match request.host_port {
-            HostPort::Exact(port) => {
-                match self.check(ip, port, protocol) {
-                    Err(Error::HostAddress { .. }) if request.any_address => {}
-                    checked => checked?,
-                }
-                port
-            }
+        let (host_port, socket) = match request.host_port {
+            HostPort::Exact(port) => match self.check(ip, port, protocol) {
+                Err(Error::HostAddress { .. }) if request.any_address => (port, None),
+                checked => (port, checked?),
+            },
             HostPort::Range(first, last) => self.search(ip, protocol, (first, last), first)?,
             HostPort::Dynamic => {
-                let port = self.search(ip, protocol, self.dynamic, self.next)?;
+                let (port, socket) = self.search(ip, protocol, self.dynamic, self.next)?;
                 self.next = if port == self.dynamic.1 { self.dynamic.0 } else { port + 1 };
-                port
+                (port, socket)
             }
         };
-        self.note(container, ip, Place { protocol, port: host_port });
+        self.note(container, ip, Place { protocol, port: host_port }, socket);
         Ok(Published { host_ip: ip, host_port, port: request.port, protocol })
     }
 
     /// The first free port of a range, from `start` on and around.
-    fn search(&self, ip: Ipv4Addr, protocol: Protocol, (first, last): (u16, u16), start: u16) -> Result<u16> {
+    fn search(
+        &self,
+        ip: Ipv4Addr,
+        protocol: Protocol,
+        (first, last): (u16, u16),
+        start: u16,
+    ) -> Result<(u16, Option<OwnedFd>)> {
         if first > last {
             return Err(Error::Config(format!("invalid port range {first}-{last}")));
         }
         let start = start.clamp(first, last);
         for port in (start..=last).chain(first..start) {
             match self.check(ip, port, protocol) {
-                Ok(()) => return Ok(port),
+                Ok(socket) => return Ok((port, socket)),
                 Err(Error::PortTaken { .. }) => {}
                 Err(error) => return Err(error),
             }
@@ -99,27 +105,29 @@ impl Ports {
         Err(Error::NoFreePort { ip, first, last })
     }
 
-    /// Whether a port is free among our containers and in the host.
-    fn check(&self, ip: Ipv4Addr, port: u16, protocol: Protocol) -> Result<()> {
+    /// Binds a port that is free among our containers and in the host; no socket for a protocol that has none.
+    fn check(&self, ip: Ipv4Addr, port: u16, protocol: Protocol) -> Result<Option<OwnedFd>> {
         let holders = self.taken.get(&Place { protocol, port }).map_or(&[][..], Vec::as_slice);
         let meets = |other: Ipv4Addr| ip == other || ip.is_unspecified() || other.is_unspecified();
         if let Some((_, holder)) = holders.iter().find(|(other, _)| meets(*other)) {
             return Err(Error::PortTaken { ip, port, protocol, holder: Some(holder.clone()) });
         }
-        probe(ip, port, protocol).map_err(|errno| match errno {
+        bind(ip, port, protocol).map_err(|errno| match errno {
             Errno::ADDRINUSE => Error::PortTaken { ip, port, protocol, holder: None },
             Errno::ADDRNOTAVAIL => Error::HostAddress { ip, port, protocol },
             errno => Error::system(format!("probe the host port {ip}:{port}/{protocol}"), errno),
         })
     }
 
-    fn note(&mut self, container: &str, ip: Ipv4Addr, place: Place) {
+    fn note(&mut self, container: &str, ip: Ipv4Addr, place: Place, socket: Option<OwnedFd>) {
+        self.sockets.extend(socket.map(|socket| ((ip, place), socket)));
         self.taken.entry(place).or_default().push((ip, container.to_owned()));
     }
 
     fn give_back(&mut self, container: &str, published: &[Published]) {
         for one in published {
             let place = Place { protocol: one.protocol, port: one.host_port };
+            self.sockets.remove(&(one.host_ip, place));
             if let Some(holders) = self.taken.get_mut(&place) {
                 holders.retain(|(ip, holder)| *ip != one.host_ip || holder != container);
                 if holders.is_empty() {
@@ -153,7 +161,9 @@ impl Ports {
     /// Notes the ports of a container that has them already.
     pub(crate) fn restore(&mut self, container: &str, address: Ipv4Addr, published: &[Published]) {
         for one in published {
-            self.note(container, one.host_ip, Place { protocol: one.protocol, port: one.host_port });
+            // Whoever took the port while no daemon ran keeps it; the container's traffic goes by the firewall anyway.
+            let socket = bind(one.host_ip, one.host_port, one.protocol).ok().flatten();
+            self.note(container, one.host_ip, Place { protocol: one.protocol, port: one.host_port }, socket);
         }
         let held = self.holders.entry(container.to_owned()).or_default();
         held.extend(published.iter().map(|one| (*one, address)));
@@ -162,14 +172,16 @@ impl Ports {
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
         self.taken.clear();
+        self.sockets.clear();
         self.holders.clear();
     }
 }
 
-/// Tries whether a process of the host has the port: binds it for a moment.
+/// Binds a port of the host, if no process has it; never listens, for the firewall takes what comes.
 ///
-/// `SO_REUSEADDR` keeps connections that are closing down from counting, as Docker's own probe does.
-fn probe(ip: Ipv4Addr, port: u16, protocol: Protocol) -> Result<(), Errno> {
+/// With `SO_REUSEADDR` connections that are closing down do not count, but then others may bind the port as well: so it
+/// is the second try.
+fn bind(ip: Ipv4Addr, port: u16, protocol: Protocol) -> Result<Option<OwnedFd>, Errno> {
     let (kind, number) = match protocol {
         Protocol::Tcp => (SocketType::STREAM, ipproto::TCP),
         Protocol::Udp => (SocketType::DGRAM, ipproto::UDP),
@@ -177,13 +189,18 @@ fn probe(ip: Ipv4Addr, port: u16, protocol: Protocol) -> Result<(), Errno> {
     };
     let socket = match rustix::net::socket_with(AddressFamily::INET, kind, SocketFlags::CLOEXEC, Some(number)) {
         // Without SCTP sockets no process of the host can have the port.
-        Err(Errno::PROTONOSUPPORT | Errno::SOCKTNOSUPPORT) if protocol == Protocol::Sctp => return Ok(()),
+        Err(Errno::PROTONOSUPPORT | Errno::SOCKTNOSUPPORT) if protocol == Protocol::Sctp => return Ok(None),
         socket => socket?,
     };
-    if protocol != Protocol::Udp {
-        sockopt::set_socket_reuseaddr(&socket, true)?;
+    let address = SocketAddrV4::new(ip, port);
+    match rustix::net::bind(&socket, &address) {
+        Err(Errno::ADDRINUSE) if protocol != Protocol::Udp => {
+            sockopt::set_socket_reuseaddr(&socket, true)?;
+            rustix::net::bind(&socket, &address)?;
+        }
+        bound => bound?,
     }
-    rustix::net::bind(&socket, &SocketAddrV4::new(ip, port))
+    Ok(Some(socket))
 }
 
 /// `net.ipv4.ip_local_port_range` of the calling thread's namespace.

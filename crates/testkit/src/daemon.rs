@@ -37,12 +37,22 @@ impl Daemon {
 
     /// A daemon with nothing in it, started with further flags.
     pub fn with(flags: &[&str]) -> Self {
+        Self::in_namespace(Command::new("unshare").arg("--net"), flags)
+    }
+
+    /// The same in the network namespace of another daemon.
+    pub fn beside(other: &Self, flags: &[&str]) -> Self {
+        let namespace = format!("--net=/proc/{}/ns/net", other.namespace.id());
+        Self::in_namespace(Command::new("nsenter").arg(namespace), flags)
+    }
+
+    fn in_namespace(namespace: &mut Command, flags: &[&str]) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("daemon-")
             .tempdir_in(environment("LONGSHORE_TEST_DISK"))
             .expect("a folder for the daemon can be made");
-        let namespace = Command::new("unshare")
-            .args(["--net", "sh", "-c", "ip link set lo up && echo ready && exec sleep 1000000"])
+        let namespace = namespace
+            .args(["sh", "-c", "ip link set lo up && echo ready && exec sleep 1000000"])
             .stdout(Stdio::piped())
             .spawn()
             .expect("a network namespace can be made");

@@ -1,0 +1,208 @@
+//! The daemon as a program among others: side by side, started by systemd, reloaded, refused, ended.
+
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use testkit::{Connection, Daemon, Program, environment};
+
+use crate::lifecycle::eventually;
+
+/// A daemon without a bridge, started as the test likes; ended on drop.
+struct Bare {
+    folder: TempDir,
+    process: Option<Child>,
+}
+
+impl Bare {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir_in(environment("LONGSHORE_TEST_DISK")).expect("a folder"), process: None }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.path(name).display().to_string()
+    }
+
+    /// Flags that keep it away from all other daemons.
+    fn flags(&self) -> Vec<String> {
+        let named = [("-g", "data"), ("--exec-root", "exec"), ("-p", "pid"), ("--bridge", "")];
+        let value = |name: &str| if name.is_empty() { "none".to_owned() } else { self.text(name) };
+        named.into_iter().flat_map(|(flag, name)| [flag.to_owned(), value(name)]).collect()
+    }
+
+    fn start(&mut self, program: Program) {
+        self.process = Some(program.start());
+        eventually(|| std::os::unix::net::UnixStream::connect(self.path("sock")).is_ok());
+        assert_eq!(self.get("/_ping").text(), "OK");
+    }
+
+    fn get(&self, path: &str) -> testkit::Answer {
+        let mut connection = Connection::open(&self.path("sock"));
+        connection.request("GET", path, "", b"");
+        connection.answer()
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.process.as_ref().expect("it runs").id().to_string();
+        Program::new("kill").args(["-s", name, &pid]).run().ok();
+    }
+
+    fn end(&mut self) -> Option<i32> {
+        self.signal("TERM");
+        self.process.take().and_then(|mut process| process.wait().expect("a child can be waited for").code())
+    }
+}
+
+impl Drop for Bare {
+    fn drop(&mut self) {
+        if self.process.is_some() {
+            self.end();
+        }
+    }
+}
+
+fn longshore() -> Program {
+    Program::new(environment("LONGSHORE_BIN"))
+}
+
+#[test]
+fn two_daemons_share_a_host_with_a_bridge_each() {
+    let one = Daemon::with(&["--bip", "10.77.1.1/24"]);
+    let mut two = Daemon::beside(&one, &["--bridge", "lsa0"]);
+    let serve = "while :; do echo -e 'HTTP/1.0 200 OK\r\n\r\nserved' | nc -l -p 80 >/dev/null; done";
+    for (daemon, port) in [(&one, "8081:80"), (&two, "8082:80")] {
+        daemon.import_busybox();
+        daemon.docker(&["run", "-d", "--name", "web", "-p", port, "busybox", "sh", "-c", serve]).ok();
+    }
+    let fetch = |daemon: &Daemon, port: u16| {
+        daemon.on_host(&["curl", "-s", "-m", "3", &format!("http://127.0.0.1:{port}/")]).stdout.trim() == "served"
+    };
+    let all = |daemon: &Daemon| eventually(|| fetch(daemon, 8081) && fetch(daemon, 8082));
+    all(&one);
+    let address = one.docker(&["inspect", "-f", "{{.NetworkSettings.IPAddress}}", "web"]).ok();
+    assert!(address.starts_with("10.77.1."), "{address}");
+    let taken = two.docker(&["run", "--rm", "-p", "8081:80", "busybox", "true"]).fails(125);
+    assert!(taken.contains("port is already allocated"), "{taken}");
+    two.end();
+    two.restart();
+    all(&one);
+    two.docker(&["rm", "-f", "web"]).ok();
+    eventually(|| fetch(&one, 8081));
+    assert!(!fetch(&one, 8082));
+}
+
+#[test]
+fn without_live_restore_containers_end_with_the_daemon_and_policies_hold() {
+    let mut daemon = Daemon::with(&["--live-restore=false"]);
+    daemon.import_busybox();
+    for (name, policy) in [("once", "no"), ("kept", "unless-stopped"), ("stopped", "unless-stopped")] {
+        let flags = ["run", "-d", "--name", name, "--restart", policy, "--stop-signal", "KILL"];
+        daemon.docker(&[&flags[..], &["busybox", "sleep", "1000"]].concat()).ok();
+    }
+    daemon.docker(&["stop", "stopped"]).ok();
+    daemon.end();
+    assert!(daemon.companions().is_empty());
+    daemon.restart();
+    eventually(|| daemon.docker(&["ps", "--format", "{{.Names}}"]).ok() == "kept");
+    assert_eq!(daemon.docker(&["inspect", "-f", "{{.State.Status}}", "once"]).ok(), "exited");
+}
+
+#[test]
+fn systemd_hands_the_socket_over_and_is_told_when_it_is_ready() {
+    let mut bare = Bare::new();
+    let notified = UnixDatagram::bind(bare.path("notify")).expect("a socket can be bound");
+    notified.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout can be set");
+    // What systemd does: bind, hand over as descriptor 3, execute.
+    let script = r#"
+import os, socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+if listener.fileno() != 3: os.dup2(listener.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execv(sys.argv[2], sys.argv[2:])"#;
+    let binary = environment("LONGSHORE_BIN").display().to_string();
+    let arguments = ["-c", script, &bare.text("sock"), &binary, "daemon", "-H", "fd://"].map(str::to_owned);
+    let program = Program::new("python3").args(arguments).args(bare.flags()).env("NOTIFY_SOCKET", bare.path("notify"));
+    bare.start(program);
+    let mut message = [0; 64];
+    let count = notified.recv(&mut message).expect("the daemon says that it is ready");
+    assert_eq!(String::from_utf8_lossy(&message[..count]).trim(), "READY=1");
+    assert_eq!(bare.end(), Some(0));
+    assert!(bare.path("sock").exists(), "the socket is systemd's to remove");
+}
+
+#[test]
+fn the_file_of_settings_is_read_and_read_again() {
+    let mut bare = Bare::new();
+    let settings = |level: &str| {
+        serde_json::json!({"hosts": [format!("unix://{}", bare.text("sock"))], "data-root": bare.text("data"),
+            "exec-root": bare.text("exec"), "pidfile": bare.text("pid"), "bridge": "none", "labels": ["where=here"],
+            "log-level": level, "group": "daemon"})
+    };
+    let file = bare.path("daemon.json");
+    std::fs::write(&file, settings("error").to_string()).expect("a file can be written");
+    let changed = settings("debug").to_string();
+    bare.start(longshore().args(["-d", "--config-file"]).args([&file]));
+    let info = bare.get("/info").json();
+    assert_eq!((&info["Labels"][0], &info["DockerRootDir"]), (&"where=here".into(), &bare.text("data").into()));
+    let socket = std::fs::metadata(bare.path("sock")).expect("the socket is there");
+    assert_eq!((socket.mode() & 0o777, socket.gid()), (0o660, 1));
+    std::fs::write(&file, "{").expect("a file can be written");
+    bare.signal("HUP");
+    assert_eq!(bare.get("/_ping").status, 200);
+    std::fs::write(&file, changed).expect("a file can be written");
+    bare.signal("HUP");
+    assert_eq!(bare.get("/_ping").status, 200);
+    assert_eq!(bare.end(), Some(0));
+    assert!(!bare.path("sock").exists() && !bare.path("pid").exists());
+}
+
+#[test]
+fn what_cannot_be_is_refused_in_one_sentence() {
+    let mut bare = Bare::new();
+    let host = format!("unix://{}", bare.text("sock"));
+    bare.start(longshore().args(["daemon", "-H", &host]).args(bare.flags()));
+    let refused = |program: Program| {
+        let text = program.run().fails(1);
+        assert_eq!(text.trim().lines().count(), 1, "{text}");
+        text
+    };
+    let other = Bare::new();
+    let daemon = || longshore().args(["daemon"]);
+    let flags = |bare: &Bare| bare.flags().into_iter();
+    let pid = refused(
+        daemon()
+            .args(["-H", &format!("unix://{}", other.text("sock"))])
+            .args(flags(&other))
+            .args(["-p", &bare.text("pid")]),
+    );
+    assert!(pid.contains(&bare.text("pid")), "{pid}");
+    let taken = refused(daemon().args(["-H", &host]).args(flags(&other)));
+    assert!(taken.contains("another daemon is listening"), "{taken}");
+    let group = refused(
+        daemon().args(["-H", &format!("unix://{}", other.text("sock")), "-G", "no-such-group"]).args(flags(&other)),
+    );
+    assert!(group.contains("no-such-group"), "{group}");
+    let copy = tempfile::tempdir().expect("a folder");
+    let binary = copy.path().join("longshore");
+    std::fs::copy(environment("LONGSHORE_BIN"), &binary).expect("a copy");
+    open_to_all(copy.path());
+    let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+    let words = ["daemon", "-H", &host];
+    let nobody = refused(Program::new("setpriv").args(nobody).args([&binary]).args(words).args(flags(&other)));
+    assert!(nobody.contains("root"), "{nobody}");
+}
+
+fn open_to_all(folder: &Path) {
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(folder, mode).expect("permissions can be set");
+}

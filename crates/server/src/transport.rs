@@ -146,10 +146,25 @@ impl Transport {
     }
 }
 
+/// Keeps a `#` of a request line in the path.
+///
+/// To Docker it is a character like any other, so that such a page is not there; the HTTP library would cut the path off before
+/// it. A `%` that begins no code stays as it is, and is in no page's path either.
+fn keep_fragment(bytes: &mut [u8]) {
+    let Some(end) = bytes.iter().position(|byte| *byte == b'\r') else { return };
+    let line = &mut bytes[..end];
+    if line.first().is_some_and(u8::is_ascii_uppercase) && line.ends_with(b" HTTP/1.1") {
+        line.iter_mut().filter(|byte| **byte == b'#').for_each(|byte| *byte = b'%');
+    }
+}
+
 impl AsyncRead for Transport {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.wire).poll_read(cx, buffer))?;
+        if !self.slot.is_busy() {
+            keep_fragment(&mut buffer.filled_mut()[before..]);
+        }
         let ended = buffer.filled().len() == before && buffer.remaining() > 0;
         // With a route that may take over, that route wakes the connection; the socket reports its end again then.
         if ended && (self.slot.keeps_end() || self.is_patient(cx)) {
@@ -186,5 +201,24 @@ impl AsyncWrite for Transport {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.wire).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fragment_is_part_of_the_path() {
+        for (sent, kept) in [
+            ("GET /_ping#frag HTTP/1.1\r\nHost: #\r\n", "GET /_ping%frag HTTP/1.1\r\nHost: #\r\n"),
+            ("GET /_ping HTTP/1.1\r\n", "GET /_ping HTTP/1.1\r\n"),
+            ("{\"Cmd\": \"#\"}\r\n", "{\"Cmd\": \"#\"}\r\n"),
+            ("GET /#", "GET /#"),
+        ] {
+            let mut bytes = sent.as_bytes().to_vec();
+            keep_fragment(&mut bytes);
+            assert_eq!(bytes, kept.as_bytes());
+        }
     }
 }

@@ -1,11 +1,18 @@
 //! `cargo xtask bench`: what longshore takes, beside what the kernel alone and the peers take.
 //!
-//! `bench/dbench.rs` is the client (its own cost: 0.01 ms a request), `bench/floor.c` the same work as one C program.
-//! Everything runs on one disk, one after the other; figures are medians, and what counts is the ratio of a row.
+//! `bench/dbench.rs` is the client (its own cost: 0.01 ms a request), `bench/floor.c` the same work as one C program,
+//! `bench/peers.tsv` what the peers took where none is at hand. Everything runs on one disk, one after the other; figures
+//! are medians, and what counts is the ratio of a row.
+
+mod floor;
+mod memory;
+mod peers;
+mod table;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 use anyhow::{Result, bail};
 use serde_json::Value;
@@ -19,57 +26,103 @@ const SUITES: &[&str] = &[
     "ping:n=1000",
     "cycle:net=bridge,n=60",
     "cycle:net=none,n=60",
-    "conc:j=8,net=bridge",
-    "conc:j=32,net=bridge,n=128",
-    "conc:j=8,net=none",
-    "conc:j=32,net=none,n=128",
+    "conc:j=8,net=bridge,n=128",
+    "conc:j=32,net=bridge,n=256",
+    "conc:j=8,net=none,n=128",
+    "conc:j=32,net=none,n=256",
     "exec:n=60,j=8",
     "kill:n=15",
     "list:n=30,k=1000",
 ];
+/// Starts of the daemon whose median counts.
+const STARTS: usize = 5;
+/// Runs of the command line whose median counts.
+const RUNS: usize = 25;
 
-/// Rows of one engine: name -> (median, unit).
-type Rows = BTreeMap<String, (f64, String)>;
+/// A median and its unit.
+type Figure = (f64, String);
+/// Rows of one engine, by the metric's name.
+type Rows = BTreeMap<String, Figure>;
 
 /// Builds everything, measures, prints the table.
 pub(crate) fn run(flags: &[String]) -> Result<()> {
-    let peers = peers(flags)?;
-    crate::install::all()?;
+    let live = sockets(flags)?;
+    let installed = crate::install::all()?;
     let disk = Disk::mount()?;
+    let rootfs = crate::test::rootfs_tar(&installed.busybox)?;
     let dbench = client()?;
     let text = text_file(disk.folder())?;
-    let ours = {
-        let daemon = Daemon::start(&disk.folder().join("bench"), &[])?;
-        import_busybox(&daemon)?;
-        let mut rows = measure(&dbench, &daemon.socket, &text)?;
-        rows.extend(memory(&daemon)?);
-        rows.insert("first answer after exec, no containers".into(), (daemon.first_answer_ms, "ms".into()));
-        rows
-    };
-    let mut columns = vec![("longshore", ours)];
-    for (name, socket) in &peers {
-        columns.push((name, measure(&dbench, socket, &text)?));
+    let ours = longshore(disk.folder(), &rootfs, &dbench, &text)?;
+    let floor = floor::measure(disk.folder(), &rootfs)?;
+    let mut columns = peers::recorded()?;
+    for (name, socket) in &live {
+        columns.insert(name, measure(&dbench, socket, &text)?);
     }
-    print_table(&columns);
+    table::print(&ours, &floor, &columns);
     Ok(())
 }
 
-fn import_busybox(daemon: &Daemon) -> Result<()> {
-    let tar = crate::test::rootfs_tar(&crate::install::all()?.busybox)?;
-    output(Command::new("docker").env("DOCKER_HOST", daemon.host()).arg("import").arg(tar).arg("busybox:latest"))?;
-    Ok(())
-}
-
-fn peers(flags: &[String]) -> Result<Vec<(&'static str, PathBuf)>> {
-    let mut peers = Vec::new();
+fn sockets(flags: &[String]) -> Result<Vec<(&'static str, PathBuf)>> {
+    let mut sockets = Vec::new();
     for pair in flags.chunks(2) {
         match pair {
-            [flag, socket] if flag == "--docker" => peers.push(("docker", PathBuf::from(socket))),
-            [flag, socket] if flag == "--podman" => peers.push(("podman", PathBuf::from(socket))),
+            [flag, socket] if flag == "--docker" => sockets.push(("docker", PathBuf::from(socket))),
+            [flag, socket] if flag == "--podman" => sockets.push(("podman", PathBuf::from(socket))),
             _ => bail!("bench takes --docker SOCKET and --podman SOCKET"),
         }
     }
-    Ok(peers)
+    Ok(sockets)
+}
+
+/// All of our own rows.
+fn longshore(disk: &Path, rootfs: &Path, dbench: &Path, text: &Path) -> Result<Rows> {
+    let root = disk.join("bench");
+    let mut rows = Rows::new();
+    rows.insert("first answer, 0 stopped".into(), first_answer(&root)?);
+    {
+        let daemon = Daemon::start(&root, &[])?;
+        output(docker(&daemon).arg("import").arg(rootfs).arg("busybox:latest"))?;
+        rows.extend(memory::measure(&daemon)?);
+        rows.insert("docker run --rm busybox true".into(), command_line(&daemon)?);
+        rows.extend(measure(dbench, &daemon.socket, text)?);
+        let keep = Command::new(dbench).arg("--sock").arg(&daemon.socket).arg("list:n=1,k=1000,keep=1").output()?;
+        if !keep.status.success() {
+            bail!("a thousand containers could not be made: {}", String::from_utf8_lossy(&keep.stderr));
+        }
+    }
+    rows.insert("first answer, 1000 stopped".into(), first_answer(&root)?);
+    Ok(rows)
+}
+
+/// From the daemon's exec to its first answer.
+fn first_answer(root: &Path) -> Result<Figure> {
+    let starts = (0..STARTS).map(|_| Ok(Daemon::start(root, &[])?.first_answer_ms)).collect::<Result<_>>()?;
+    Ok((median(starts), "ms".into()))
+}
+
+/// `docker run` with the real program, whose own start is part of it.
+fn command_line(daemon: &Daemon) -> Result<Figure> {
+    let mut times = Vec::new();
+    for run in 0..RUNS + 3 {
+        let begun = Instant::now();
+        output(docker(daemon).args(["run", "--rm", "busybox", "true"]))?;
+        if run >= 3 {
+            times.push(begun.elapsed().as_secs_f64() * 1e3);
+        }
+    }
+    Ok((median(times), "ms".into()))
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+/// The real `docker` program, against our daemon.
+fn docker(daemon: &Daemon) -> Command {
+    let mut command = Command::new("docker");
+    command.env("DOCKER_HOST", daemon.host());
+    command
 }
 
 fn client() -> Result<PathBuf> {
@@ -93,7 +146,7 @@ fn text_file(disk: &Path) -> Result<PathBuf> {
 
 fn measure(dbench: &Path, socket: &Path, text: &Path) -> Result<Rows> {
     let report = target().join("dbench.json");
-    let io = format!("io:runs=3,file={},label=256M", text.display());
+    let io = format!("io:runs=3,file={},label=text100-256M", text.display());
     let mut command = Command::new(dbench);
     command
         .arg("--sock")
@@ -107,73 +160,8 @@ fn measure(dbench: &Path, socket: &Path, text: &Path) -> Result<Rows> {
     let mut rows = Rows::new();
     for row in report["results"].as_array().into_iter().flatten() {
         let name = row["name"].as_str().unwrap_or_default().to_owned();
-        rows.insert(
-            name,
-            (row["median"].as_f64().unwrap_or_default(), row["unit"].as_str().unwrap_or_default().to_owned()),
-        );
+        let unit = row["unit"].as_str().unwrap_or_default().to_owned();
+        rows.insert(name, (row["median"].as_f64().unwrap_or_default(), unit));
     }
     Ok(rows)
-}
-
-/// Memory (PSS) of the daemon with its launcher idle, and of ours beside each of 50 running containers.
-fn memory(daemon: &Daemon) -> Result<Rows> {
-    let idle = pss_kib(&["longshore daemon", "longshore launcher"])?;
-    let docker = |arguments: &[&str]| output(Command::new("docker").env("DOCKER_HOST", daemon.host()).args(arguments));
-    let before = pss_kib(&["longshore"])?;
-    for _ in 0..50 {
-        docker(&["run", "-d", "busybox", "sleep", "1000000"])?;
-    }
-    let beside = (pss_kib(&["longshore"])? - before) / 50.0;
-    let ids = docker(&["ps", "-q"])?;
-    docker(&[&["rm", "-f"], ids.split_whitespace().collect::<Vec<_>>().as_slice()].concat())?;
-    Ok(Rows::from([
-        ("memory, daemon and launcher idle".into(), (idle / 1024.0, "MiB PSS".into())),
-        ("memory, ours beside one running container".into(), (beside, "KiB PSS".into())),
-    ]))
-}
-
-/// Proportional set size of every process whose command line starts with one of `prefixes` (by the binary's file name).
-fn pss_kib(prefixes: &[&str]) -> Result<f64> {
-    let mut total = 0.0;
-    for entry in std::fs::read_dir("/proc")?.flatten() {
-        let Ok(command) = std::fs::read(entry.path().join("cmdline")) else { continue };
-        let command = String::from_utf8_lossy(&command).replace('\0', " ");
-        let command =
-            command.rsplit_once("/longshore ").map_or(command.clone(), |(_, rest)| format!("longshore {rest}"));
-        if !prefixes.iter().any(|prefix| command.starts_with(prefix)) {
-            continue;
-        }
-        let Ok(rollup) = std::fs::read_to_string(entry.path().join("smaps_rollup")) else { continue };
-        let pss = rollup
-            .lines()
-            .find_map(|line| line.strip_prefix("Pss:"))
-            .and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok());
-        total += pss.unwrap_or_default();
-    }
-    Ok(total)
-}
-
-/// Higher is better for these units; for all others lower is.
-fn is_rate(unit: &str) -> bool {
-    unit.ends_with("/s")
-}
-
-fn print_table(columns: &[(&str, Rows)]) {
-    let (name, ours) = &columns[0];
-    print!("\n{:<48} {:>10} {:>8}", "metric (median)", name, "unit");
-    for (peer, _) in &columns[1..] {
-        print!(" {peer:>10} {:>8}", "ratio");
-    }
-    println!();
-    for (metric, (value, unit)) in ours {
-        print!("{metric:<48} {value:>10.3} {unit:>8}");
-        for (_, rows) in &columns[1..] {
-            match rows.get(metric) {
-                Some((peer, _)) if is_rate(unit) => print!(" {peer:>10.3} {:>7.1}x", value / peer),
-                Some((peer, _)) => print!(" {peer:>10.3} {:>7.1}x", peer / value),
-                None => print!(" {:>10} {:>8}", "-", "-"),
-            }
-        }
-        println!();
-    }
 }

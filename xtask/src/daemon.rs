@@ -1,13 +1,14 @@
 //! A daemon for the contract and the benchmark: its own network namespace, root folder and socket.
 
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::run::{binary, output, succeed};
+use crate::run::{binary, succeed};
 
 /// How long the first answer may take before we call the start failed.
 const START_WITHIN: Duration = Duration::from_secs(10);
@@ -26,10 +27,12 @@ impl Daemon {
     pub(crate) fn start(root: &Path, flags: &[&str]) -> Result<Self> {
         let binary = binary()?;
         std::fs::create_dir_all(root)?;
-        let socket = root.join("docker.sock");
+        let (socket, begun) = (root.join("docker.sock"), root.join("begun"));
         let started = Instant::now();
         let process = Command::new("unshare")
-            .args(["--net", "sh", "-c", "ip link set lo up && exec \"$@\"", "sh"])
+            // What comes before the daemon's exec is not its time.
+            .args(["--net", "sh", "-c", "ip link set lo up && date +%s%N >$0 && exec \"$@\""])
+            .arg(&begun)
             .arg(binary)
             .arg("daemon")
             .args(flags)
@@ -44,14 +47,31 @@ impl Daemon {
             .spawn()
             .context("cannot start the daemon")?;
         let mut daemon = Self { process, socket, first_answer_ms: 0.0 };
-        while UnixStream::connect(&daemon.socket).is_err() {
+        while daemon.ping().is_err() {
             ensure!(daemon.process.try_wait()?.is_none(), "the daemon ended at its start");
             ensure!(started.elapsed() < START_WITHIN, "the daemon did not listen within {START_WITHIN:?}");
             std::thread::sleep(Duration::from_micros(500));
         }
-        output(Command::new("curl").args(["-sf", "http://d/_ping", "--unix-socket"]).arg(&daemon.socket))?;
-        daemon.first_answer_ms = started.elapsed().as_secs_f64() * 1e3;
+        let answered = SystemTime::now().duration_since(UNIX_EPOCH)?;
+        let begun: u64 = std::fs::read_to_string(begun)?.trim().parse()?;
+        daemon.first_answer_ms = answered.saturating_sub(Duration::from_nanos(begun)).as_secs_f64() * 1e3;
         Ok(daemon)
+    }
+
+    /// Asks once, and waits for the answer.
+    fn ping(&self) -> Result<()> {
+        let mut connection = UnixStream::connect(&self.socket)?;
+        connection.set_read_timeout(Some(START_WITHIN))?;
+        connection.write_all(b"GET /_ping HTTP/1.0\r\n\r\n")?;
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer)?;
+        ensure!(answer.starts_with("HTTP/1.") && answer.ends_with("OK"), "no answer to a ping: {answer:?}");
+        Ok(())
+    }
+
+    /// The daemon's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
     }
 
     /// For `DOCKER_HOST`.

@@ -11,6 +11,7 @@ use runtime::cgroup::{self, CgroupPlan, Layout, Resources};
 use shim::Launcher;
 use storage::Storage;
 use store::Store;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -154,6 +155,15 @@ impl Engine {
         tokio::task::spawn_blocking(work)
             .await
             .map_err(|error| Error::system("the operation broke down; please report it").caused_by(error))?
+    }
+
+    /// Runs short blocking work that a client waits for where it stands: a worker's other tasks move to another thread,
+    /// and the work is spared two waits for a processor.
+    pub(crate) async fn at_once<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+        if let RuntimeFlavor::MultiThread = Handle::current().runtime_flavor() {
+            return Ok(tokio::task::block_in_place(work));
+        }
+        self.blocking(move || Ok(work())).await
     }
 
     /// Folder of a container: its files of the engine, its log, its writable layer.

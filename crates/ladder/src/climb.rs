@@ -143,6 +143,21 @@ impl Descent {
             || self.old.is_some_and(|old| old.answer.is_some() && old.message.is_none())
     }
 
+    /// Whether the answer is a list whose items go down one by one with [`Descent::item`], so that a long list is never
+    /// whole in memory. Hand over the head of a successful response with [`Body::Stream`] then.
+    pub fn lowers_items(&self) -> bool {
+        matches!(self.asked.endpoint, Endpoint::ContainerList) && self.old.is_none_or(|old| old.answer.is_none())
+    }
+
+    /// Takes one item of a list down. `None` if older clients were not shown it.
+    pub fn item(&self, item: Value) -> Option<Value> {
+        let mut list = Value::Array(vec![item]);
+        for down in self.changes.iter().filter_map(|change| change.down) {
+            down(&mut list, &self.asked);
+        }
+        list.as_array_mut()?.pop()
+    }
+
     /// Whether the messages of a streamed response must be collected into one JSON list, to be handed over as the body.
     pub fn buffers_messages(&self) -> bool {
         self.changes.iter().any(|change| change.collects)

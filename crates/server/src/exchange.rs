@@ -12,6 +12,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use ladder::{Body as LadderBody, Climbed, Descent, Reads, Traits, Version};
+use serde_json::value::RawValue;
 
 use crate::Server;
 use crate::body::Body;
@@ -328,11 +329,33 @@ fn json_down(
     if status < 400 && !descent.buffers_body() {
         return with_body(lower(descent.response(head(LadderBody::Stream))), Body::whole(bytes));
     }
+    if status < 400
+        && descent.lowers_items()
+        && let Some(list) = items_down(&bytes, descent)
+    {
+        return with_body(lower(descent.response(head(LadderBody::Stream))), Body::whole(list));
+    }
     let body = match serde_json::from_slice(&bytes) {
         Ok(value) => LadderBody::Json(value),
         Err(_) => LadderBody::Bytes(bytes),
     };
     lower(descent.response(head(body)))
+}
+
+/// A list on its way down, item by item; `None` if it is no list.
+fn items_down(list: &[u8], descent: &Descent) -> Option<Vec<u8>> {
+    let items: Vec<&RawValue> = serde_json::from_slice(list).ok()?;
+    let mut lowered = Vec::with_capacity(list.len());
+    lowered.push(b'[');
+    for item in items {
+        let Some(item) = descent.item(serde_json::from_str(item.get()).ok()?) else { continue };
+        if lowered.len() > 1 {
+            lowered.push(b',');
+        }
+        serde_json::to_writer(&mut lowered, &item).ok()?;
+    }
+    lowered.extend_from_slice(b"]\n");
+    Some(lowered)
 }
 
 fn with_body(mut response: Response<Body>, body: Body) -> Response<Body> {

@@ -31,7 +31,7 @@ impl Engine {
     ) -> Result<CreateResponse> {
         check_platform(&platform)?;
         let engine = Arc::clone(&self);
-        let (record, warnings) = self.blocking(move || make(&engine, &name, request)).await?;
+        let (record, warnings) = self.at_once(move || make(&engine, &name, request)).await??;
         let (container, steps) = Container::new(record.clone());
         Actor::spawn(&self, Arc::clone(&container), steps, |_| {});
         self.containers.add(container);

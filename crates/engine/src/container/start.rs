@@ -85,9 +85,7 @@ impl Actor {
         }
         let engine = Arc::clone(&self.engine);
         let record = self.record.clone();
-        tokio::task::spawn_blocking(move || prepare(&engine, record)).await.map_err(|error| {
-            Failed::from(Error::system("the preparation of the container broke down").caused_by(error))
-        })?
+        self.engine.at_once(move || prepare(&engine, record)).await?
     }
 
     /// Waits for the shim's word about the start.

@@ -1,0 +1,34 @@
+//! The table: a metric a row, ours first, then how many times the floor it is and how many times better than each peer.
+
+use std::collections::BTreeMap;
+
+use crate::bench::Rows;
+
+/// Prints all metrics of ours.
+pub(super) fn print(ours: &Rows, floor: &Rows, peers: &BTreeMap<&'static str, Rows>) {
+    print!("\n{:<42} {:>10} {:<8} {:>9} {:>7}", "metric (median)", "longshore", "unit", "floor", "times");
+    for peer in peers.keys() {
+        print!(" {peer:>9} {:>8}", "ratio");
+    }
+    println!();
+    for (metric, (value, unit)) in ours {
+        print!("{metric:<42} {value:>10.3} {unit:<8}");
+        match floor.get(metric) {
+            Some((least, _)) => print!(" {least:>9.3} {:>6.1}x", value / least),
+            None => print!(" {:>9} {:>7}", "-", "-"),
+        }
+        for rows in peers.values() {
+            match rows.get(metric) {
+                Some((peer, _)) if is_rate(unit) => print!(" {peer:>9.3} {:>7.1}x", value / peer),
+                Some((peer, _)) => print!(" {peer:>9.3} {:>7.1}x", peer / value),
+                None => print!(" {:>9} {:>8}", "-", "-"),
+            }
+        }
+        println!();
+    }
+}
+
+/// Higher is better for these units; for all others lower is.
+fn is_rate(unit: &str) -> bool {
+    unit.ends_with("/s")
+}

@@ -144,3 +144,54 @@ fn websocket_attach_echoes() {
     socket.send(b"\x81\x84\0\0\0\0hey\n");
     socket.until("hey\n");
 }
+
+#[test]
+fn a_client_that_does_not_read_for_a_while_gets_everything_afterwards() {
+    let daemon = Daemon::with_busybox();
+    let script = "cat > /dev/null; yes 0123456789abcdef0123456789abcdef | head -n 200000; echo end";
+    let body =
+        json!({"Image": "busybox", "Cmd": ["sh", "-c", script], "OpenStdin": true, "StdinOnce": true, "Tty": false});
+    let id = daemon.post("/containers/create", &body).json()["Id"].as_str().expect("an id").to_owned();
+    let upgrade = "Connection: Upgrade\r\nUpgrade: tcp\r\n";
+    let mut attached = daemon.connect();
+    attached.request("POST", &format!("/containers/{id}/attach?stream=1&stdin=1&stdout=1"), upgrade, b"");
+    assert_eq!(attached.head().0, 101);
+    assert_eq!(daemon.call("POST", &format!("/containers/{id}/start"), None).status, 204);
+    let mut followed = daemon.connect();
+    followed.request("GET", &format!("/containers/{id}/logs?follow=1&stdout=1"), "", b"");
+    assert_eq!(followed.head().0, 200);
+    attached.half_close();
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let payload = |bytes: &[u8]| {
+        let (mut rest, mut sum) = (bytes, 0);
+        while let [_, 0, 0, 0, a, b, c, d, more @ ..] = rest {
+            let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
+            sum += length;
+            rest = &more[length..];
+        }
+        sum
+    };
+    assert_eq!(payload(&attached.rest()), 33 * 200_000 + 4);
+    assert_eq!(payload(&followed.chunks()), 33 * 200_000 + 4);
+}
+
+#[test]
+fn attached_clients_that_vanish_do_not_stop_the_container() {
+    let daemon = Daemon::with_busybox();
+    let script = "i=0; while :; do i=$((i+1)); echo tick $i; sleep 0.01; done";
+    daemon.docker(&["run", "-d", "-i", "--name", "ticking", "busybox", "sh", "-c", script]).ok();
+    for _ in 0..20 {
+        let mut attached = daemon.connect();
+        attached.request("POST", "/containers/ticking/attach?stream=1&stdin=1&stdout=1", "", b"");
+        attached.head();
+        attached.until("tick");
+    }
+    let mut client = daemon.docker_program(&["attach", "--sig-proxy=false", "ticking"]).start();
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    client.kill().expect("a child can be killed");
+    client.wait().expect("a child can be waited for");
+    let last = || daemon.docker(&["logs", "--tail", "1", "ticking"]).ok();
+    let before = last();
+    eventually(|| last() != before);
+    assert_eq!(daemon.docker(&["inspect", "-f", "{{.State.Running}}", "ticking"]).ok(), "true");
+}

@@ -31,22 +31,24 @@ const API_VERSION: HeaderName = HeaderName::from_static("api-version");
 const EXPERIMENTAL: HeaderName = HeaderName::from_static("docker-experimental");
 const OS_TYPE: HeaderName = HeaderName::from_static("ostype");
 
-/// Answers a request. A panic is our defect: the client is told (500), and the daemon goes on.
+/// Answers a request.
 pub(crate) async fn answer(server: Arc<Server>, slot: &Arc<Slot>, request: Request<Incoming>) -> Response<Body> {
     let (head, incoming) = request.into_parts();
     let received = Received::new(incoming);
     let ended = received.ended.clone();
     let exchange = Exchange { server, slot, method: head.method, uri: head.uri, headers: head.headers };
-    let mut response = match AssertUnwindSafe(exchange.run(received)).catch_unwind().await {
-        Ok(response) => response,
-        Err(panic) => broken(&*panic),
-    };
+    let mut response = guarded(exchange.run(received)).await;
     let streams = response.body().is_stream();
     if !ended.load(Ordering::Relaxed) && !streams {
         // What is left of the request would be taken for the next one.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
+}
+
+/// A panic is our defect: the client is told (500), and the daemon goes on.
+async fn guarded(work: impl Future<Output = Response<Body>>) -> Response<Body> {
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| broken(&*panic))
 }
 
 fn broken(panic: &(dyn Any + Send)) -> Response<Body> {
@@ -379,4 +381,20 @@ fn lower(answer: ladder::Response) -> Response<Body> {
         }
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_answers_500_with_a_sentence() {
+        let response = guarded(async { panic!("a defect") }).await;
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = response.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        let message = serde_json::from_slice::<serde_json::Value>(&body).unwrap_or_default()["message"].clone();
+        assert!(message.as_str().is_some_and(|message| message.starts_with("the daemon made a mistake")), "{message}");
+    }
 }

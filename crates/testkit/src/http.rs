@@ -121,7 +121,8 @@ impl Connection {
         }
     }
 
-    fn chunks(&mut self) -> Vec<u8> {
+    /// A chunked body, joined.
+    pub fn chunks(&mut self) -> Vec<u8> {
         let mut body = Vec::new();
         loop {
             let line = self.until("\r\n");

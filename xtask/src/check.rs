@@ -48,13 +48,20 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
+/// Each crate uses only what it may, and stands in the index of crates.
 fn arrows() -> Result<()> {
     let metadata: Value =
         serde_json::from_str(&output(cargo().args(["metadata", "--format-version=1", "--no-deps"]))?)?;
     let allowed: BTreeMap<&str, &[&str]> = ARROWS.iter().copied().collect();
     let mut wrong = Vec::new();
+    let index = std::fs::read_to_string(crate::run::workspace().join("crates/README.md"))?;
     for package in metadata["packages"].as_array().into_iter().flatten() {
         let name = package["name"].as_str().unwrap_or_default();
+        let line = format!("- [{name}]({name}): {}", package["description"].as_str().unwrap_or_default());
+        let path = package["manifest_path"].as_str().unwrap_or_default();
+        if path.ends_with(&format!("crates/{name}/Cargo.toml")) && !index.lines().any(|known| known == line) {
+            wrong.push(format!("crates/README.md does not have the line {line:?}"));
+        }
         let Some(uses) = allowed.get(name) else {
             wrong.push(format!("crate {name} has no line in xtask's ARROWS"));
             continue;
@@ -70,7 +77,7 @@ fn arrows() -> Result<()> {
             }
         }
     }
-    ensure!(wrong.is_empty(), "dependencies point the wrong way:\n  {}", wrong.join("\n  "));
+    ensure!(wrong.is_empty(), "the crates are not as they should be:\n  {}", wrong.join("\n  "));
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use anyhow::{Result, bail};
 
 const USAGE: &str = "\
 cargo xtask test [unit|e2e|contract|check]...   all tests, or only the named parts
-cargo xtask check                               formatting, lints, direction of dependencies, generated documents
+cargo xtask check                               formatting, lints, licences, direction of dependencies
 cargo xtask bench [--docker SOCKET] [--podman SOCKET]
                                                 the benchmark, as ratios against peers that already run";
 

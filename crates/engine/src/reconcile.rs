@@ -108,10 +108,8 @@ async fn greet(engine: &Engine, records: &[Record]) -> BTreeMap<String, Greeted>
             .unwrap_or_default();
         let Ok(shim) = Shim::new(connection, path, cgroup) else { continue };
         greetings.spawn(async move {
-            match tokio::time::timeout(GREETING, shim.next()).await {
-                Ok(Some((Event::Hello(state), mut descriptors))) => {
-                    Some((id, Greeted { shim, state: *state, pidfd: descriptors.pop() }))
-                }
+            match tokio::time::timeout(GREETING, greeting(&shim)).await {
+                Ok(Some((state, pidfd))) => Some((id, Greeted { shim, state, pidfd })),
                 _ => {
                     tracing::warn!(id, "a shim does not greet");
                     None
@@ -128,6 +126,16 @@ async fn greet(engine: &Engine, records: &[Record]) -> BTreeMap<String, Greeted>
         }
     }
     greeted
+}
+
+/// Waits for a shim's greeting. It may tell of an exec or a client first that ended just when we connected: what the
+/// greeting says includes that.
+async fn greeting(shim: &Shim) -> Option<(ShimState, Option<OwnedFd>)> {
+    loop {
+        if let (Event::Hello(state), mut descriptors) = shim.next().await? {
+            return Some((*state, descriptors.pop()));
+        }
+    }
 }
 
 fn sockets(engine: &Engine) -> Vec<(String, std::path::PathBuf)> {

@@ -5,100 +5,106 @@ use std::collections::BTreeMap;
 use model::{Port, PortRange, Protocol, Signal};
 use serde_json::{Map, Value};
 
-use crate::build::Work;
 use crate::dockerfile::{Command, Instruction};
-use crate::steps::words_of;
+use crate::stage::{Stage, Wording};
 use crate::{Error, Result};
 
-impl Work<'_> {
+impl Stage {
     /// Instructions that only change the configuration; what the history says of them.
-    pub(crate) fn configure(&mut self, command: Command, instruction: &Instruction) -> Result<String> {
-        let old = self.options.dialect.is_old();
+    pub(crate) fn configure(
+        &mut self,
+        command: Command,
+        instruction: &Instruction,
+        wording: Wording<'_>,
+    ) -> Result<String> {
+        let old = wording.old;
         match command {
             Command::Cmd(command) => {
-                let stage = self.stage_mut()?;
-                let words = words_of(stage, &command);
+                let words = self.words_of(&command);
                 let comment = format!("CMD {}", listed(&words, old));
-                stage.config.cmd = Some(words);
-                stage.cmd_set = true;
+                self.config.cmd = Some(words);
+                self.cmd_set = true;
                 Ok(comment)
             }
             Command::Entrypoint(command) => {
-                let stage = self.stage_mut()?;
-                let words = words_of(stage, &command);
+                let words = self.words_of(&command);
                 let comment = format!("ENTRYPOINT {}", listed(&words, old));
-                stage.config.entrypoint = Some(words).filter(|words| !words.is_empty());
-                if !stage.cmd_set {
-                    stage.config.cmd = None;
+                self.config.entrypoint = Some(words).filter(|words| !words.is_empty());
+                if !self.cmd_set {
+                    self.config.cmd = None;
                 }
                 Ok(comment)
             }
             Command::Label(pairs) => {
-                let pairs = self.expand_pairs(&pairs, "LABEL")?;
+                let pairs = self.expand_pairs(&pairs, wording, "LABEL")?;
                 let comment = format!("LABEL {}", shown(&pairs));
-                self.stage_mut()?.config.labels.get_or_insert_default().extend(pairs);
+                self.config.labels.get_or_insert_default().extend(pairs);
                 Ok(comment)
             }
             Command::Env(pairs) => {
-                let pairs = self.expand_pairs(&pairs, "ENV")?;
+                let pairs = self.expand_pairs(&pairs, wording, "ENV")?;
                 let comment = format!("ENV {}", shown(&pairs));
-                let stage = self.stage_mut()?;
-                pairs.iter().for_each(|(name, value)| stage.set_variable(name, value));
+                pairs.iter().for_each(|(name, value)| self.set_variable(name, value));
                 Ok(comment)
             }
             Command::Maintainer(author) => {
                 let comment = format!("MAINTAINER {author}");
-                self.stage_mut()?.author = author;
+                self.author = author;
                 Ok(comment)
             }
-            other => self.configure_more(other, instruction),
+            other => self.configure_more(other, instruction, wording),
         }
     }
 
-    fn configure_more(&mut self, command: Command, instruction: &Instruction) -> Result<String> {
-        let old = self.options.dialect.is_old();
+    fn configure_more(&mut self, command: Command, instruction: &Instruction, wording: Wording<'_>) -> Result<String> {
+        let old = wording.old;
         let written = format!("{} {}", instruction.name, instruction.rest);
         match command {
-            Command::Expose(words) => self.expose(&words, old),
+            Command::Expose(words) => self.expose(&words, wording),
             Command::Volume(paths) => {
-                let comment = self.volume(&paths)?;
+                let comment = self.volume(&paths, wording)?;
                 Ok(if old { written } else { comment })
             }
             Command::User(user) => {
-                let user = self.expand(&user)?;
+                let user = self.expanded(wording, |expander| expander.word(&user))?;
                 let comment = format!("USER {user}");
-                self.stage_mut()?.config.user = user;
+                self.config.user = user;
                 Ok(comment)
             }
             Command::Onbuild(trigger) => {
                 let comment = format!("ONBUILD {trigger}");
-                self.stage_mut()?.config.on_build.get_or_insert_default().push(trigger);
+                self.config.on_build.get_or_insert_default().push(trigger);
                 Ok(comment)
             }
             Command::StopSignal(signal) => {
-                let signal = self.expand(&signal)?;
+                let signal = self.expanded(wording, |expander| expander.word(&signal))?;
                 signal.parse::<Signal>().map_err(|error| Error::Invalid(error.to_string()))?;
                 let comment = format!("STOPSIGNAL {signal}");
-                self.stage_mut()?.config.stop_signal = signal;
+                self.config.stop_signal = signal;
                 Ok(comment)
             }
             Command::Healthcheck(check) => {
-                let stage = self.stage_mut()?;
-                stage.config.healthcheck = Some(*check);
+                self.config.healthcheck = Some(*check);
                 Ok(written)
             }
             Command::Shell(words) => {
                 let comment = format!("SHELL {}", listed(&words, true));
-                self.stage_mut()?.config.shell = Some(words);
+                self.config.shell = Some(words);
                 Ok(comment)
             }
             _ => Err(instruction.error("the instruction has a step of its own")),
         }
     }
 
-    fn expand_pairs(&self, pairs: &[(String, String)], name: &str) -> Result<Vec<(String, String)>> {
+    fn expand_pairs(
+        &self,
+        pairs: &[(String, String)],
+        wording: Wording<'_>,
+        name: &str,
+    ) -> Result<Vec<(String, String)>> {
+        let word = |text: &str| self.expanded(wording, |expander| expander.word(text));
         let expand = |(key, value): &(String, String)| {
-            let (key, value) = (self.expand(key)?, self.expand(value)?);
+            let (key, value) = (word(key)?, word(value)?);
             match key.is_empty() {
                 true => Err(Error::Invalid(format!("{name} names can not be blank"))),
                 false => Ok((key, value)),
@@ -107,39 +113,38 @@ impl Work<'_> {
         pairs.iter().map(expand).collect()
     }
 
-    fn expose(&mut self, words: &[String], old: bool) -> Result<String> {
+    fn expose(&mut self, words: &[String], wording: Wording<'_>) -> Result<String> {
         let mut ports = BTreeMap::new();
         let mut given = Vec::new();
         for word in words {
-            for port in self.expand_words(word)? {
+            for port in self.expanded(wording, |expander| expander.words(word))? {
                 for exposed in exposed(&port)? {
                     ports.insert(exposed, Value::Object(Map::new()));
                 }
                 given.push(port);
             }
         }
-        let comment = if old {
+        let comment = if wording.old {
             let map: Vec<String> = ports.keys().map(|port| format!("{port}:{{}}")).collect();
             format!("EXPOSE map[{}]", map.join(" "))
         } else {
             given.sort();
             format!("EXPOSE {}", given.join(" "))
         };
-        self.stage_mut()?.config.exposed_ports.get_or_insert_default().extend(ports);
+        self.config.exposed_ports.get_or_insert_default().extend(ports);
         Ok(comment)
     }
 
-    fn volume(&mut self, paths: &[String]) -> Result<String> {
+    fn volume(&mut self, paths: &[String], wording: Wording<'_>) -> Result<String> {
         let mut expanded = Vec::new();
         for path in paths {
-            expanded.extend(self.expand_words(path)?);
+            expanded.push(self.expanded(wording, |expander| expander.word(path))?);
         }
-        let stage = self.stage_mut()?;
         for path in &expanded {
             if path.trim().is_empty() {
                 return Err(Error::Invalid("VOLUME specified can not be an empty string".to_owned()));
             }
-            stage.config.volumes.get_or_insert_default().insert(path.clone(), Value::Object(Map::new()));
+            self.config.volumes.get_or_insert_default().insert(path.clone(), Value::Object(Map::new()));
         }
         Ok(format!("VOLUME [{}]", expanded.join(" ")))
     }

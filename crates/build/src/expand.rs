@@ -281,8 +281,8 @@ impl Cursor<'_, '_> {
 }
 
 /// A pattern of the shell.
-fn glob(text: &str) -> Result<crate::pattern::Pattern, String> {
-    crate::pattern::Pattern::shell(text).map_err(|_| format!("invalid pattern {text:?}"))
+fn glob(text: &str) -> Result<model::Pattern, String> {
+    model::Pattern::shell(text).map_err(|_| format!("invalid pattern {text:?}"))
 }
 
 #[cfg(test)]

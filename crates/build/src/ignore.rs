@@ -1,6 +1,7 @@
 //! `.dockerignore`: which members of a context a build never sees.
 
-use crate::pattern::Pattern;
+use model::Pattern;
+
 use crate::{Error, Result};
 
 /// The lines of a `.dockerignore`, compiled. The last line that fits a path decides.

@@ -20,11 +20,11 @@ mod error;
 mod executor;
 mod options;
 mod outcome;
-mod pattern;
 mod stage;
 mod steps;
 mod variables;
 
+pub mod changes;
 pub mod dockerfile;
 pub mod expand;
 pub mod ignore;

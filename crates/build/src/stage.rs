@@ -5,6 +5,11 @@ use std::sync::Arc;
 use image::{Image, RunConfig};
 use model::ImageId;
 
+use crate::dockerfile::CommandLine;
+use crate::expand::Expander;
+use crate::variables::Arguments;
+use crate::{Result, copy};
+
 /// Docker's path where the image says nothing.
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -21,6 +26,17 @@ pub(crate) struct Stage {
     pub(crate) author: String,
     /// Whether it had a `CMD`: an `ENTRYPOINT` forgets only an inherited one.
     pub(crate) cmd_set: bool,
+}
+
+/// How the words of a stage's instructions are read.
+#[derive(Clone, Copy)]
+pub(crate) struct Wording<'a> {
+    /// Backslash or backtick.
+    pub(crate) escape: char,
+    /// By the rules of 2014.
+    pub(crate) old: bool,
+    /// Variables beside those of the stage's environment.
+    pub(crate) arguments: &'a Arguments,
 }
 
 impl Stage {
@@ -62,9 +78,39 @@ impl Stage {
         }
     }
 
+    /// Replaces variables in a word or a document.
+    pub(crate) fn expanded<T>(
+        &self,
+        wording: Wording<'_>,
+        expand: impl FnOnce(Expander<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let lookup = |name: &str| self.variable(name).map(str::to_owned).or_else(|| wording.arguments.value(name));
+        expand(Expander { escape: wording.escape, lookup: &lookup, old: wording.old })
+    }
+
+    /// A command's words; the shell's before those of the shell form.
+    pub(crate) fn words_of(&self, command: &CommandLine) -> Vec<String> {
+        match command {
+            CommandLine::Exec(words) => words.clone(),
+            CommandLine::Shell(text) if text.is_empty() => Vec::new(),
+            CommandLine::Shell(text) => self.shell().into_iter().chain([text.clone()]).collect(),
+        }
+    }
+
     /// The words before a command in shell form.
     pub(crate) fn shell(&self) -> Vec<String> {
         let own = self.config.shell.clone().filter(|shell| !shell.is_empty());
         own.unwrap_or_else(|| vec!["/bin/sh".to_owned(), "-c".to_owned()])
+    }
+
+    /// `WORKDIR`: changes the working directory and says where that is.
+    pub(crate) fn enter(&mut self, wanted: &str, wording: Wording<'_>) -> Result<String> {
+        let wanted = match wording.old {
+            true => wanted.to_owned(),
+            false => self.expanded(wording, |expander| expander.word(wanted))?,
+        };
+        let base = if wanted.starts_with('/') { "" } else { self.config.working_dir.as_str() };
+        self.config.working_dir = copy::clean(&format!("{base}/{wanted}"));
+        Ok(self.config.working_dir.clone())
     }
 }

@@ -10,7 +10,7 @@ use crate::copy::{self, Destination, Layered, Place, Source, Sources};
 use crate::dockerfile::{Command, CommandLine, Instruction, Transfer};
 use crate::expand::Expander;
 use crate::outcome::short;
-use crate::stage::Stage;
+use crate::stage::{Stage, Wording};
 use crate::{Error, Message, Result, RunStep, Stream};
 
 impl Work<'_> {
@@ -34,7 +34,8 @@ impl Work<'_> {
                 self.metadata(&format!("ARG {}", words.join(" ")))
             }
             other => {
-                let comment = self.configure(other, instruction)?;
+                let (stage, wording) = self.stage_and_wording()?;
+                let comment = stage.configure(other, instruction, wording)?;
                 self.metadata(&comment)
             }
         }
@@ -53,14 +54,18 @@ impl Work<'_> {
         self.expanded(|expander| expander.word(text))
     }
 
-    pub(crate) fn expand_words(&self, text: &str) -> Result<Vec<String>> {
-        self.expanded(|expander| expander.words(text))
+    fn expanded<T>(&self, expand: impl FnOnce(Expander<'_>) -> Result<T>) -> Result<T> {
+        self.stage()?.expanded(self.wording(), expand)
     }
 
-    fn expanded<T>(&self, expand: impl FnOnce(Expander<'_>) -> Result<T>) -> Result<T> {
-        let stage = self.stage()?;
-        let lookup = |name: &str| stage.variable(name).map(str::to_owned).or_else(|| self.arguments.value(name));
-        expand(Expander { escape: self.escape, lookup: &lookup, old: self.options.dialect.is_old() })
+    fn wording(&self) -> Wording<'_> {
+        Wording { escape: self.escape, old: self.options.dialect.is_old(), arguments: &self.arguments }
+    }
+
+    /// The stage, and how its words are read.
+    fn stage_and_wording(&mut self) -> Result<(&mut Stage, Wording<'_>)> {
+        let wording = Wording { escape: self.escape, old: self.options.dialect.is_old(), arguments: &self.arguments };
+        Ok((self.stages.last_mut().ok_or_else(no_stage)?, wording))
     }
 
     /// An image with another configuration and the same files.
@@ -75,11 +80,8 @@ impl Work<'_> {
 
     /// `WORKDIR` makes the folder as well, as root.
     fn workdir(&mut self, wanted: &str, instruction: &Instruction) -> Result<()> {
-        let wanted = if self.options.dialect.is_old() { wanted.to_owned() } else { self.expand(wanted)? };
-        let stage = self.stage_mut()?;
-        let base = if wanted.starts_with('/') { "" } else { stage.config.working_dir.as_str() };
-        let path = copy::clean(&format!("{base}/{wanted}"));
-        stage.config.working_dir.clone_from(&path);
+        let (stage, wording) = self.stage_and_wording()?;
+        let path = stage.enter(wanted, wording)?;
         if self.options.dialect.is_old() {
             return self.metadata(&format!("WORKDIR {}", instruction.rest));
         }
@@ -195,7 +197,7 @@ impl Work<'_> {
             config.volumes.get_or_insert_default();
         }
         let stage = self.stage()?.clone();
-        let words = words_of(&stage, command);
+        let words = stage.words_of(command);
         let variables = self.arguments.variables(stage.env());
         let recorded: Vec<String> = variables
             .iter()
@@ -236,15 +238,6 @@ impl Work<'_> {
 
 pub(crate) fn no_stage() -> Error {
     Error::Step("no build stage in current context".to_owned())
-}
-
-/// A command's words; the shell's before those of the shell form.
-pub(crate) fn words_of(stage: &Stage, command: &CommandLine) -> Vec<String> {
-    match command {
-        CommandLine::Exec(words) => words.clone(),
-        CommandLine::Shell(text) if text.is_empty() => Vec::new(),
-        CommandLine::Shell(text) => stage.shell().into_iter().chain([text.clone()]).collect(),
-    }
 }
 
 /// What a command writes, as text: a character that arrives in two pieces waits for its end.

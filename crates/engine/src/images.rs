@@ -231,7 +231,10 @@ impl Engine {
         let import = Import {
             name,
             message: message.to_owned(),
-            changes: options.changes.clone(),
+            config: match options.changes.as_slice() {
+                [] => None,
+                changes => Some(build::changes::apply(&RunConfig::default(), changes)?),
+            },
             architecture: platform.next().unwrap_or_default().to_owned(),
             variant: platform.next().unwrap_or_default().to_owned(),
             engine_version: self.config.version.clone(),

@@ -23,11 +23,11 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
 pub const TARGETS: &[Target] = &[
+    ("changes", changes),
     ("compression", compression),
     ("create_body", create_body),
     ("dockerfile", dockerfile),
     ("ignore_file", ignore_file),
-    ("image_changes", image_changes),
     ("image_config", image_config),
     ("ladder", climb),
     ("log_record", log_record),
@@ -42,6 +42,13 @@ pub const TARGETS: &[Target] = &[
 
 /// How much of a decompressed stream is read, in bytes: a few bytes may stand for any number.
 const PLAIN_BYTES: u64 = 1 << 20;
+
+/// Instructions that an import or a commit applies (`changes`), one a line.
+pub fn changes(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let changes: Vec<String> = text.lines().map(str::to_owned).collect();
+    let _ = build::changes::apply(&image::RunConfig::default(), &changes);
+}
 
 /// Layers and build contexts: gzip, bzip2, xz, zstd.
 pub fn compression(bytes: &[u8]) {
@@ -80,13 +87,6 @@ pub fn ignore_file(bytes: &[u8]) {
     if let Ok(ignore) = Ignore::parse(rules) {
         ignore.excludes(path);
     }
-}
-
-/// Instructions that an import or a commit applies (`changes`), one a line.
-pub fn image_changes(bytes: &[u8]) {
-    let text = String::from_utf8_lossy(bytes);
-    let changes: Vec<String> = text.lines().map(str::to_owned).collect();
-    let _ = image::changes::apply(&image::RunConfig::default(), &changes);
 }
 
 /// The configuration of a loaded or pulled image.

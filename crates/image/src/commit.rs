@@ -8,7 +8,7 @@ use storage::Layer;
 
 use crate::image::EMPTY_LAYER;
 use crate::import::{native_architecture, to_bytes};
-use crate::{Action, Config, Error, Happening, History, Image, Images, Lease, NewImage, Result, RunConfig, changes};
+use crate::{Action, Config, Error, Happening, History, Image, Images, Lease, NewImage, Result, RunConfig};
 
 /// What a committed image shall be.
 #[derive(Debug, Clone, Default)]
@@ -21,10 +21,8 @@ pub struct Commit {
     pub container: String,
     /// Configuration of the container, kept in the config.
     pub container_config: RunConfig,
-    /// Configuration of the new image before `changes`; the engine merges the request's body and the container's.
+    /// Configuration of the new image.
     pub config: RunConfig,
-    /// Instructions for the config, see [`changes`].
-    pub changes: Vec<String>,
     /// The image's name, if it shall have one.
     pub name: Option<Reference>,
     /// Message.
@@ -40,16 +38,15 @@ impl Images {
     /// history.
     ///
     /// # Errors
-    /// An instruction is malformed, the parent is gone, or the storage's; nothing is left behind then.
+    /// The parent is gone, or the storage's; nothing is left behind then.
     pub fn commit(&self, commit: &Commit) -> Result<(Arc<Image>, Vec<Happening>)> {
-        let run = changes::apply(&commit.config, &commit.changes)?;
         let parent = match &commit.parent {
             Some(id) => Some(self.snapshot().get(id).cloned().ok_or_else(|| Error::NotFound(id.to_string()))?),
             None => None,
         };
         let lease = self.lease();
         let layer = self.diff_layer(&lease, &commit.snapshot, parent.as_deref())?;
-        let config = child(parent.as_deref(), commit, run, Some(&layer));
+        let config = child(parent.as_deref(), commit, Some(&layer));
         let names = commit.name.iter().cloned().collect();
         let image = self.register(&lease, NewImage { config: to_bytes(&config)?, parent: commit.parent, names })?;
         let tag = |name: &Reference| Happening::named(Action::Tag, &image, name.clone().with_default_tag().familiar());
@@ -58,7 +55,7 @@ impl Images {
     }
 
     /// Makes an image that continues its parent with one step, whose layer was made under `lease` or which has none.
-    /// Nothing of `commit.snapshot`, `commit.changes` and `commit.name` is looked at.
+    /// Nothing of `commit.snapshot` and `commit.name` is looked at.
     ///
     /// # Errors
     /// The parent is gone, or the store's.
@@ -67,7 +64,7 @@ impl Images {
             Some(id) => Some(self.snapshot().get(id).cloned().ok_or_else(|| Error::NotFound(id.to_string()))?),
             None => None,
         };
-        let config = child(parent.as_deref(), commit, commit.config.clone(), layer);
+        let config = child(parent.as_deref(), commit, layer);
         self.register(lease, NewImage { config: to_bytes(&config)?, parent: commit.parent, names: Vec::new() })
     }
 
@@ -93,7 +90,7 @@ impl Images {
 }
 
 /// The config of an image that continues `parent` with one step.
-fn child(parent: Option<&Image>, commit: &Commit, run: RunConfig, layer: Option<&Layer>) -> Config {
+fn child(parent: Option<&Image>, commit: &Commit, layer: Option<&Layer>) -> Config {
     let layer = layer.filter(|layer| layer.diff_id.0 != *EMPTY_LAYER);
     let empty_layer = layer.is_none();
     let created = Some(Timestamp::now());
@@ -116,7 +113,7 @@ fn child(parent: Option<&Image>, commit: &Commit, run: RunConfig, layer: Option<
         container_config: Some(commit.container_config.clone()),
         docker_version: commit.engine_version.clone(),
         author: commit.author.clone(),
-        config: Some(run),
+        config: Some(commit.config.clone()),
         architecture: or_native(base.architecture, native_architecture()),
         variant: base.variant,
         os: or_native(base.os, "linux"),

@@ -45,17 +45,6 @@ pub enum Error {
         /// What stands in the way.
         reason: String,
     },
-    /// An instruction of `changes` is not one of those that change a config.
-    #[error("{0} is not a valid change command")]
-    NotAChange(String),
-    /// An instruction of `changes` is malformed.
-    #[error("{instruction}: {reason}")]
-    Change {
-        /// Its name, upper case.
-        instruction: String,
-        /// What is wrong.
-        reason: String,
-    },
     /// The archive is no tar, or damaged.
     #[error("invalid archive: {0}")]
     Tar(String),

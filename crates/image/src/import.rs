@@ -4,7 +4,7 @@ use std::io::Read;
 
 use model::{Reference, Timestamp};
 
-use crate::{Action, Config, Error, Happening, History, Image, Images, NewImage, Result, RunConfig, changes};
+use crate::{Action, Config, Error, Happening, History, Image, Images, NewImage, Result, RunConfig};
 
 /// What an imported image shall be.
 #[derive(Debug, Clone, Default)]
@@ -13,8 +13,8 @@ pub struct Import {
     pub name: Option<Reference>,
     /// Message of its only step: `Imported from -`.
     pub message: String,
-    /// Instructions for its config, see [`changes`].
-    pub changes: Vec<String>,
+    /// Its configuration, if it shall have one.
+    pub config: Option<RunConfig>,
     /// `amd64`, `arm64`; empty means this machine's.
     pub architecture: String,
     /// `v7` or empty.
@@ -43,12 +43,8 @@ impl Images {
     /// Makes an image with one layer from a tar stream in any compression.
     ///
     /// # Errors
-    /// The tar or an instruction is malformed; nothing is left behind then.
+    /// The tar is malformed; nothing is left behind then.
     pub fn import(&self, tar: impl Read, import: &Import) -> Result<(std::sync::Arc<Image>, Vec<Happening>)> {
-        let run = match import.changes.as_slice() {
-            [] => None,
-            changes => Some(changes::apply(&RunConfig::default(), changes)?),
-        };
         let lease = self.lease();
         let layer = lease.import(tar, None)?;
         let created = Some(Timestamp::now());
@@ -59,7 +55,7 @@ impl Images {
         let config = Config {
             comment: import.message.clone(),
             created,
-            config: run,
+            config: import.config.clone(),
             docker_version: import.engine_version.clone(),
             architecture: architecture.to_owned(),
             variant: import.variant.clone(),

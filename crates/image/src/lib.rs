@@ -6,11 +6,9 @@
 
 #![warn(missing_docs)]
 
-pub mod changes;
 mod commit;
 mod config;
 mod error;
-mod glob;
 mod happening;
 mod history;
 mod image;

@@ -4,9 +4,9 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::{ImageId, Reference, Timestamp};
+use model::{ImageId, Pattern, Reference, Timestamp};
 
-use crate::{Image, Images, Result, Snapshot, glob};
+use crate::{Image, Images, Result, Snapshot};
 
 /// Which images a list shall have.
 #[derive(Debug, Clone, Default)]
@@ -128,5 +128,6 @@ fn has_label(image: &Image, wanted: &str) -> bool {
 
 /// A malformed pattern matches nothing.
 fn name_matches(pattern: &str, name: &Reference) -> bool {
-    [name.familiar(), name.familiar_name()].iter().any(|text| glob::matches(pattern, text) == Some(true))
+    Pattern::new(pattern, false)
+        .is_ok_and(|pattern| [name.familiar(), name.familiar_name()].iter().any(|text| pattern.matches(text)))
 }

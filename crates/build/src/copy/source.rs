@@ -6,12 +6,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use model::Pattern;
 use sha2::{Digest, Sha256};
 use sys::root::{Kind, Metadata, Root};
 
 use super::{hex, relative};
 use crate::context::inside;
-use crate::pattern::Pattern;
 use crate::{Error, Result};
 
 /// Deepest path that is copied, in bytes: Linux's own limit of one path.

@@ -5,6 +5,7 @@ mod hostile;
 mod naming;
 mod removal;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::ImageId;
@@ -37,11 +38,14 @@ impl Engine {
         (Self { images, folder }, warnings)
     }
 
-    fn import(&self, name: &str, files: &[(&str, &str)], changes: &[&str]) -> Arc<Image> {
+    fn import(&self, name: &str, files: &[(&str, &str)], labels: &[&str]) -> Arc<Image> {
+        let pairs = labels.iter().filter_map(|label| label.split_once('='));
+        let labels = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect::<BTreeMap<_, _>>();
+        let config = (!labels.is_empty()).then(|| RunConfig { labels: Some(labels), ..RunConfig::default() });
         let import = Import {
             name: Some(name.parse().unwrap()),
             message: "Imported from -".into(),
-            changes: changes.iter().map(|change| (*change).to_owned()).collect(),
+            config,
             engine_version: "1.0".into(),
             ..Import::default()
         };
@@ -179,7 +183,7 @@ impl Usage for Users {
 #[test]
 fn import_has_one_step_and_survives_a_restart() {
     let engine = Engine::new();
-    let image = engine.import("tiny:v1", &[("hello.txt", "hello\n")], &["CMD [\"cat\", \"/hello.txt\"]", "LABEL a=b"]);
+    let image = engine.import("tiny:v1", &[("hello.txt", "hello\n")], &["a=b"]);
     assert_eq!(image.comment(), "Imported from -");
     assert_eq!(image.size_bytes, 6);
     let steps = engine.images.snapshot().history(&image).unwrap();
@@ -196,8 +200,6 @@ fn import_has_one_step_and_survives_a_restart() {
 #[test]
 fn a_failed_import_leaves_nothing() {
     let engine = Engine::new();
-    let import = Import { changes: vec!["FROM x".into()], ..Import::default() };
-    assert!(engine.images.import(tar(&[("a", "b")]).as_slice(), &import).is_err());
     assert!(engine.images.import(&b"this is no tar archive at all".repeat(40)[..], &Import::default()).is_err());
     assert_eq!((engine.count(), engine.layers()), (0, 0));
 }
@@ -213,8 +215,7 @@ fn commit_continues_its_parent() {
         snapshot: "c1".into(),
         container: "c".repeat(64),
         container_config: RunConfig { cmd: Some(vec!["sh".into(), "-c".into()]), ..full_config() },
-        config: full_config(),
-        changes: vec!["ENV X=y".into()],
+        config: RunConfig { env: Some(vec!["A=b".into(), "X=y".into()]), ..full_config() },
         name: Some("saved:v1".parse().unwrap()),
         comment: "a comment".into(),
         author: "Me <me@example.com>".into(),

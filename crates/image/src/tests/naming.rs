@@ -44,7 +44,7 @@ fn names_move() {
 #[test]
 fn lists_and_filters() {
     let engine = Engine::new();
-    let base = engine.import("base", &[("a", "aaa")], &["LABEL stage=base"]);
+    let base = engine.import("base", &[("a", "aaa")], &["stage=base"]);
     let middle = engine.step(&base, &[("b", "bb")], "one", None);
     let top = engine.step(&middle, &[], "two", Some("app:v1"));
     engine.images.tag("app:v1", "reg.example/app", "v2").unwrap();

@@ -103,7 +103,7 @@ fn containers_stand_in_the_way() {
 fn layers_outlive_the_image_of_a_container() {
     let engine = Engine::new();
     let image = engine.import("app", &[("a", "a")], &[]);
-    let other = engine.import("other", &[("a", "a")], &["CMD x"]);
+    let other = engine.import("other", &[("a", "a")], &["x=y"]);
     engine.images.storage.create_snapshot("c1", image.top().as_ref()).unwrap();
     let removal = engine.images.remove("app", true, true, &Users::one(&image, false)).unwrap();
     assert_eq!(texts(&removal.removed), ["app:latest".to_owned(), image.id.short()]);
@@ -140,7 +140,7 @@ fn imports_and_removals_at_once() {
             std::thread::spawn(move || {
                 for _ in 0..20 {
                     // The same layer for all, so that it is removed by one just when another finds it.
-                    let image = engine.import(name, &[("a", "a")], &[&format!("LABEL by={name}")]);
+                    let image = engine.import(name, &[("a", "a")], &[&format!("by={name}")]);
                     assert!(engine.images.storage.layer(&image.layers[0]).is_ok());
                     engine.images.remove(name, false, true, &Users::default()).unwrap();
                 }

@@ -1,8 +1,9 @@
 //! Shell patterns as Go's `filepath.Match` reads them, and with `**` as `.dockerignore` has them.
 
 /// A pattern that cannot be one: a bracket that is not closed, a backslash at the end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Malformed;
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("syntax error in pattern")]
+pub struct InvalidPattern;
 
 /// One unit of a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,13 +25,16 @@ enum Unit {
 
 /// A compiled pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Pattern {
+pub struct Pattern {
     units: Vec<Unit>,
 }
 
 impl Pattern {
     /// Compiles; `double` gives `**` its meaning of any number of folders.
-    pub(crate) fn new(text: &str, double: bool) -> Result<Self, Malformed> {
+    ///
+    /// # Errors
+    /// A bracket is not closed, or a backslash stands at the end.
+    pub fn new(text: &str, double: bool) -> Result<Self, InvalidPattern> {
         let mut units = Vec::new();
         let mut rest = text.chars().peekable();
         while let Some(c) = rest.next() {
@@ -42,7 +46,7 @@ impl Pattern {
                 '*' => Unit::Star,
                 '?' => Unit::Any,
                 '[' => set(&mut rest)?,
-                '\\' => Unit::Literal(rest.next().ok_or(Malformed)?),
+                '\\' => Unit::Literal(rest.next().ok_or(InvalidPattern)?),
                 c => Unit::Literal(c),
             });
         }
@@ -51,7 +55,10 @@ impl Pattern {
     }
 
     /// Compiles a pattern of the shell's, whose stars cross slashes.
-    pub(crate) fn shell(text: &str) -> Result<Self, Malformed> {
+    ///
+    /// # Errors
+    /// As [`Pattern::new`].
+    pub fn shell(text: &str) -> Result<Self, InvalidPattern> {
         let mut pattern = Self::new(text, false)?;
         for unit in &mut pattern.units {
             if *unit == Unit::Star {
@@ -62,7 +69,7 @@ impl Pattern {
     }
 
     /// Whether all of `text` fits. The time is bounded by the product of both lengths.
-    pub(crate) fn matches(&self, text: &str) -> bool {
+    pub fn matches(&self, text: &str) -> bool {
         let text: Vec<char> = text.chars().collect();
         // reached[i]: the units so far can stand for the first i characters.
         let mut reached = vec![false; text.len() + 1];
@@ -74,7 +81,7 @@ impl Pattern {
     }
 
     /// Whether there is anything in it but literal characters.
-    pub(crate) fn is_wild(text: &str) -> bool {
+    pub fn is_wild(text: &str) -> bool {
         text.contains(['*', '?', '['])
     }
 }
@@ -120,7 +127,7 @@ impl Unit {
     }
 }
 
-fn set(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<Unit, Malformed> {
+fn set(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<Unit, InvalidPattern> {
     let negated = rest.next_if_eq(&'^').is_some();
     let mut ranges = Vec::new();
     loop {
@@ -133,10 +140,10 @@ fn set(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<Unit, Malf
     }
 }
 
-fn member(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<char, Malformed> {
-    match rest.next().ok_or(Malformed)? {
-        '-' | ']' => Err(Malformed),
-        '\\' => rest.next().ok_or(Malformed),
+fn member(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<char, InvalidPattern> {
+    match rest.next().ok_or(InvalidPattern)? {
+        '-' | ']' => Err(InvalidPattern),
+        '\\' => rest.next().ok_or(InvalidPattern),
         c => Ok(c),
     }
 }

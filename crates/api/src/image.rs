@@ -176,6 +176,32 @@ pub struct ImagesPruned {
     pub space_reclaimed: u64,
 }
 
+/// One line of `GET /images/search`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SearchResult {
+    /// How many like it.
+    pub star_count: i64,
+    /// Kept by the registry's owner.
+    pub is_official: bool,
+    /// Name of the repository.
+    pub name: String,
+    /// Built by the registry.
+    pub is_automated: bool,
+    /// In its owner's words.
+    pub description: String,
+}
+
+/// `GET /distribution/{name}/json`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Distribution {
+    /// The manifest or index.
+    pub descriptor: Descriptor,
+    /// What it runs on.
+    pub platforms: Vec<crate::Platform>,
+}
+
 /// One message of a progress stream (pull, push, import, load, build).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

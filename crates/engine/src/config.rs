@@ -36,6 +36,8 @@ pub struct EngineConfig {
     pub default_ulimits: Vec<api::host_config::Ulimit>,
     /// Bytes of `/dev/shm` of containers that do not say (`--default-shm-size`); 0: 64 MiB.
     pub default_shm_size_bytes: i64,
+    /// Mirrors, and registries without trusted TLS (`--registry-mirror`, `--insecure-registry`).
+    pub registries: ::registry::Settings,
     /// The Docker release that we say we are (`ServerVersion`), for example `28.5.2`.
     pub version: String,
     /// Commit that the binary was built from.

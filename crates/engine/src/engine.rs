@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use ::registry::Registries;
 use image::Images;
 use network::{Bridge, LoopbackPool};
 use runtime::cgroup::{self, CgroupPlan, Layout, Resources};
@@ -40,6 +41,7 @@ pub struct Engine {
     pub(crate) store: Arc<Store>,
     pub(crate) storage: Arc<Storage>,
     pub(crate) images: Arc<Images>,
+    pub(crate) registries: Arc<Registries>,
     pub(crate) bridge: Option<Bridge>,
     pub(crate) loopbacks: LoopbackPool,
     pub(crate) launcher: Launcher,
@@ -92,6 +94,9 @@ impl Engine {
         for warning in warnings {
             tracing::warn!("{warning}");
         }
+        let images = Arc::new(images);
+        let spool = config.data_root.join("tmp/registry");
+        let registries = Registries::open(Arc::clone(&images), config.registries.clone(), &spool)?;
         let bridge = config.bridge.clone().map(Bridge::open).transpose()?;
         let cgroups = Layout::detect().map_err(|error| Error::system(error.to_string()).caused_by(error))?;
         Ok(Self {
@@ -108,7 +113,8 @@ impl Engine {
             pruning: tokio::sync::Mutex::new(()),
             loopbacks: LoopbackPool::open(LOOPBACKS)?,
             cgroup_parent: cgroup_parent(&config),
-            images: Arc::new(images),
+            registries,
+            images,
             config,
             store,
             storage,

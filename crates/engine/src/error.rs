@@ -103,7 +103,13 @@ macro_rules! kept {
     )*};
 }
 
-kept!(image::Error, storage::Error, store::Error);
+kept!(::registry::Error, image::Error, storage::Error, store::Error);
+
+impl From<std::sync::Arc<::registry::Error>> for Error {
+    fn from(error: std::sync::Arc<::registry::Error>) -> Self {
+        Self::new(error.kind(), error.to_string()).caused_by(error)
+    }
+}
 
 impl From<network::Error> for Error {
     fn from(error: network::Error) -> Self {

@@ -37,8 +37,10 @@ mod restart;
 mod stream;
 mod surface;
 mod system;
+mod transfer;
 mod volumes;
 
+pub use ::registry::{Credentials, InvalidSetting, Settings as RegistrySettings};
 pub use config::EngineConfig;
 pub use container::attach::Attachment;
 pub use container::wait::Waiting;

@@ -286,3 +286,31 @@ pub struct StoredImage {
     /// Size of its topmost layer, 0 if its last step left none.
     pub layer_size_bytes: i64,
 }
+
+/// What to pull or to push.
+#[derive(Debug, Clone, Default)]
+pub struct TransferOptions {
+    /// Name of the repository, perhaps with tag or digest.
+    pub name: String,
+    /// Tag or digest; replaces that of the name unless it is empty. Without any, all tags are meant.
+    pub tag: String,
+    /// `os[/arch[/variant]]`, or empty for this machine's.
+    pub platform: String,
+    /// The client's.
+    pub credentials: crate::Credentials,
+    /// The client's `X-Meta-` headers.
+    pub meta: Vec<(String, String)>,
+}
+
+/// What to search a registry for.
+#[derive(Debug, Clone, Default)]
+pub struct SearchOptions {
+    /// Words, perhaps after a registry's host.
+    pub term: String,
+    /// How many at most; 0: as many as usual.
+    pub limit: i64,
+    /// `is-official`, `is-automated`, `stars`.
+    pub filters: Filters,
+    /// The client's.
+    pub credentials: crate::Credentials,
+}

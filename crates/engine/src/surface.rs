@@ -382,6 +382,51 @@ impl Engine {
         Ok(self.load_images(body, quiet))
     }
 
+    /// Pulls an image, or all tags of a repository; a stream of JSON messages, one a line. A client that drops it is not
+    /// interested any more; a pull that interests nobody is given up.
+    ///
+    /// # Errors
+    /// InvalidParameter: the name; NotFound: the registry has no such image, or none for us; Unauthorized; System.
+    pub async fn image_pull(self: &Arc<Self>, options: TransferOptions) -> Result<ByteStream> {
+        self.pull_image(options).await
+    }
+
+    /// Pushes an image, or all tags of a repository, likewise.
+    ///
+    /// # Errors
+    /// NotFound: no image here has the name.
+    pub async fn image_push(self: &Arc<Self>, options: TransferOptions) -> Result<ByteStream> {
+        self.push_image(options).await
+    }
+
+    /// Searches a registry.
+    ///
+    /// # Errors
+    /// InvalidParameter; System if the registry does not answer.
+    pub async fn image_search(self: &Arc<Self>, options: SearchOptions) -> Result<Vec<api::image::SearchResult>> {
+        self.search_images(options).await
+    }
+
+    /// What a registry has under a name.
+    ///
+    /// # Errors
+    /// As [`Engine::image_pull`].
+    pub async fn distribution(
+        self: &Arc<Self>,
+        name: &str,
+        credentials: &crate::Credentials,
+    ) -> Result<api::image::Distribution> {
+        self.look_up(name, credentials).await
+    }
+
+    /// Asks a registry whether credentials are good.
+    ///
+    /// # Errors
+    /// Unauthorized: they are not; System if the registry does not answer.
+    pub async fn auth(self: &Arc<Self>, config: api::system::AuthConfig) -> Result<api::system::AuthResponse> {
+        self.log_in(config).await
+    }
+
     /// Writes images into an archive that old and new engines load, or, with `old_form`, into one as they were before 2016.
     ///
     /// # Errors

@@ -115,7 +115,7 @@ impl Engine {
             os_type: "linux".to_owned(),
             architecture: std::env::consts::ARCH.to_owned(),
             index_server_address: "https://index.docker.io/v1/".to_owned(),
-            registry_config: registries(),
+            registry_config: registries(&self.config.registries),
             ncpu: std::thread::available_parallelism().map_or(1, |count| count.get() as i64),
             mem_total: i64::try_from(memory_bytes()).unwrap_or(i64::MAX),
             docker_root_dir: config.data_root.display().to_string(),
@@ -232,12 +232,15 @@ impl Engine {
     }
 }
 
-/// What info tells of registries: the one that short names lead to.
-fn registries() -> RegistryConfig {
-    let hub = IndexConfig { name: "docker.io".to_owned(), mirrors: Vec::new(), secure: true, official: true };
+/// What info tells of registries: the one that short names lead to, and those that need no trusted TLS.
+fn registries(settings: &::registry::Settings) -> RegistryConfig {
+    let mirrors = settings.mirrors();
+    let hub = IndexConfig { name: "docker.io".to_owned(), mirrors: mirrors.clone(), secure: true, official: true };
+    let insecure = |name: String| IndexConfig { name, ..IndexConfig::default() };
+    let named = settings.insecure_hosts().into_iter().map(insecure).chain([hub]);
     RegistryConfig {
-        insecure_registry_cidrs: vec!["::1/128".to_owned(), "127.0.0.0/8".to_owned()],
-        index_configs: [("docker.io".to_owned(), hub)].into(),
-        mirrors: Vec::new(),
+        insecure_registry_cidrs: settings.insecure_networks(),
+        index_configs: named.map(|one| (one.name.clone(), one)).collect(),
+        mirrors,
     }
 }

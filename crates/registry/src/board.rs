@@ -23,6 +23,8 @@ pub struct Message {
     pub id: String,
     /// What is done, in Docker's words.
     pub status: String,
+    /// It is about how far something is, even if it has no numbers.
+    pub is_progress: bool,
     /// Bytes done and, if known, bytes in all.
     pub progress: Option<(u64, Option<u64>)>,
     /// A document for programs.
@@ -79,6 +81,11 @@ impl Board {
         self.tell(Message { id: id.to_owned(), status: status.into(), ..Message::default() });
     }
 
+    /// Tells what is done with a layer now.
+    pub(crate) fn update(&self, id: &str, status: impl Into<String>) {
+        self.tell(Message { id: id.to_owned(), status: status.into(), is_progress: true, ..Message::default() });
+    }
+
     /// Tells any message; the numbers of its id are out of date with it.
     pub(crate) fn tell(&self, message: Message) {
         let mut state = self.state();
@@ -95,10 +102,10 @@ impl Board {
         if last.is_some_and(|last| now - last.told < PACE && last.message.status == status) && total != Some(done) {
             return;
         }
-        let message =
-            Message { id: id.to_owned(), status: status.to_owned(), progress: Some((done, total)), aux: None };
+        let (id, status, progress) = (id.to_owned(), status.to_owned(), Some((done, total)));
+        let message = Message { id, status, is_progress: true, progress, aux: None };
         let version = state.version + 1;
-        state.numbers.insert(id.to_owned(), Numbers { message, told: now, version });
+        state.numbers.insert(message.id.clone(), Numbers { message, told: now, version });
         self.announce(&mut state);
     }
 

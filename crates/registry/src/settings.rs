@@ -90,6 +90,29 @@ impl Settings {
         })
     }
 
+    /// The mirrors, as given but for a slash at the end.
+    pub fn mirrors(&self) -> Vec<String> {
+        self.mirrors.iter().map(|mirror| format!("{}/", mirror.base())).collect()
+    }
+
+    /// Hosts that were named as insecure.
+    pub fn insecure_hosts(&self) -> Vec<String> {
+        let hosts = self.insecure.iter().filter_map(|one| match one {
+            Insecure::Host(host) => Some(host.clone()),
+            Insecure::Network(..) => None,
+        });
+        hosts.collect()
+    }
+
+    /// Networks that were named as insecure; that of this machine itself always is.
+    pub fn insecure_networks(&self) -> Vec<String> {
+        let networks = self.insecure.iter().filter_map(|one| match one {
+            Insecure::Host(_) => None,
+            Insecure::Network(network, bits) => Some(format!("{network}/{bits}")),
+        });
+        ["::1/128".to_owned(), "127.0.0.0/8".to_owned()].into_iter().chain(networks).collect()
+    }
+
     /// The addresses of a registry, the best first.
     pub(crate) async fn endpoints(&self, domain: &str, mirrors: bool) -> Vec<Endpoint> {
         if domain == HUB {

@@ -81,9 +81,9 @@ impl Executor for EngineExecutor<'_> {
     }
 
     fn pull(&self, name: &str) -> Result<(), BuildError> {
-        Err(BuildError::NotFound(format!(
-            "pull access denied for {name}, repository does not exist or may require 'docker login': pulling is not built into this version of longshore yet"
-        )))
+        let pull = self.engine.pull_quietly(name, self.console.closed());
+        self.handle.block_on(pull).map_err(failed)?;
+        if self.is_cancelled() { Err(BuildError::Cancelled) } else { Ok(()) }
     }
 
     fn say(&self, message: Message) {

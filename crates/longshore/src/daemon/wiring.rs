@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use api::host_config::Ulimit;
-use engine::EngineConfig;
+use engine::{EngineConfig, RegistrySettings};
 use ladder::{Policy, Version};
 use network::BridgeConfig;
 use serde_json::Value;
@@ -19,9 +19,6 @@ use crate::release;
 /// # Errors
 /// A setting that is malformed, conflicts with another, or is not built yet.
 pub(super) fn check(settings: &Settings) -> Result<()> {
-    for key in ["registry-mirrors", "insecure-registries"] {
-        ensure!(settings.list(key).is_empty(), "{key}: registries are not built into this version of longshore yet");
-    }
     ensure!(settings.pairs("runtimes").is_empty(), "runtimes: other OCI runtimes are not built into this version yet");
     if let Some(name) = settings.text("default-runtime").filter(|name| *name != "runc") {
         bail!("default-runtime {name:?}: other OCI runtimes are not built into this version yet");
@@ -107,6 +104,7 @@ pub(super) fn engine(settings: &Settings) -> Result<EngineConfig> {
         init: settings.switch("init", false),
         default_ulimits: ulimits(settings)?,
         default_shm_size_bytes: shm_size(settings)?,
+        registries: RegistrySettings::parse(&settings.list("registry-mirrors"), &settings.list("insecure-registries"))?,
         version: release::DOCKER_RELEASE.to_owned(),
         git_commit: release::REVISION.unwrap_or(release::VERSION).to_owned(),
         build_time: release::BUILT.unwrap_or_default().to_owned(),
@@ -216,7 +214,8 @@ mod tests {
             "--dns x",
             "--bip x",
             "--default-api-version 9.9",
-            "--registry-mirror http://m",
+            "--registry-mirror m",
+            "--insecure-registry http://r",
             "--add-runtime a=/b",
             "-s aufs",
             "-e lxc",

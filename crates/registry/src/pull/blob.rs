@@ -58,12 +58,12 @@ impl Blob<'_> {
                 }
             }
         }
-        self.board.say(self.id, "Verifying Checksum");
+        self.board.update(self.id, "Verifying Checksum");
         let found = Digest::new(progress.hash.finalize().into());
         if found != self.digest {
             return Err(Error::Digest { what: "filesystem layer", expected: self.digest, found });
         }
-        self.board.say(self.id, "Download complete");
+        self.board.update(self.id, "Download complete");
         sink.finish();
         Ok(())
     }
@@ -72,7 +72,7 @@ impl Blob<'_> {
         let seconds = pause.as_secs();
         tokio::time::sleep(pause - Duration::from_secs(seconds)).await;
         for left in (1..=seconds).rev() {
-            self.board.say(self.id, format!("Retrying in {left} second{}", if left == 1 { "" } else { "s" }));
+            self.board.update(self.id, format!("Retrying in {left} second{}", if left == 1 { "" } else { "s" }));
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }

@@ -84,7 +84,7 @@ impl Run<'_> {
 
     fn announce(&self, plan: &Plan) -> Result<()> {
         if !self.is_here(plan)? {
-            self.board.say(&plan.id(), "Pulling fs layer");
+            self.board.update(&plan.id(), "Pulling fs layer");
         }
         Ok(())
     }
@@ -104,14 +104,14 @@ impl Run<'_> {
             None => None,
         };
         if self.is_here(plan)? {
-            self.board.say(&id, "Already exists");
+            self.board.update(&id, "Already exists");
             // Only a side that has failed does not listen.
             return sender.send(Source::Here).map_err(|_| Error::Cancelled);
         }
         let _slot = match self.registries.downloads.try_acquire() {
             Ok(slot) => slot,
             Err(_) => {
-                self.board.say(&id, "Waiting");
+                self.board.update(&id, "Waiting");
                 self.registries.downloads.acquire().await.map_err(|_| Error::Cancelled)?
             }
         };
@@ -175,7 +175,7 @@ fn unpack_one(
     if let Some((expected, _)) = plan.expected.filter(|(expected, _)| *expected != layer.diff_id) {
         return Err(Error::Digest { what: "unpacked layer", expected: expected.0, found: layer.diff_id.0 });
     }
-    board.say(&id, "Pull complete");
+    board.update(&id, "Pull complete");
     Ok((layer.diff_id, layer.chain_id))
 }
 

@@ -26,7 +26,7 @@ impl Run<'_> {
         let candidates = self.candidates(diff).await?;
         for known in &candidates {
             if let Some(size_bytes) = self.existing(&known.digest).await? {
-                self.board.say(&id, "Layer already exists");
+                self.board.update(&id, "Layer already exists");
                 let found = Descriptor { media_type: known.media_type.clone(), size_bytes, digest: known.digest };
                 return self.noted(diff, found).await;
             }
@@ -39,7 +39,7 @@ impl Run<'_> {
         };
         for known in candidates.iter().filter(elsewhere) {
             if self.mount(known).await? {
-                self.board.say(&id, format!("Mounted from {}", known.repository.path()));
+                self.board.update(&id, format!("Mounted from {}", known.repository.path()));
                 let (media_type, size_bytes) = (known.media_type.clone(), known.size_bytes);
                 return self.noted(diff, Descriptor { media_type, size_bytes, digest: known.digest }).await;
             }
@@ -49,7 +49,7 @@ impl Run<'_> {
         let length = blocking(move || Ok(images.layer_length(&chain)?)).await?;
         let upload = Upload { run: self, id: &id, chain, length };
         let (digest, size_bytes) = upload.run().await?;
-        self.board.say(&id, "Pushed");
+        self.board.update(&id, "Pushed");
         self.noted(diff, Descriptor { media_type: DOCKER_LAYER.to_owned(), size_bytes, digest }).await
     }
 

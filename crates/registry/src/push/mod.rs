@@ -119,7 +119,7 @@ impl Run<'_> {
         let (digest, size) = (image::digest(document.document.as_bytes()), document.document.len());
         self.board.say("", format!("{tag}: digest: {digest} size: {size}"));
         let aux = json!({"Tag": tag, "Digest": digest.to_string(), "Size": size});
-        self.board.tell(Message { aux: Some(aux), ..Message::default() });
+        self.board.tell(Message { aux: Some(aux), is_progress: true, ..Message::default() });
         let (images, image, name) =
             (Arc::clone(&self.registries.images), Arc::clone(image), reference.with_digest(digest));
         blocking(move || {
@@ -144,7 +144,7 @@ impl Run<'_> {
         let mut once = HashMap::new();
         for (diff, chain) in image.config.rootfs.diff_ids.iter().zip(&image.layers).rev() {
             once.entry(*diff).or_insert_with(|| {
-                self.board.say(&short(diff), "Preparing");
+                self.board.update(&short(diff), "Preparing");
                 *chain
             });
         }
@@ -157,7 +157,7 @@ impl Run<'_> {
         let _slot = match self.registries.uploads.try_acquire() {
             Ok(slot) => slot,
             Err(_) => {
-                self.board.say(&short(&diff), "Waiting");
+                self.board.update(&short(&diff), "Waiting");
                 self.registries.uploads.acquire().await.map_err(|_| Error::Cancelled)?
             }
         };

@@ -1,6 +1,6 @@
 //! Images.
 
-use engine::{ImageListOptions, ImportOptions};
+use engine::{Credentials, ImageListOptions, ImportOptions, SearchOptions, TransferOptions};
 use futures_util::{FutureExt, StreamExt, stream};
 use http::StatusCode;
 
@@ -73,11 +73,50 @@ pub(crate) async fn delete(call: &mut Call) -> Result<Reply, Error> {
     }
 }
 
-/// Pull or import; only the import of the request's body is built.
+/// The client's credentials for a registry.
+pub(crate) fn credentials(call: &Call) -> Credentials {
+    Credentials::from_header(call.header("x-registry-auth"))
+}
+
+/// What to pull or push.
+fn transfer(call: &Call, name: &str) -> TransferOptions {
+    let meta = call.headers.iter().filter(|(name, _)| name.as_str().starts_with("x-meta-"));
+    let text = |value: &http::HeaderValue| value.to_str().map(str::to_owned).ok();
+    TransferOptions {
+        name: name.to_owned(),
+        tag: call.query.text("tag").to_owned(),
+        platform: call.query.text("platform").to_owned(),
+        credentials: credentials(call),
+        meta: meta.filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?))).collect(),
+    }
+}
+
+pub(crate) async fn push(call: &mut Call) -> Result<Reply, Error> {
+    let progress = call.server.engine.image_push(transfer(call, call.name())).await?;
+    Ok(Reply::messages(lines(progress), End::CarriageReturn))
+}
+
+pub(crate) async fn search(call: &mut Call) -> Result<Reply, Error> {
+    let query = &call.query;
+    let options = SearchOptions {
+        term: query.text("term").to_owned(),
+        limit: query.number("limit")?.unwrap_or_default(),
+        filters: query.filters()?,
+        credentials: credentials(call),
+    };
+    Reply::json(&call.server.engine.image_search(options).await?)
+}
+
+pub(crate) async fn distribution(call: &mut Call) -> Result<Reply, Error> {
+    Reply::json(&call.server.engine.distribution(call.name(), &credentials(call)).await?)
+}
+
+/// Pull or import; an import takes the request's body.
 pub(crate) async fn create(call: &mut Call) -> Result<Reply, Error> {
     let query = &call.query;
-    if query.given("fromImage").is_some() {
-        return Err(not_built("pulling an image (POST /images/create?fromImage=)"));
+    if let Some(name) = query.given("fromImage").filter(|name| !name.is_empty()) {
+        let progress = call.server.engine.image_pull(transfer(call, name)).await?;
+        return Ok(Reply::messages(lines(progress), End::CarriageReturn));
     }
     if query.text("fromSrc") != "-" {
         return Err(not_built("importing an image from an address (POST /images/create?fromSrc=)"));

@@ -37,6 +37,7 @@ async fn others(call: &mut Call) -> Result<Reply, Error> {
         Endpoint::Version => system::version(call).await,
         Endpoint::Info => system::info(call).await,
         Endpoint::Events => system::events(call).await,
+        Endpoint::Auth => system::auth(call).await,
         Endpoint::DiskUsage => system::disk_usage(call).await,
 
         Endpoint::ContainerCreate => containers::create(call).await,
@@ -79,6 +80,9 @@ async fn others(call: &mut Call) -> Result<Reply, Error> {
         Endpoint::ImageCreate => images::create(call).await,
         Endpoint::ImageLoad => images::load(call).await,
         Endpoint::ImageSave | Endpoint::ImageSaveMany => images::save(call).await,
+        Endpoint::ImagePush => images::push(call).await,
+        Endpoint::ImageSearch => images::search(call).await,
+        Endpoint::DistributionInspect => images::distribution(call).await,
         Endpoint::ImagePrune => images::prune(call).await,
 
         Endpoint::Build => build::build(call).await,

@@ -38,6 +38,12 @@ pub(crate) async fn info(call: &mut Call) -> Result<Reply, Error> {
     Reply::json(&call.server.engine.info().await?)
 }
 
+/// `POST /auth`: whether credentials are good. Nothing is kept.
+pub(crate) async fn auth(call: &mut Call) -> Result<Reply, Error> {
+    let config = call.json::<api::system::AuthConfig>().await?;
+    Reply::json(&call.server.engine.auth(config).await?)
+}
+
 pub(crate) async fn events(call: &mut Call) -> Result<Reply, Error> {
     let since = call.query.moment("since")?;
     let until = call.query.moment("until")?;

@@ -1,5 +1,7 @@
 //! A registry that answered: requests with the authorisation it wants.
 
+use std::time::Duration;
+
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 
@@ -10,6 +12,8 @@ use crate::retry::Backoff;
 use crate::settings::Endpoint;
 use crate::{Credentials, Error, Result};
 
+/// How long to wait for an answer where there is another way.
+const KNOCK: Duration = Duration::from_secs(5);
 const VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 
 /// A registry that answered at one address, for one client.
@@ -35,7 +39,7 @@ impl Session {
         let credentials = if endpoint.mirror { Credentials::default() } else { credentials.clone() };
         let session = Self { client, base: endpoint.base(), authorizer: Authorizer::new(credentials) };
         let url = session.url("");
-        let answer = match session.ping(&url, endpoint.mirror).await {
+        let answer = match session.ping(&url, endpoint).await {
             Ok(answer) => answer,
             Err(error) => {
                 clients.forget(endpoint);
@@ -52,12 +56,22 @@ impl Session {
         Ok(session)
     }
 
-    /// Knocks; a mirror that does not answer at once is passed over.
-    async fn ping(&self, url: &str, mirror: bool) -> Result<Answer> {
+    /// Knocks, and again if it is worth it.
+    async fn ping(&self, url: &str, endpoint: &Endpoint) -> Result<Answer> {
+        // What does not answer at once is passed over if there is another way: a mirror, TLS where there may be none.
+        let is_last = !endpoint.mirror && !(endpoint.secure && endpoint.lenient);
         let mut backoff = Backoff::default();
         loop {
-            match self.client.follow(Method::GET, url.to_owned(), HeaderMap::new()).await {
-                Err(error) if !mirror => backoff.wait(error).await?,
+            let answer = self.client.follow(Method::GET, url.to_owned(), HeaderMap::new());
+            let outcome = if is_last {
+                answer.await
+            } else {
+                let reason = "no answer to speak of".to_owned();
+                let late = Error::Request { method: "Get", url: url.to_owned(), reason, failure: Failure::Connect };
+                tokio::time::timeout(KNOCK, answer).await.unwrap_or(Err(late))
+            };
+            match outcome {
+                Err(error) if is_last => backoff.wait(error).await?,
                 outcome => return outcome,
             }
         }

@@ -1,1 +1,6 @@
-//! The crate against real and hostile registries.
+//! The crate against a real registry and against hostile ones.
+
+mod fake;
+mod hostile;
+mod place;
+mod real;

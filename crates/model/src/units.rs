@@ -23,6 +23,29 @@ pub fn human_duration(duration: Duration) -> String {
     }
 }
 
+/// Bytes in decimal units with up to four significant digits: `1.094MB`, `512B`.
+pub fn human_size(bytes: u64) -> String {
+    const UNITS: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
+    // Exact to 2^53; beyond that only the digits that are cut anyway are lost.
+    let (mut size, mut unit) = (bytes as f64, 0);
+    while size >= 1000.0 && unit + 1 < UNITS.len() {
+        size /= 1000.0;
+        unit += 1;
+    }
+    let decimals = if size < 10.0 {
+        3
+    } else if size < 100.0 {
+        2
+    } else {
+        usize::from(size < 1000.0)
+    };
+    let mut number = format!("{size:.decimals$}");
+    if number.contains('.') {
+        number.truncate(number.trim_end_matches('0').trim_end_matches('.').len());
+    }
+    number + UNITS[unit]
+}
+
 /// The text is no size.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid size: '{0}'")]
@@ -74,6 +97,22 @@ mod tests {
         assert_eq!(words(14 * 86_400), "2 weeks");
         assert_eq!(words(60 * 86_400), "2 months");
         assert_eq!(words(730 * 86_400), "2 years");
+    }
+
+    #[test]
+    fn sizes() {
+        for (bytes, text) in [
+            (0, "0B"),
+            (999, "999B"),
+            (1000, "1kB"),
+            (1_093_484, "1.093MB"),
+            (20_070_000, "20.07MB"),
+            (123_450_000, "123.5MB"),
+            (1_500_000_000, "1.5GB"),
+        ] {
+            assert_eq!(human_size(bytes), text);
+        }
+        assert!(human_size(u64::MAX).ends_with("EB"));
     }
 
     #[test]

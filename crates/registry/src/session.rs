@@ -59,7 +59,7 @@ impl Session {
     /// Knocks, and again if it is worth it.
     async fn ping(&self, url: &str, endpoint: &Endpoint) -> Result<Answer> {
         // What does not answer at once is passed over if there is another way: a mirror, TLS where there may be none.
-        let is_last = !endpoint.mirror && !(endpoint.secure && endpoint.lenient);
+        let is_last = !(endpoint.mirror || endpoint.secure && endpoint.lenient);
         let mut backoff = Backoff::default();
         loop {
             let answer = self.client.follow(Method::GET, url.to_owned(), HeaderMap::new());

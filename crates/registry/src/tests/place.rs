@@ -112,8 +112,8 @@ pub(super) fn says(messages: &[Message], status: &str) -> bool {
 
 /// The digest that a pull or push told at its end.
 pub(super) fn digest(messages: &[Message]) -> String {
-    let told = messages.iter().filter_map(|message| message.status.split("sha256:").nth(1));
-    told.last().unwrap().split(' ').next().unwrap().to_owned()
+    let mut told = messages.iter().filter_map(|message| message.status.split("sha256:").nth(1));
+    told.next_back().unwrap().split(' ').next().unwrap().to_owned()
 }
 
 pub(super) fn credentials(username: &str, password: &str) -> Credentials {

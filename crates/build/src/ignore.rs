@@ -1,6 +1,6 @@
 //! `.dockerignore`: which members of a context a build never sees.
 
-use model::Pattern;
+use model::{Pattern, path};
 
 use crate::{Error, Result};
 
@@ -34,7 +34,7 @@ impl Ignore {
             if bare.is_empty() {
                 return Err(Error::Invalid("illegal exclusion pattern: \"!\"".to_owned()));
             }
-            let pattern = Pattern::new(&clean(bare), true)
+            let pattern = Pattern::new(&path::clean(bare)[1..], true)
                 .map_err(|_| Error::Invalid(format!("syntax error in pattern: {bare:?}")))?;
             rules.push(Rule { pattern, kept });
         }
@@ -68,19 +68,6 @@ impl Ignore {
 /// The path and every folder it is in.
 fn folders(path: &str) -> impl Iterator<Item = &str> {
     path.match_indices('/').map(|(at, _)| &path[..at]).chain(std::iter::once(path))
-}
-
-/// Without `.`, `..`, doubled slashes and slashes at the ends.
-fn clean(pattern: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in pattern.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    parts.join("/")
 }
 
 #[cfg(test)]

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use image::{Image, RunConfig};
-use model::ImageId;
+use model::{ImageId, path};
 
+use crate::Result;
 use crate::dockerfile::CommandLine;
 use crate::expand::Expander;
 use crate::variables::Arguments;
-use crate::{Result, copy};
 
 /// Docker's path where the image says nothing.
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -110,7 +110,7 @@ impl Stage {
             false => self.expanded(wording, |expander| expander.word(wanted))?,
         };
         let base = if wanted.starts_with('/') { "" } else { self.config.working_dir.as_str() };
-        self.config.working_dir = copy::clean(&format!("{base}/{wanted}"));
+        self.config.working_dir = path::clean(&format!("{base}/{wanted}"));
         Ok(self.config.working_dir.clone())
     }
 }

@@ -67,10 +67,10 @@ fn nibble(digit: u8) -> Option<u8> {
     }
 }
 
-/// 64 lower-case hex digits of 32 bytes.
-pub(crate) fn to_hex(bytes: &[u8; 32]) -> String {
+/// Lower-case hexadecimal digits, two a byte.
+pub fn to_hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut hex = String::with_capacity(64);
+    let mut hex = String::with_capacity(2 * bytes.len());
     for byte in bytes {
         hex.push(DIGITS[usize::from(byte >> 4)] as char);
         hex.push(DIGITS[usize::from(byte & 15)] as char);

@@ -10,6 +10,7 @@ mod digest;
 mod error_kind;
 mod id;
 pub mod names;
+pub mod path;
 mod pattern;
 mod port;
 mod port_spec;
@@ -18,7 +19,7 @@ mod signal;
 pub mod time;
 pub mod units;
 
-pub use digest::{ChainId, DiffId, Digest, InvalidDigest};
+pub use digest::{ChainId, DiffId, Digest, InvalidDigest, to_hex};
 pub use error_kind::ErrorKind;
 pub use id::{ContainerId, ImageId, InvalidId};
 pub use pattern::{InvalidPattern, Pattern};

@@ -306,15 +306,7 @@ fn normalise(path: &str) -> Result<String, StartError> {
     if !path.starts_with('/') {
         return Err(StartError::new(Stage::Plan, libc::EINVAL, format!("not an absolute path: {path:?}")));
     }
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            name => parts.push(name),
-        }
-    }
-    Ok(format!("/{}", parts.join("/")))
+    Ok(model::path::clean(path))
 }
 
 #[cfg(test)]

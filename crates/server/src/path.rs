@@ -16,17 +16,7 @@ pub(crate) fn redirect(path: &str, query: Option<&str>) -> Option<String> {
     if !unclean {
         return None;
     }
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    let mut clean = format!("/{}", parts.join("/"));
+    let mut clean = model::path::clean(path);
     if path.ends_with('/') && clean.len() > 1 {
         clean.push('/');
     }

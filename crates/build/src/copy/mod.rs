@@ -12,6 +12,7 @@ pub(crate) use source::{Source, Sources, find};
 
 use std::path::{Path, PathBuf};
 
+use model::{path, to_hex};
 use sha2::{Digest, Sha256};
 use sys::root::{Owner, Root};
 
@@ -42,7 +43,7 @@ pub(crate) fn digest(sources: &[Source], unchanged: &dyn Fn() -> Result<()>) -> 
     }
     match <[String; 1]>::try_from(digests) {
         Ok([one]) => Ok(one),
-        Err(many) => Ok(format!("multi:{}", hex(&Sha256::digest(many.join(",").as_bytes())))),
+        Err(many) => Ok(format!("multi:{}", to_hex(&Sha256::digest(many.join(",").as_bytes())))),
     }
 }
 
@@ -50,21 +51,8 @@ pub(crate) fn digest(sources: &[Source], unchanged: &dyn Fn() -> Result<()>) -> 
 pub(crate) fn destination(base: &str, wanted: &str) -> String {
     let joined = if wanted.starts_with('/') { wanted.to_owned() } else { format!("{base}/{wanted}") };
     let folder = joined.ends_with('/') || joined.ends_with("/.") || joined.ends_with("/..");
-    let clean = clean(&joined);
+    let clean = path::clean(&joined);
     if folder && clean != "/" { format!("{clean}/") } else { clean }
-}
-
-/// An absolute path without `.`, `..`, doubled and trailing slashes.
-pub(crate) fn clean(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    format!("/{}", parts.join("/"))
 }
 
 /// `user[:group]` as numbers, names looked up in the image. A user without a group has the group of the same name or number.
@@ -115,15 +103,6 @@ pub(crate) fn mode(wanted: &str) -> Result<Option<u32>> {
             "invalid chmod parameter: '{wanted}'. it should be octal string and between 0 and 07777"
         ))
     })
-}
-
-/// Lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .filter_map(|digit| char::from_digit(digit.into(), 16))
-        .collect()
 }
 
 /// A path beneath a root, without the slash before it.

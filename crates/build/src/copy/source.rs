@@ -6,11 +6,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use model::Pattern;
+use model::{Pattern, to_hex};
 use sha2::{Digest, Sha256};
 use sys::root::{Kind, Metadata, Root};
 
-use super::{hex, relative};
+use super::relative;
 use crate::context::inside;
 use crate::{Error, Result};
 
@@ -158,7 +158,7 @@ impl Source {
             }
             Ok(())
         })?;
-        Ok(hex(&all.finalize()))
+        Ok(to_hex(&all.finalize()))
     }
 }
 
@@ -170,7 +170,7 @@ fn file_digest(dir: &Root, name: &OsStr, buffer: &mut [u8]) -> Result<String> {
     let mut hash = Sha256::new();
     loop {
         match file.read(buffer).map_err(Error::io("reading a file of the build"))? {
-            0 => return Ok(hex(&hash.finalize())),
+            0 => return Ok(to_hex(&hash.finalize())),
             length => hash.update(&buffer[..length]),
         }
     }

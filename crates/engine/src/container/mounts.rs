@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use api::container::MountPoint;
 use api::host_config::{HostConfig, Mount as ApiMount};
+use model::path::clean;
 use runtime::{Mount, MountSource, Propagation, mounts};
 
 use super::etc::Files;
@@ -238,21 +239,6 @@ fn destination_path(text: &str) -> Result<String, String> {
     }
 }
 
-/// An absolute path without `.`, `..`, and doubled slashes, by its text alone.
-pub(crate) fn clean(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    format!("/{}", parts.join("/"))
-}
-
 /// The paths of anonymous volumes (`Config.Volumes`), checked.
 pub(crate) fn parse_anonymous(path: &str) -> Result<Wanted> {
     let destination = destination_path(path)
@@ -363,12 +349,6 @@ mod tests {
         }
         let text = point("/a:/b:sometimes").map_err(|error| error.to_string());
         assert_eq!(text, Err("invalid mode: sometimes".into()));
-    }
-
-    #[test]
-    fn paths_are_cleaned_by_their_text() {
-        assert_eq!(clean("//a/./b/../c/"), "/a/c");
-        assert_eq!(clean("/../.."), "/");
     }
 
     #[test]

@@ -13,6 +13,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("cc", "gcc"),
     ("curl", "curl"),
     ("docker", "docker.io"),
+    ("docker-registry", "docker-registry"),
     ("ip", "iproute2"),
     ("mkfs.ext4", "e2fsprogs"),
     ("mount", "mount"),

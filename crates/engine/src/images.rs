@@ -221,7 +221,7 @@ impl Engine {
         Ok(pruned)
     }
 
-    pub(crate) fn import_image(&self, options: &ImportOptions, body: Upload) -> Result<String> {
+    pub(crate) fn import_image(&self, options: &ImportOptions, body: impl std::io::Read) -> Result<String> {
         let name = match options.repository.as_str() {
             "" => None,
             repository => Some(new_name(repository, &options.tag, options.any_name)?),

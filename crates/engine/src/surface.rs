@@ -374,6 +374,14 @@ impl Engine {
         self.blocking(move || engine.import_image(&options, body)).await
     }
 
+    /// The same of an archive at an address; a stream of JSON messages, one a line, the last the image's id.
+    ///
+    /// # Errors
+    /// InvalidParameter: address or name; System: nothing is there.
+    pub async fn image_import_address(self: &Arc<Self>, options: ImportOptions, address: &str) -> Result<ByteStream> {
+        self.import_address(options, address).await
+    }
+
     /// Loads archives as `docker save` writes them; a stream of JSON messages, one a line.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! Images that come from registries and go to them.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use ::registry::{Following, Message, Pull, Push, Search};
@@ -8,8 +9,8 @@ use api::system::{AuthConfig, AuthResponse};
 use model::{Digest, Reference};
 
 use crate::engine::Engine;
-use crate::options::{SearchOptions, TransferOptions};
-use crate::stream::{ByteSender, ByteStream, byte_stream};
+use crate::options::{ImportOptions, SearchOptions, TransferOptions};
+use crate::stream::{ByteSender, ByteStream, byte_stream, produce};
 use crate::{Credentials, Error, Result};
 
 /// Columns of a bar.
@@ -106,6 +107,26 @@ impl Engine {
             let labels = labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
             self.tell("image", action, &one.reference.familiar(), labels.chain([("name", name.as_str())]));
         }
+    }
+
+    /// Makes an image of an archive at an address.
+    pub(crate) async fn import_address(
+        self: &Arc<Self>,
+        mut options: ImportOptions,
+        address: &str,
+    ) -> Result<ByteStream> {
+        let remote = self.registries.open_address(address).await?;
+        if options.message.is_empty() {
+            options.message = format!("Imported from {address}");
+        }
+        let (engine, address) = (Arc::clone(self), address.to_owned());
+        Ok(produce(move |out| {
+            let status = |status: String| line(Message { status, ..Message::default() });
+            let left = |error: std::io::Error| Error::system("the client left").caused_by(error);
+            out.write_all(&status(format!("Downloading from {address}"))).and_then(|()| out.flush()).map_err(left)?;
+            let id = engine.import_image(&options, remote)?;
+            out.write_all(&status(id)).map_err(left)
+        }))
     }
 
     pub(crate) async fn log_in(&self, config: AuthConfig) -> Result<AuthResponse> {

@@ -7,6 +7,7 @@
 
 #![warn(missing_docs)]
 
+mod address;
 mod auth;
 mod board;
 mod claims;
@@ -26,6 +27,7 @@ mod search;
 mod session;
 mod settings;
 
+pub use address::Remote;
 pub use board::{Following, Message, Transferred};
 pub use credentials::Credentials;
 pub use distribution::Distribution;

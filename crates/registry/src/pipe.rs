@@ -153,6 +153,11 @@ impl Writer {
         self.end(Ok(()));
     }
 
+    /// Says why no more comes.
+    pub(crate) fn fail(self, reason: String) {
+        self.end(Err(reason));
+    }
+
     fn end(&self, end: Result<(), String>) {
         self.shared.state().end.get_or_insert(end);
         self.shared.readable.notify_one();

@@ -145,10 +145,10 @@ fn shown(text: &str) -> String {
 
 /// Why a connection failed, in Go's words where they are well known.
 pub(crate) fn reason(error: &(dyn StdError + 'static)) -> (Failure, String) {
-    let mut cause = Some(error);
     let mut deepest = error;
-    while let Some(error) = cause {
-        if let Some(tls) = tls_cause(error) {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
             return tls_reason(tls);
         }
         if let Some(error) = error.downcast_ref::<io::Error>() {
@@ -165,15 +165,17 @@ pub(crate) fn reason(error: &(dyn StdError + 'static)) -> (Failure, String) {
             return (Failure::Connect, "no such host".to_owned());
         }
         deepest = error;
-        cause = error.source();
+        next = cause(error);
     }
     (Failure::Broken, deepest.to_string())
 }
 
-/// TLS errors hide in errors of reading and writing, which name them as their contents rather than as their source.
-fn tls_cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
-    let inner = || error.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref();
-    error.downcast_ref().or_else(inner)
+/// What is behind an error. One of reading or writing speaks for what it holds and names only what is behind that.
+fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(held) => Some(held),
+        None => error.source(),
+    }
 }
 
 fn tls_reason(error: &rustls::Error) -> (Failure, String) {

@@ -164,12 +164,21 @@ const HTPASSWD: &str = "joe:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcY
 
 impl Real {
     pub(super) async fn start(with_password: bool) -> Self {
+        Self::start_with(with_password, None).await
+    }
+
+    /// With TLS, by a certificate and its key in `certificates`.
+    pub(super) async fn start_with(with_password: bool, certificates: Option<&Path>) -> Self {
         let folder = tempfile::Builder::new().prefix("longshore-registry-").tempdir_in("/dev/shm").unwrap();
         let port = free_port();
         let root = folder.path().display();
         let mut config = format!(
             "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {root}/data\n  delete:\n    enabled: true\nhttp:\n  addr: 127.0.0.1:{port}\n"
         );
+        if let Some(certificates) = certificates {
+            let folder = certificates.display();
+            config += &format!("  tls:\n    certificate: {folder}/server.pem\n    key: {folder}/server.key\n");
+        }
         if with_password {
             std::fs::write(folder.path().join("htpasswd"), HTPASSWD).unwrap();
             config += &format!("auth:\n  htpasswd:\n    realm: test\n    path: {root}/htpasswd\n");

@@ -4,7 +4,6 @@ use engine::{Credentials, ImageListOptions, ImportOptions, SearchOptions, Transf
 use futures_util::{FutureExt, StreamExt, stream};
 use http::StatusCode;
 
-use super::unbuilt::not_built;
 use crate::call::{Call, with_upload};
 use crate::error::Error;
 use crate::message::{End, document, lines};
@@ -118,9 +117,6 @@ pub(crate) async fn create(call: &mut Call) -> Result<Reply, Error> {
         let progress = call.server.engine.image_pull(transfer(call, name)).await?;
         return Ok(Reply::messages(lines(progress), End::CarriageReturn));
     }
-    if query.text("fromSrc") != "-" {
-        return Err(not_built("importing an image from an address (POST /images/create?fromSrc=)"));
-    }
     let options = ImportOptions {
         repository: query.text("repo").to_owned(),
         tag: query.text("tag").to_owned(),
@@ -129,6 +125,11 @@ pub(crate) async fn create(call: &mut Call) -> Result<Reply, Error> {
         changes: query.all("changes"),
         platform: query.text("platform").to_owned(),
     };
+    if query.text("fromSrc") != "-" {
+        let address = query.text("fromSrc").to_owned();
+        let progress = call.server.engine.image_import_address(options, &address).await?;
+        return Ok(Reply::messages(lines(progress), End::CarriageReturn));
+    }
     let (upload, carry) = call.upload();
     let id = with_upload(carry, call.server.engine.image_import(options, upload)).await?;
     let done = api::image::Progress { status: id, ..Default::default() };

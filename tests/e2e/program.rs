@@ -108,7 +108,7 @@ fn without_live_restore_containers_end_with_the_daemon_and_policies_hold() {
     }
     daemon.docker(&["stop", "stopped"]).ok();
     daemon.end();
-    assert!(daemon.companions().is_empty());
+    eventually(|| daemon.companions().is_empty());
     daemon.restart();
     eventually(|| daemon.docker(&["ps", "--format", "{{.Names}}"]).ok() == "kept");
     assert_eq!(daemon.docker(&["inspect", "-f", "{{.State.Status}}", "once"]).ok(), "exited");

@@ -21,6 +21,9 @@ use crate::query::Query;
 
 /// Largest JSON body that is read.
 pub(crate) const JSON_BYTES: usize = 8 * 1024 * 1024;
+/// How much of a refused upload is still taken, and for how long.
+const DISCARDED_BYTES: usize = 64 << 20;
+const DISCARD_FOR: Duration = Duration::from_secs(2);
 /// How long the body of a small request may take.
 const BODY_WITHIN: Duration = Duration::from_secs(5 * 60);
 
@@ -189,9 +192,15 @@ impl Call {
                     Err(error) => Err(error),
                 };
                 let broken = piece.is_err();
-                if !sender.send(piece).await || broken {
-                    return;
+                if broken || !sender.send(piece).await {
+                    break;
                 }
+            }
+            let mut left = DISCARDED_BYTES;
+            while let Ok(Some(piece)) = received.next().await
+                && piece.remaining() < left
+            {
+                left -= piece.remaining();
             }
         };
         (upload, carry)
@@ -203,16 +212,29 @@ impl Call {
     }
 }
 
-/// Runs `work` while its upload is carried; the first to end decides, and what is left of the body stays unread.
-pub(crate) async fn with_upload<T>(carry: impl Future<Output = ()>, work: impl Future<Output = T>) -> T {
-    let carry = async {
+/// Runs `work` while its upload is carried. Of a refused upload the rest is taken and forgotten, within limits: a
+/// client that is still writing would otherwise see a broken connection instead of the reason.
+pub(crate) async fn with_upload<T, E>(
+    carry: impl Future<Output = ()>,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let carried = async {
         carry.await;
-        std::future::pending::<std::convert::Infallible>().await
     };
-    tokio::select! {
-        biased;
-        outcome = work => outcome,
-        never = carry => match never {},
+    tokio::pin!(carried);
+    tokio::pin!(work);
+    let mut carrying = true;
+    loop {
+        tokio::select! {
+            biased;
+            outcome = &mut work => {
+                if outcome.is_err() && carrying {
+                    drop(tokio::time::timeout(DISCARD_FOR, carried).await);
+                }
+                return outcome;
+            }
+            () = &mut carried, if carrying => carrying = false,
+        }
     }
 }
 

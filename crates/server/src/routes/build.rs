@@ -101,13 +101,13 @@ fn hosts(values: Vec<String>) -> Vec<String> {
 }
 
 fn map<V: serde::de::DeserializeOwned>(query: &Query, name: &str) -> Result<BTreeMap<String, V>, Error> {
-    Ok(json::<Option<BTreeMap<String, V>>>(query, name)?.flatten().unwrap_or_default())
+    Ok(json::<BTreeMap<String, V>>(query, name)?.unwrap_or_default())
 }
 
-/// A parameter that is JSON.
+/// A parameter that is JSON; `null` is as if it were not given.
 fn json<T: serde::de::DeserializeOwned>(query: &Query, name: &str) -> Result<Option<T>, Error> {
     let Some(text) = query.given(name) else { return Ok(None) };
-    serde_json::from_str(text).map(Some).map_err(|error| Error::invalid(format!("error reading {name}: {error}")))
+    serde_json::from_str(text).map_err(|error| Error::invalid(format!("error reading {name}: {error}")))
 }
 
 #[cfg(test)]

@@ -52,19 +52,23 @@ fn end_to_end(disk: &Path, installed: &Installed) -> Result<()> {
     succeed(&mut command)
 }
 
-/// Versions whose recordings must all be met; scenarios that wait for pull and push are named in `LATER`.
-const JUDGED: &str = "1.14";
+/// Versions whose recordings are replayed: the newest of them, and those at which much changed. All others can be named
+/// to `compare.py` by hand.
+const JUDGED: &str = "1.0,1.3,1.6,1.9,1.12,1.14,unprefixed";
 
-/// Scenarios of the recorded contract that need what is not built yet: registries, and files from addresses.
-const LATER: &[&str] = &[
+/// What requests without a version in the path meant to the engine that was recorded.
+const UNPREFIXED: &str = "1.14";
+
+/// Scenarios that are not met yet: the words of 2014 about registries and addresses that cannot be reached.
+const OPEN: &[&str] = &[
     "build.failures",
     "build.add-copy",
     "build.remote-bad",
+    "images.import-odd",
+    "images.import-url",
     "images.pull",
     "images.push",
     "images.search",
-    "images.insert",
-    "images.import-url",
     "system.auth",
 ];
 
@@ -75,11 +79,11 @@ fn contract(disk: &Path, installed: &Installed) -> Result<()> {
         return Ok(());
     };
     let rootfs = rootfs_tar(&installed.busybox)?;
-    let daemon = Daemon::start(&disk.join("contract"), &["--api-enable-cors", "--default-api-version", JUDGED])?;
+    let daemon = Daemon::start(&disk.join("contract"), &["--api-enable-cors", "--default-api-version", UNPREFIXED])?;
     let mut compare = Command::new("python3");
     compare.arg(folder.join("compare.py")).args(["--version", JUDGED, "--rootfs-tar"]).arg(&rootfs);
     compare.arg("--socket").arg(&daemon.socket);
-    for scenario in LATER {
+    for scenario in OPEN {
         compare.args(["--skip", scenario]);
     }
     succeed(&mut compare)

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use crate::{Error, Result};
 
 /// Most bytes in memory.
-const QUEUE_BYTES: usize = 8 << 20;
+const QUEUE_BYTES: usize = 2 << 20;
 /// Most bytes in the file that a reader has yet to read; a file that nobody reads grows to the size of the blob.
 const BACKLOG_BYTES: u64 = 32 << 20;
 

@@ -42,7 +42,7 @@ fn fresh() -> Value {
             "Status": "created", "Running": false, "Paused": false, "Restarting": false, "OOMKilled": false, "Dead": false, "Pid": 0, "ExitCode": 0, "Error": "",
             "StartedAt": "0001-01-01T00:00:00Z", "FinishedAt": "0001-01-01T00:00:00Z",
         },
-        "Image": "sha256:1234", "ResolvConfPath": "/r", "HostnamePath": "/n", "HostsPath": "/h", "LogPath": "/l", "Name": "/web", "RestartCount": 0, "Driver": "overlay2",
+        "Image": "sha256:1234", "ResolvConfPath": "", "HostnamePath": "", "HostsPath": "", "LogPath": "/l", "Name": "/web", "RestartCount": 0, "Driver": "overlay2",
         "Platform": "linux", "MountLabel": "", "ProcessLabel": "", "AppArmorProfile": "", "ExecIDs": null,
         "HostConfig": {
             "Binds": null, "ContainerIDFile": "", "LogConfig": {"Type": "json-file", "Config": {}}, "NetworkMode": "default", "PortBindings": {},
@@ -104,6 +104,9 @@ fn a_fresh_container() {
 #[test]
 fn a_running_container() {
     let mut newest = fresh();
+    newest["ResolvConfPath"] = json!("/r");
+    newest["HostnamePath"] = json!("/n");
+    newest["HostsPath"] = json!("/h");
     newest["State"] = json!({"Status": "running", "Running": true, "Paused": false, "Restarting": false, "Pid": 7, "ExitCode": 0, "StartedAt": "2026-01-01T00:00:00Z", "FinishedAt": "0001-01-01T00:00:00Z"});
     newest["NetworkSettings"]["IPAddress"] = json!("172.17.0.2");
     newest["NetworkSettings"]["Ports"] = json!({"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "18082"}, {"HostIp": "::", "HostPort": "18082"}], "90/tcp": [{"HostIp": "0.0.0.0", "HostPort": "18092"}]});
@@ -170,6 +173,8 @@ fn port_specs_count_from_the_first_start_on() {
     );
     assert_eq!(before["HostConfig"]["PortBindings"], Value::Null);
     newest["State"]["StartedAt"] = json!("2026-01-01T00:00:00Z");
+    newest["ResolvConfPath"] = json!("/r");
+    newest["HostsPath"] = json!("/h");
     let after = down(14, "/containers/web/json", newest);
     assert_eq!((&after["Config"]["PortSpecs"], &after["HostConfig"]["PortBindings"]), (&Value::Null, &bindings));
     assert_eq!(after["Config"]["ExposedPorts"], json!({"443/tcp": {}, "53/udp": {}, "8080/tcp": {}}));

@@ -2,6 +2,7 @@
 
 use std::io::{Cursor, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::io::Errno;
 use sys::root::{Kind, Root};
@@ -9,33 +10,25 @@ use tempfile::TempDir;
 
 use crate::dockerfile::MAX_BYTES;
 use crate::ignore::Ignore;
-use crate::{Dialect, Error, Result};
+use crate::{ContextSource, Error, Result};
 
-/// Docker's name where the client gives none.
-pub(crate) const DOCKERFILE: &str = "Dockerfile";
-const IGNORE: &str = ".dockerignore";
-/// Largest `.dockerignore`.
-const IGNORE_BYTES: usize = 1024 * 1024;
 /// Bytes at the beginning of a body that tell what it is.
 const HEAD_BYTES: usize = 1024;
 
-/// A build context, unpacked in a folder of its own that is removed with it.
+/// A build context in a folder of its own that is removed with it.
 #[derive(Debug)]
 pub struct Context {
-    root: Root,
-    dockerfile: String,
-    name: String,
+    root: Arc<Root>,
     _folder: TempDir,
 }
 
 impl Context {
-    /// Unpacks an archive (plain, gzip, bzip2, xz, zstd) in a new folder in `temporary` and finds the Dockerfile in it:
-    /// `dockerfile`, or `Dockerfile` if that is empty. By today's rules what `.dockerignore` names is left out.
+    /// Unpacks an archive (plain, gzip, bzip2, xz, zstd) in a new folder in `temporary`.
     ///
     /// # Errors
-    /// The body is no archive, or has no Dockerfile.
-    pub fn unpack(body: impl Read, dockerfile: &str, dialect: Dialect, temporary: &Path) -> Result<Self> {
-        let (folder, root) = new_folder(temporary)?;
+    /// The body is empty or no archive.
+    pub fn unpack(body: impl Read, temporary: &Path) -> Result<Self> {
+        let context = Self::empty(temporary)?;
         let (head, body) = peek(body)?;
         if head.is_empty() {
             return Err(Error::Io {
@@ -43,29 +36,31 @@ impl Context {
                 source: std::io::ErrorKind::UnexpectedEof.into(),
             });
         }
-        storage::archive::unarchive(&root, Path::new("/"), body, &storage::Unarchive::default())?;
-        let name = if dockerfile.is_empty() { DOCKERFILE } else { dockerfile };
-        let (name, text) = read_dockerfile(&root, name)?;
-        if !dialect.is_old() {
-            drop_ignored(&root, &name)?;
-        }
-        Ok(Self { root, dockerfile: text, name, _folder: folder })
+        storage::archive::unarchive(&context.root, Path::new("/"), body, &storage::Unarchive::default())?;
+        Ok(context)
     }
 
-    /// A context with nothing but a Dockerfile.
+    /// A context with nothing but a Dockerfile of this name.
     ///
     /// # Errors
-    /// The folder cannot be made, or the body is too long or no text.
-    pub fn dockerfile_alone(body: impl Read, temporary: &Path) -> Result<Self> {
-        let (folder, root) = new_folder(temporary)?;
+    /// The folder cannot be made, or the body is too long.
+    pub fn dockerfile_alone(body: impl Read, name: &str, temporary: &Path) -> Result<Self> {
+        let context = Self::empty(temporary)?;
         let mut bytes = Vec::new();
         body.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(Error::io("reading the Dockerfile"))?;
         if bytes.len() > MAX_BYTES {
-            return Err(too_long(DOCKERFILE));
+            return Err(too_long(name, MAX_BYTES));
         }
-        root.write(DOCKERFILE, &bytes, 0o600)?;
-        let dockerfile = text(DOCKERFILE, bytes)?;
-        Ok(Self { root, dockerfile, name: DOCKERFILE.to_owned(), _folder: folder })
+        context.root.write(name, &bytes, 0o600)?;
+        Ok(context)
+    }
+
+    fn empty(temporary: &Path) -> Result<Self> {
+        let folder = tempfile::Builder::new()
+            .prefix("build-")
+            .tempdir_in(temporary)
+            .map_err(Error::io("making a folder for the build context"))?;
+        Ok(Self { root: Arc::new(Root::open(folder.path())?), _folder: folder })
     }
 
     /// Whether a body that came from an address is an archive rather than a Dockerfile; the body is whole in the second
@@ -82,30 +77,23 @@ impl Context {
             || head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]);
         Ok((plain || packed, body))
     }
-
-    /// The text of the Dockerfile.
-    pub fn dockerfile(&self) -> &str {
-        &self.dockerfile
-    }
-
-    /// The Dockerfile's path in the context.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The files.
-    pub(crate) fn root(&self) -> &Root {
-        &self.root
-    }
 }
 
-fn new_folder(temporary: &Path) -> Result<(TempDir, Root)> {
-    let folder = tempfile::Builder::new()
-        .prefix("build-")
-        .tempdir_in(temporary)
-        .map_err(Error::io("making a folder for the build context"))?;
-    let root = Root::open(folder.path())?;
-    Ok((folder, root))
+impl ContextSource for Context {
+    fn read(&self, path: &str, limit_bytes: usize) -> Result<Option<Vec<u8>>> {
+        match self.root.read(path, limit_bytes) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) if error.errno() == Errno::FBIG => Err(too_long(path, limit_bytes)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What is ignored is removed.
+    fn files(&self, ignore: &Ignore) -> Result<Arc<Root>> {
+        drop_ignored(&self.root, ignore)?;
+        Ok(Arc::clone(&self.root))
+    }
 }
 
 /// The beginning of a body, and the whole of it.
@@ -115,36 +103,8 @@ fn peek<R: Read>(mut body: R) -> Result<(Vec<u8>, impl Read + use<R>)> {
     Ok((head.clone(), Cursor::new(head).chain(body)))
 }
 
-fn read_dockerfile(root: &Root, wanted: &str) -> Result<(String, String)> {
-    let path = inside(wanted)
-        .ok_or_else(|| Error::Invalid(format!("Forbidden path outside the build context: {wanted} ({wanted})")))?;
-    let missing = || Error::Step(format!("Cannot locate specified Dockerfile: {wanted}"));
-    let mut name = path.clone();
-    let read = match root.read(&path, MAX_BYTES) {
-        Err(error) if error.is_not_found() && path == DOCKERFILE => {
-            name = path.to_ascii_lowercase();
-            root.read(&name, MAX_BYTES)
-        }
-        other => other,
-    };
-    let bytes = match read {
-        Ok(bytes) => bytes,
-        Err(error) if error.is_not_found() => return Err(missing()),
-        Err(error) if error.errno() == Errno::FBIG => return Err(too_long(wanted)),
-        Err(error) => return Err(error.into()),
-    };
-    if bytes.is_empty() {
-        return Err(Error::Invalid(format!("the Dockerfile ({wanted}) cannot be empty")));
-    }
-    Ok((name, text(wanted, bytes)?))
-}
-
-fn text(name: &str, bytes: Vec<u8>) -> Result<String> {
-    String::from_utf8(bytes).map_err(|_| Error::Invalid(format!("failed to parse {name}: it is not UTF-8 text")))
-}
-
-fn too_long(name: &str) -> Error {
-    Error::Invalid(format!("failed to parse {name}: it is longer than {MAX_BYTES} bytes"))
+fn too_long(name: &str, limit_bytes: usize) -> Error {
+    Error::Invalid(format!("failed to parse {name}: it is longer than {limit_bytes} bytes"))
 }
 
 /// A path of the context, relative and clean; `None` if it leads out.
@@ -160,22 +120,8 @@ pub(crate) fn inside(path: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-/// Removes what the ignore file names, which the Dockerfile's own goes before.
-fn drop_ignored(root: &Root, dockerfile: &str) -> Result<()> {
-    let mut text = None;
-    for name in [format!("{dockerfile}{IGNORE}"), IGNORE.to_owned()] {
-        match root.read(&name, IGNORE_BYTES) {
-            Ok(bytes) => {
-                text = Some(String::from_utf8_lossy(&bytes).into_owned());
-                break;
-            }
-            Err(error) if error.is_not_found() => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    let Some(text) = text else { return Ok(()) };
-    let ignore =
-        Ignore::parse(&text).map_err(|error| Error::Invalid(format!("error from daemon reading {IGNORE}: {error}")))?;
+/// Removes what is ignored.
+fn drop_ignored(root: &Root, ignore: &Ignore) -> Result<()> {
     if ignore.is_empty() {
         return Ok(());
     }

@@ -1,28 +1,25 @@
 //! What a build needs of the engine.
 
-use image::{Image, RunConfig};
-use model::ImageId;
+use image::{Image, Images, RunConfig};
+use storage::Storage;
 
 use crate::Result;
+use crate::progress::{Progress, Stream};
+use crate::secrets::Secrets;
 
-/// Something to tell the client.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Message {
-    /// Progress, or what a command wrote.
-    Text(String),
-    /// What a command wrote to its standard error, or a warning.
-    ErrorText(String),
-    /// The id of what was built.
-    Id(ImageId),
-}
-
-/// Which of a command's streams.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
-    /// Standard output.
-    Output,
-    /// Standard error.
-    Error,
+/// Where a build is carried out, and whom it tells.
+#[derive(Clone, Copy)]
+pub struct Site<'a> {
+    /// Base images, and the cache.
+    pub images: &'a Images,
+    /// The layers of these.
+    pub storage: &'a Storage,
+    /// Runs the containers of `RUN`.
+    pub executor: &'a dyn Executor,
+    /// Is told how it goes.
+    pub progress: &'a dyn Progress,
+    /// What the client lends.
+    pub secrets: &'a dyn Secrets,
 }
 
 /// A container that a step needs.
@@ -36,7 +33,7 @@ pub struct RunStep<'a> {
     pub network: &'a str,
 }
 
-/// Runs containers for a build and talks to its client.
+/// Runs containers for a build. Stages run side by side: every method may be called from several threads at once.
 pub trait Executor: Sync {
     /// Makes a container; its id, which is also the name of its file system in the storage.
     ///
@@ -56,15 +53,15 @@ pub trait Executor: Sync {
     /// The engine's.
     fn remove(&self, container: &str) -> Result<()>;
 
-    /// An image that is not here: fetches it, if the engine can.
+    /// An image that is not here: fetches it, if the engine can, and tells how that goes in messages of the API's stream.
     ///
     /// # Errors
     /// There is none, or it cannot be fetched.
-    fn pull(&self, name: &str) -> Result<()>;
+    fn pull(&self, name: &str, told: &mut dyn FnMut(serde_json::Value)) -> Result<()>;
 
-    /// Tells the client something. Clients that left are noticed by [`Executor::is_cancelled`].
-    fn say(&self, message: Message);
-
-    /// Whether nobody waits for the build any more.
+    /// Whether nobody waits for the build any more, or it was given up.
     fn is_cancelled(&self) -> bool;
+
+    /// Gives the build up because a part of it failed: what runs is ended, and the build is cancelled from now on.
+    fn give_up(&self);
 }

@@ -8,6 +8,7 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ignore {
     rules: Vec<Rule>,
+    lines: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +25,7 @@ impl Ignore {
     /// A pattern cannot be one; the message names it.
     pub fn parse(text: &str) -> Result<Self> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let mut rules = Vec::new();
+        let mut ignore = Self::default();
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let line = line.trim();
             let (kept, bare) = line.strip_prefix('!').map_or((false, line), |bare| (true, bare.trim()));
@@ -36,9 +37,10 @@ impl Ignore {
             }
             let pattern = Pattern::new(&path::clean(bare)[1..], true)
                 .map_err(|_| Error::Invalid(format!("syntax error in pattern: {bare:?}")))?;
-            rules.push(Rule { pattern, kept });
+            ignore.rules.push(Rule { pattern, kept });
+            ignore.lines.push(line.to_owned());
         }
-        Ok(Self { rules })
+        Ok(ignore)
     }
 
     /// Whether a build does not see this path (relative, slashes between names). What lies in a folder that fits a
@@ -52,6 +54,11 @@ impl Ignore {
             }
         }
         excluded
+    }
+
+    /// The patterns as they were written, `!` before those that keep: for a client that leaves out by itself.
+    pub fn lines(&self) -> &[String] {
+        &self.lines
     }
 
     /// Whether there are no patterns at all.

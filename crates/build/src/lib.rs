@@ -1,8 +1,17 @@
-//! The classic builder: a Dockerfile and a context become an image.
+//! The builder: a Dockerfile and a context become an image.
+//!
+//! # From the outside
+//!
+//! [`Build::read`] takes a [`ContextSource`] (where the files come from) and [`Options`]; [`Build::plan`] tells the graph of
+//! stages; [`Build::run`] carries the steps out at a [`Site`]: the images and their layers, an [`Executor`] that runs
+//! containers, a [`Progress`] that is told typed [`Event`]s, and [`Secrets`] that the client lends. It gives back what was
+//! [`Built`]. `POST /build` is one caller, whose progress is [`Classic`] text; a session of `docker buildx` is another.
+//!
+//! # Inside
 //!
 //! [`dockerfile`], [`ignore`] and [`expand`] are pure: text in, values or an error with a line out. [`Context`] unpacks what a
-//! client sent, and a [`Build`] carries the instructions out: files go straight into layers, instructions that only change
-//! the configuration make an image without one, and what needs a container is asked of an [`Executor`].
+//! client sent. Each stage is built when it is first needed, on a thread of its own where it needs no other: files go
+//! straight into layers, instructions that only change the configuration make an image without one.
 //!
 //! Every step leaves an image whose parent is the image before. That chain is the cache: a step whose parent has a child
 //! made by the same instruction on the same files is not done again.
@@ -13,16 +22,24 @@
 
 mod build;
 mod cache;
+mod classic;
 mod configure;
 mod context;
 mod copy;
 mod error;
 mod executor;
 mod options;
+mod order;
 mod outcome;
+mod progress;
+mod secrets;
+mod solve;
+mod source;
 mod stage;
+mod stages;
 mod steps;
 mod variables;
+mod work;
 
 pub mod changes;
 pub mod dockerfile;
@@ -30,7 +47,12 @@ pub mod expand;
 pub mod ignore;
 
 pub use build::{Build, Built};
+pub use classic::{Classic, Message};
 pub use context::Context;
 pub use error::{Error, Result};
-pub use executor::{Executor, Message, RunStep, Stream};
+pub use executor::{Executor, RunStep, Site};
 pub use options::{Dialect, Options};
+pub use order::InOrder;
+pub use progress::{Event, Plan, Position, Progress, StagePlan, StepEvent, StepId, StepPlan, Stream};
+pub use secrets::{Agent, NoSession, Secrets};
+pub use source::{ContextSource, NamedContext};

@@ -28,6 +28,8 @@ impl Dialect {
 pub struct Options {
     /// Which builder's rules hold.
     pub dialect: Dialect,
+    /// The Dockerfile's path; empty: `Dockerfile`.
+    pub dockerfile: String,
     /// Names for the image.
     pub names: Vec<Reference>,
     /// Do every step, whatever was done before.
@@ -36,8 +38,6 @@ pub struct Options {
     pub remove: bool,
     /// Remove containers whatever became of the build.
     pub force_remove: bool,
-    /// Keep the output of commands to itself.
-    pub quiet: bool,
     /// Values of `ARG`s; `None` for a name without one.
     pub arguments: BTreeMap<String, Option<String>>,
     /// Labels of the last stage's image.

@@ -8,7 +8,8 @@ use model::ContainerId;
 use serde_json::Value;
 use storage::Layer;
 
-use crate::build::{StepContainer, Work};
+use crate::progress::StepEvent;
+use crate::work::{StepContainer, Work};
 use crate::{Error, Result, RunStep, cache};
 
 /// Bytes of a tar stream on their way between two threads.
@@ -31,12 +32,14 @@ impl Work<'_> {
 
     /// Goes on with an earlier build's image, if there is one.
     pub(crate) fn cached(&mut self, config: &RunConfig) -> Result<bool> {
-        self.go_on()?;
+        self.solve.go_on()?;
         if self.options.no_cache {
             return Ok(false);
         }
-        let Some(image) = cache::find(self.images, self.stage()?.id().as_ref(), config) else { return Ok(false) };
-        self.say(" ---> Using cache\n");
+        let Some(image) = cache::find(self.solve.site.images, self.stage()?.id().as_ref(), config) else {
+            return Ok(false);
+        };
+        self.tell(StepEvent::Cached);
         self.stage_mut()?.image = Some(image);
         Ok(true)
     }
@@ -47,13 +50,13 @@ impl Work<'_> {
         let id = ContainerId::random().map_err(|error| Error::Step(format!("no random numbers for an id: {error}")))?;
         let image = self.stage()?.image.clone();
         let made = match image.filter(|_| !self.options.remove && (announced || self.options.dialect.is_old())) {
-            Some(image) => Some(self.executor.create(&RunStep { image: &image, config, network: "" })?),
+            Some(image) => Some(self.solve.site.executor.create(&RunStep { image: &image, config, network: "" })?),
             None => None,
         };
         let exists = made.is_some();
         let id = made.unwrap_or_else(|| id.hex());
         if announced {
-            self.say(format!(" ---> Running in {}\n", short(&id)));
+            self.tell(StepEvent::Container(id.clone()));
         }
         if announced || self.options.dialect.is_old() {
             self.pending.push(StepContainer { id: id.clone(), exists });
@@ -94,8 +97,8 @@ impl Work<'_> {
     ) -> Result<()> {
         let commit = self.commit(container, config)?;
         let image = match layer {
-            Some((lease, layer)) => self.images.append(lease, &commit, Some(layer))?,
-            None => self.images.append(&self.images.lease(), &commit, None)?,
+            Some((lease, layer)) => self.solve.site.images.append(lease, &commit, Some(layer))?,
+            None => self.solve.site.images.append(&self.solve.site.images.lease(), &commit, None)?,
         };
         self.now_at(image)
     }
@@ -107,7 +110,7 @@ impl Work<'_> {
         config: &RunConfig,
         write: &(dyn Fn(&mut dyn Write) -> Result<()> + Sync),
     ) -> Result<()> {
-        let images = self.images;
+        let images = self.solve.site.images;
         let top = self.stage()?.image.as_ref().and_then(|image| image.top());
         let lease = images.lease();
         let (reader, writer) = std::io::pipe().map_err(Error::io("writing a layer"))?;

@@ -16,8 +16,6 @@ const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin
 /// A stage being built.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stage {
-    /// Its name, or empty.
-    pub(crate) name: String,
     /// What its last step left; `None` before the first step on `scratch`.
     pub(crate) image: Option<Arc<Image>>,
     /// The configuration of its images.
@@ -41,14 +39,14 @@ pub(crate) struct Wording<'a> {
 
 impl Stage {
     /// A stage that begins with an image, or with nothing.
-    pub(crate) fn begin(name: &str, image: Option<Arc<Image>>) -> Self {
+    pub(crate) fn begin(image: Option<Arc<Image>>) -> Self {
         let mut config = image.as_ref().and_then(|image| image.config.config.clone()).unwrap_or_default();
         let env = config.env.get_or_insert_default();
         if !env.iter().any(|entry| entry.starts_with("PATH=")) {
             env.push(PATH.to_owned());
         }
         let author = image.as_ref().map(|image| image.config.author.clone()).unwrap_or_default();
-        Self { name: name.to_owned(), image, config, author, cmd_set: false }
+        Self { image, config, author, cmd_set: false }
     }
 
     /// The id of the image its last step left.

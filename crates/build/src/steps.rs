@@ -5,19 +5,19 @@ use std::sync::Arc;
 use storage::tar::{Entry, EntryKind};
 use sys::root::{Owner, Root};
 
-use crate::build::{StepContainer, Work};
 use crate::copy::{self, Destination, Layered, Place, Source, Sources};
 use crate::dockerfile::{Command, CommandLine, Instruction, Transfer};
 use crate::expand::Expander;
-use crate::outcome::short;
+use crate::progress::StepEvent;
 use crate::stage::{Stage, Wording};
-use crate::{Error, Message, Result, RunStep, Stream};
+use crate::work::{StepContainer, Work};
+use crate::{Error, NamedContext, Result, RunStep};
 
 impl Work<'_> {
     /// Carries one instruction out.
     pub(crate) fn carry_out(&mut self, command: Command, instruction: &Instruction) -> Result<()> {
         match command {
-            Command::From { image, stage, platform } => self.begin_stage(&image, stage.as_deref(), &platform),
+            Command::From { image, platform, .. } => self.begin_stage(&image, &platform),
             Command::Run { command, network } => self.run(&command, &network),
             Command::Add(transfer) => self.transfer("ADD", &transfer),
             Command::Copy(transfer) => self.transfer("COPY", &transfer),
@@ -42,11 +42,11 @@ impl Work<'_> {
     }
 
     pub(crate) fn stage(&self) -> Result<&Stage> {
-        self.stages.last().ok_or_else(no_stage)
+        self.begun.as_ref().ok_or_else(no_stage)
     }
 
     pub(crate) fn stage_mut(&mut self) -> Result<&mut Stage> {
-        self.stages.last_mut().ok_or_else(no_stage)
+        self.begun.as_mut().ok_or_else(no_stage)
     }
 
     /// Replaces variables of the stage in a word.
@@ -59,13 +59,13 @@ impl Work<'_> {
     }
 
     fn wording(&self) -> Wording<'_> {
-        Wording { escape: self.escape, old: self.options.dialect.is_old(), arguments: &self.arguments }
+        Wording { escape: self.escape(), old: self.options.dialect.is_old(), arguments: &self.arguments }
     }
 
     /// The stage, and how its words are read.
     fn stage_and_wording(&mut self) -> Result<(&mut Stage, Wording<'_>)> {
-        let wording = Wording { escape: self.escape, old: self.options.dialect.is_old(), arguments: &self.arguments };
-        Ok((self.stages.last_mut().ok_or_else(no_stage)?, wording))
+        let wording = Wording { escape: self.escape(), old: self.options.dialect.is_old(), arguments: &self.arguments };
+        Ok((self.begun.as_mut().ok_or_else(no_stage)?, wording))
     }
 
     /// An image with another configuration and the same files.
@@ -108,13 +108,13 @@ impl Work<'_> {
     /// The present image's files.
     pub(crate) fn mounted(&self) -> Result<Root> {
         let top = self.stage()?.image.as_ref().and_then(|image| image.top());
-        Ok(Root::from(self.storage.mount_layers(top.as_ref())?))
+        Ok(Root::from(self.solve.site.storage.mount_layers(top.as_ref())?))
     }
 
     fn transfer(&mut self, name: &str, transfer: &Transfer) -> Result<()> {
         let (sources, destination) = self.resolve(name, transfer)?;
-        let executor = self.executor;
-        let go_on = || if executor.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) };
+        let solve = self.solve;
+        let go_on = || solve.go_on();
         let digest = copy::digest(&sources, &go_on)?;
         let old = self.options.dialect.is_old();
         let owner = if transfer.owner.is_empty() { String::new() } else { format!("--chown={} ", transfer.owner) };
@@ -168,21 +168,19 @@ impl Work<'_> {
     /// Where sources come from: the context, an earlier stage by name or number, or an image.
     fn origin(&self, from: &str) -> Result<Sources> {
         if from.is_empty() {
-            return Ok(Sources { root: Arc::clone(&self.context), is_context: true });
+            return Ok(Sources { root: self.solve.context()?, is_context: true });
         }
         let from = self.expand(from)?;
-        let earlier = self.stages.len().saturating_sub(1);
-        let named = self.stages[..earlier].iter().find(|stage| stage.name == from.to_ascii_lowercase());
-        let numbered = || from.parse::<usize>().ok().map(|number| self.stages[..earlier].get(number).ok_or(number));
-        let image = match named.map(Ok).or_else(numbered) {
-            Some(Ok(stage)) => stage.image.clone(),
-            Some(Err(_)) => {
-                return Err(Error::Invalid(format!("invalid from flag value {from}: invalid stage index {from}")));
-            }
-            None => Some(self.base_image(&from)?),
+        let image = match self.solve.build.source.named(&from)? {
+            Some(NamedContext::Files(root)) => return Ok(Sources { root, is_context: true }),
+            Some(NamedContext::Image(name)) => Some(self.base_image(&name)?),
+            None => match self.earlier_stage(&from)? {
+                Some(stage) => self.solve.result(stage)?,
+                None => Some(self.base_image(&from)?),
+            },
         };
         let top = image.and_then(|image| image.top());
-        let root = Root::from(self.storage.mount_layers(top.as_ref())?);
+        let root = Root::from(self.solve.site.storage.mount_layers(top.as_ref())?);
         Ok(Sources { root: Arc::new(root), is_context: false })
     }
 
@@ -217,46 +215,21 @@ impl Work<'_> {
         running.entrypoint = None;
         running.env.get_or_insert_default().extend(variables.iter().map(|(name, value)| format!("{name}={value}")));
         let step = RunStep { image: &image, config: &running, network };
-        let container = self.executor.create(&step)?;
+        let executor = self.solve.site.executor;
+        let container = executor.create(&step)?;
         self.pending.push(StepContainer { id: container.clone(), exists: true });
-        self.say(format!(" ---> Running in {}\n", short(&container)));
-        let (executor, quiet) = (self.executor, self.options.quiet);
-        let mut texts = Texts::default();
-        let code = executor.run(&container, &mut |stream, bytes| {
-            if !quiet {
-                executor.say(texts.take(stream, bytes));
-            }
-        })?;
+        self.tell(StepEvent::Container(container.clone()));
+        let mut output = |stream, bytes: &[u8]| self.tell(StepEvent::Output(stream, bytes.to_vec()));
+        let code = executor.run(&container, &mut output)?;
         if code != 0 {
             return Err(Error::Command { command: words.join(" "), code });
         }
         let commit = self.commit(&container, &config)?;
-        let (image, _) = self.images.commit(&commit)?;
+        let (image, _) = self.solve.site.images.commit(&commit)?;
         self.now_at(image)
     }
 }
 
 pub(crate) fn no_stage() -> Error {
     Error::Step("no build stage in current context".to_owned())
-}
-
-/// What a command writes, as text: a character that arrives in two pieces waits for its end.
-#[derive(Debug, Default)]
-struct Texts {
-    output: Vec<u8>,
-    error: Vec<u8>,
-}
-
-impl Texts {
-    fn take(&mut self, stream: Stream, bytes: &[u8]) -> Message {
-        let begun = if stream == Stream::Output { &mut self.output } else { &mut self.error };
-        begun.extend_from_slice(bytes);
-        let end = match std::str::from_utf8(begun) {
-            Err(error) if error.error_len().is_none() => error.valid_up_to(),
-            _ => begun.len(),
-        };
-        let rest = begun.split_off(end);
-        let text = String::from_utf8_lossy(&std::mem::replace(begun, rest)).into_owned();
-        if stream == Stream::Output { Message::Text(text) } else { Message::ErrorText(text) }
-    }
 }

@@ -17,7 +17,7 @@ const PREDEFINED: [&str; 10] = [
 ];
 
 /// The arguments of a build.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Arguments {
     given: BTreeMap<String, Option<String>>,
     /// Declared before the first `FROM`.
@@ -44,11 +44,6 @@ impl Arguments {
         self.consumed.insert(name.to_owned());
         let default = default.or_else(|| self.global.get(name).cloned().flatten());
         self.declared.insert(name.to_owned(), default);
-    }
-
-    /// A new stage begins: nothing is declared in it.
-    pub(crate) fn begin_stage(&mut self) {
-        self.declared.clear();
     }
 
     fn given(&self, name: &str) -> Option<String> {
@@ -83,9 +78,14 @@ impl Arguments {
         self.declared.contains_key(name) || !PREDEFINED.contains(&name)
     }
 
-    /// Names that the client gave and nothing declared.
-    pub(crate) fn unused(&self) -> Vec<&str> {
-        let used = |name: &&str| self.consumed.contains(*name) || PREDEFINED.contains(name);
+    /// Names that were declared.
+    pub(crate) fn consumed(&self) -> impl Iterator<Item = &String> {
+        self.consumed.iter()
+    }
+
+    /// Names that the client gave and that are none of these.
+    pub(crate) fn unused(&self, consumed: &BTreeSet<String>) -> Vec<&str> {
+        let used = |name: &&str| consumed.contains(*name) || PREDEFINED.contains(name);
         self.given.keys().map(String::as_str).filter(|name| !used(name)).collect()
     }
 }
@@ -105,8 +105,7 @@ mod tests {
         assert_eq!(arguments.value("A").as_deref(), Some("given"));
         assert_eq!(arguments.value("G").as_deref(), Some("global"));
         assert_eq!(arguments.variables(&["A=env".to_owned()]), [("G".to_owned(), "global".to_owned())]);
-        arguments.begin_stage();
-        assert_eq!(arguments.value("A"), None);
-        assert_eq!(arguments.unused(), ["X"]);
+        assert_eq!(arguments.value("X"), None);
+        assert_eq!(arguments.unused(&arguments.consumed), ["X"]);
     }
 }

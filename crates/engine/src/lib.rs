@@ -40,6 +40,7 @@ mod system;
 mod transfer;
 mod volumes;
 
+pub use self::build::BuildRequest;
 pub use ::registry::{Credentials, InvalidSetting, Settings as RegistrySettings};
 pub use config::EngineConfig;
 pub use container::attach::Attachment;

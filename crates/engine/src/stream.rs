@@ -76,11 +76,6 @@ impl ByteSender {
         }
     }
 
-    /// Whether the reader is gone.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.0.is_closed()
-    }
-
     /// Resolves when the reader is gone.
     pub(crate) async fn closed(&self) {
         self.0.closed().await;

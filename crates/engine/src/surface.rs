@@ -5,7 +5,7 @@ use std::sync::Arc;
 use shim::protocol::WindowSize;
 
 use crate::options::*;
-use crate::{Attachment, ByteStream, Engine, Events, Logs, Result, Session, Upload, Waiting};
+use crate::{Attachment, BuildRequest, ByteStream, Engine, Events, Logs, Result, Session, Upload, Waiting};
 
 impl Engine {
     /// Makes a container. `name`: wanted name (with or without slash), empty makes one up.
@@ -363,6 +363,15 @@ impl Engine {
     /// What is wrong with the request itself: the context, the Dockerfile, a name. What fails later is the last message.
     pub async fn build(self: &Arc<Self>, options: BuildOptions, body: Upload) -> Result<ByteStream> {
         self.build_image(options, body).await
+    }
+
+    /// Builds an image for a client that brings its own context, progress and secrets: a session. `POST /build` is
+    /// [`Engine::build`], over the same builder.
+    ///
+    /// # Errors
+    /// Those of [`build::Build::read`] and [`build::Build::run`], kinds included; the cause is the [`build::Error`].
+    pub async fn solve(self: &Arc<Self>, request: BuildRequest) -> Result<build::Built> {
+        self.solve_build(request).await
     }
 
     /// Makes an image of a tar archive of a root file system; its id.

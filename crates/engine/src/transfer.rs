@@ -48,15 +48,15 @@ impl Engine {
         Ok(self.registries.pull(Pull { reference, all_tags, platform, credentials, meta }))
     }
 
-    /// Pulls what a build needs, without telling how it goes. The build's client may leave meanwhile: then it is given up.
-    pub(crate) async fn pull_quietly(&self, name: &str, left: impl Future<Output = ()>) -> Result<()> {
+    /// Pulls what a build needs. Dropped before its end, it is given up.
+    pub(crate) async fn pull_for_build(&self, name: &str, told: &mut dyn FnMut(serde_json::Value)) -> Result<()> {
         let reference: Reference = name.parse().map_err(refused)?;
         let name = reference.with_default_tag().to_string();
-        let following = self.begin_pull(TransferOptions { name, ..TransferOptions::default() })?;
-        tokio::select! {
-            outcome = following.outcome() => self.told(outcome?, "pull"),
-            () = left => {}
+        let mut following = self.begin_pull(TransferOptions { name, ..TransferOptions::default() })?;
+        while let Some(message) = following.next().await {
+            told(serde_json::to_value(shown(message)).unwrap_or_default());
         }
+        self.told(following.outcome().await?, "pull");
         Ok(())
     }
 
@@ -192,8 +192,15 @@ impl Engine {
     }
 }
 
-/// A message as the API has it.
+/// A message as the API has it, a line.
 fn line(message: Message) -> Vec<u8> {
+    let mut line = serde_json::to_vec(&shown(message)).unwrap_or_default();
+    line.extend_from_slice(b"\r\n");
+    line
+}
+
+/// A message as the API has it.
+fn shown(message: Message) -> Progress {
     let (detail, drawn) = match message.progress {
         Some((done, total)) => {
             let signed = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
@@ -202,17 +209,14 @@ fn line(message: Message) -> Vec<u8> {
         }
         None => (message.is_progress.then(ProgressDetail::default), String::new()),
     };
-    let progress = Progress {
+    Progress {
         status: message.status,
         progress_detail: detail,
         progress: drawn,
         id: message.id,
         aux: message.aux,
         ..Progress::default()
-    };
-    let mut line = serde_json::to_vec(&progress).unwrap_or_default();
-    line.extend_from_slice(b"\r\n");
-    line
+    }
 }
 
 /// How far something is, drawn: `[====>    ]  1.2MB/3.4MB`.

@@ -60,17 +60,6 @@ impl Console {
             tracing::trace!("the client of a build has left");
         }
     }
-
-    /// Whether the client has left.
-    pub(super) fn is_closed(&self) -> bool {
-        self.sender.is_closed()
-    }
-
-    /// Resolves when the client has left.
-    pub(super) fn closed(&self) -> impl Future<Output = ()> + Send + 'static {
-        let sender = self.sender.clone();
-        async move { sender.closed().await }
-    }
 }
 
 fn document(message: &Message) -> Value {
@@ -78,6 +67,7 @@ fn document(message: &Message) -> Value {
         Message::Text(text) => json!({"stream": text}),
         // Red, as Docker's builder has it.
         Message::ErrorText(text) => json!({"stream": format!("\u{1b}[91m{text}\u{1b}[0m")}),
+        Message::Fetching(message) => message.clone(),
         Message::Id(id) => json!({"aux": {"ID": id.to_string()}}),
     }
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use api::container::{ContainerConfig, CreateRequest, HealthConfig};
 use api::host_config::HostConfig;
-use build::{Error as BuildError, Executor, Message, RunStep, Stream};
+use build::{Error as BuildError, Executor, RunStep, Stream};
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
-use super::console::Console;
 use crate::engine::Engine;
 use crate::images::container_config_of;
 use crate::options::{AttachOptions, ClientStream, RemoveOptions, WaitCondition};
@@ -21,12 +21,12 @@ const PIECE_BYTES: usize = 32 * 1024;
 const HEAD_BYTES: usize = 8;
 
 /// Runs a build's containers in the engine. All of it blocks.
-pub(super) struct EngineExecutor<'a> {
+pub(super) struct EngineExecutor {
     pub(super) engine: Arc<Engine>,
     pub(super) handle: Handle,
-    pub(super) console: &'a Console,
     /// Limits, network and the like of all containers.
-    pub(super) host: &'a HostConfig,
+    pub(super) host: HostConfig,
+    pub(super) cancelled: CancellationToken,
 }
 
 /// An engine's error as a build's.
@@ -34,7 +34,7 @@ fn failed(error: Error) -> BuildError {
     BuildError::Executor { kind: error.kind(), source: Box::new(error) }
 }
 
-impl Executor for EngineExecutor<'_> {
+impl Executor for EngineExecutor {
     fn create(&self, step: &RunStep<'_>) -> Result<String, BuildError> {
         let mut host = self.host.clone();
         if !matches!(step.network, "" | "default") {
@@ -61,7 +61,8 @@ impl Executor for EngineExecutor<'_> {
         let (ours, theirs) = UnixStream::pair()
             .map_err(|source| BuildError::Io { action: "making a socket for a step's output", source })?;
         let waiting = self.handle.block_on(self.start(container, theirs)).map_err(failed)?;
-        let watch = self.handle.spawn(kill_when(self.console.closed(), Arc::clone(&self.engine), container.to_owned()));
+        let watch =
+            self.handle.spawn(kill_when(self.cancelled.clone(), Arc::clone(&self.engine), container.to_owned()));
         let read = read_frames(ours, output);
         let outcome = self.handle.block_on(waiting.outcome());
         watch.abort();
@@ -80,22 +81,22 @@ impl Executor for EngineExecutor<'_> {
         self.handle.block_on(self.engine.remove(container, options)).map_err(failed)
     }
 
-    fn pull(&self, name: &str) -> Result<(), BuildError> {
-        let pull = self.engine.pull_quietly(name, self.console.closed());
-        self.handle.block_on(pull).map_err(failed)?;
-        if self.is_cancelled() { Err(BuildError::Cancelled) } else { Ok(()) }
-    }
-
-    fn say(&self, message: Message) {
-        self.console.say(&message);
+    fn pull(&self, name: &str, told: &mut dyn FnMut(serde_json::Value)) -> Result<(), BuildError> {
+        let pull = self.engine.pull_for_build(name, told);
+        let outcome = self.handle.block_on(self.cancelled.run_until_cancelled(pull));
+        outcome.ok_or(BuildError::Cancelled)?.map_err(failed)
     }
 
     fn is_cancelled(&self) -> bool {
-        self.console.is_closed()
+        self.cancelled.is_cancelled()
+    }
+
+    fn give_up(&self) {
+        self.cancelled.cancel();
     }
 }
 
-impl EngineExecutor<'_> {
+impl EngineExecutor {
     /// Starts a container with a client at its output, who misses nothing.
     async fn start(&self, container: &str, client: UnixStream) -> Result<Waiting> {
         let options =
@@ -108,9 +109,9 @@ impl EngineExecutor<'_> {
     }
 }
 
-/// Kills a container when its build's client leaves.
-async fn kill_when(left: impl Future<Output = ()>, engine: Arc<Engine>, container: String) {
-    left.await;
+/// Kills a container when its build is cancelled.
+async fn kill_when(cancelled: CancellationToken, engine: Arc<Engine>, container: String) {
+    cancelled.cancelled().await;
     if let Err(error) = engine.kill(&container, "KILL").await {
         tracing::debug!(%error, "a build's container ended before it was killed");
     }

@@ -1,21 +1,34 @@
-//! `POST /build`: the classic builder over this engine's containers and images.
+//! Builds over this engine's containers and images.
 
+mod classic;
 mod console;
 mod executor;
 
 use std::sync::Arc;
 
-use build::{Build, Context, Dialect, Message, Options};
-use model::Reference;
+use build::{Build, Built, ContextSource, Options, Progress, Secrets, Site};
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
-use self::console::Console;
 use self::executor::EngineExecutor;
 use crate::engine::Engine;
-use crate::options::BuildOptions;
-use crate::stream::{ByteSender, ByteStream, Upload, byte_stream};
 use crate::{Error, Result};
+
+/// A build that a client asks for, however it speaks.
+pub struct BuildRequest {
+    /// Where its files come from.
+    pub source: Box<dyn ContextSource>,
+    /// What is built, and how.
+    pub options: Options,
+    /// Limits, network and the like of the containers of steps.
+    pub host: api::host_config::HostConfig,
+    /// Is told how it goes.
+    pub progress: Arc<dyn Progress>,
+    /// What the client lends.
+    pub secrets: Arc<dyn Secrets>,
+    /// Ends the build: its containers are killed and removed.
+    pub cancelled: CancellationToken,
+}
 
 impl From<build::Error> for Error {
     fn from(error: build::Error) -> Self {
@@ -24,91 +37,29 @@ impl From<build::Error> for Error {
 }
 
 impl Engine {
-    /// See [`Engine::build`].
-    pub(crate) async fn build_image(self: &Arc<Self>, options: BuildOptions, body: Upload) -> Result<ByteStream> {
-        let names = names(&options)?;
-        let (sender, stream) = byte_stream();
-        let (begun, begins) = oneshot::channel();
+    /// See [`Engine::solve`].
+    pub(crate) async fn solve_build(self: &Arc<Self>, request: BuildRequest) -> Result<Built> {
         let (engine, handle) = (Arc::clone(self), Handle::current());
-        tokio::task::spawn_blocking(move || {
-            let prepared = engine.prepare_build(&options, names, body);
-            let build = match prepared {
-                Ok(build) => build,
-                Err(error) => {
-                    if begun.send(Err(error)).is_err() {
-                        tracing::debug!("a client left before its build began");
-                    }
-                    return;
-                }
-            };
-            if begun.send(Ok(())).is_ok() {
-                engine.carry_out_build(build, &options, handle, &sender);
-            }
-        });
-        begins.await.map_err(|error| Error::system("the build broke down").caused_by(error))??;
-        Ok(stream)
+        let BuildRequest { source, options, host, progress, secrets, cancelled } = request;
+        self.blocking(move || {
+            let build = Build::read(source, options)?;
+            let executor = EngineExecutor { engine: Arc::clone(&engine), handle, host, cancelled };
+            Ok(engine.carry_out(&build, &executor, progress.as_ref(), secrets.as_ref())?)
+        })
+        .await
     }
 
-    /// Unpacks the context and reads the Dockerfile.
-    fn prepare_build(&self, options: &BuildOptions, names: Vec<Reference>, body: Upload) -> Result<Build> {
-        let dialect = if options.old { Dialect::Of2014 } else { Dialect::Current };
-        let temporary = self.config.data_root.join("tmp");
-        let context = match options.remote.as_str() {
-            "" => Context::unpack(body, &options.dockerfile, dialect, &temporary)?,
-            remote => {
-                return Err(Error::not_implemented(format!(
-                    "building from an address (remote={remote}) is not built into this version of longshore yet; send the files"
-                )));
-            }
-        };
-        let build = Build::new(
-            context,
-            Options {
-                dialect,
-                names,
-                no_cache: options.no_cache,
-                remove: options.remove || options.force_remove,
-                force_remove: options.force_remove,
-                quiet: options.quiet_commands,
-                arguments: options.arguments.clone(),
-                labels: options.labels.clone(),
-                target: options.target.clone(),
-                platform: options.platform.clone(),
-                engine_version: self.config.version.clone(),
-            },
-        )?;
-        Ok(build)
+    /// Runs a build, and tells the world of its image.
+    fn carry_out(
+        &self,
+        build: &Build,
+        executor: &EngineExecutor,
+        progress: &dyn Progress,
+        secrets: &dyn Secrets,
+    ) -> build::Result<Built> {
+        let site = Site { images: &self.images, storage: &self.storage, executor, progress, secrets };
+        let built = build.run(site)?;
+        self.image_events(&built.happenings);
+        Ok(built)
     }
-
-    /// Runs a build and tells its client how it goes; the last message is the image or the error.
-    fn carry_out_build(self: &Arc<Self>, build: Build, options: &BuildOptions, handle: Handle, sender: &ByteSender) {
-        let console = Console::new(sender.clone(), options.quiet);
-        let executor = EngineExecutor { engine: Arc::clone(self), handle, console: &console, host: &options.host };
-        match build.run(&self.images, &self.storage, &executor) {
-            Ok(built) => {
-                self.image_events(&built.happenings);
-                if options.quiet {
-                    console.send(&Message::Text(format!("{}\n", built.image.id)));
-                }
-            }
-            Err(build::Error::Cancelled) => tracing::debug!("a client left its build"),
-            Err(error) => console.fail(&error),
-        }
-    }
-}
-
-/// The names for the image; by the rules of 2014 one that cannot be a name is no name.
-fn names(options: &BuildOptions) -> Result<Vec<Reference>> {
-    let mut names: Vec<Reference> = Vec::new();
-    for text in options.names.iter().filter(|text| !text.is_empty()) {
-        match Reference::from_repository(text, "") {
-            Ok(name) if names.contains(&name) => {}
-            Ok(name) => names.push(name),
-            Err(error) if options.old => tracing::debug!(%error, text, "a build's image gets no name"),
-            Err(error) => {
-                return Err(Error::invalid(error.to_string()).caused_by(error));
-            }
-        }
-    }
-    Ok(names)
 }

@@ -1,0 +1,117 @@
+//! `POST /build`: the context comes with the request, progress goes back in its answer.
+
+use std::sync::Arc;
+
+use build::{Build, Classic, Context, Dialect, InOrder, Message, NoSession, Options};
+use model::Reference;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::console::Console;
+use super::executor::EngineExecutor;
+use crate::engine::Engine;
+use crate::options::BuildOptions;
+use crate::stream::{ByteSender, ByteStream, Upload, byte_stream};
+use crate::{Error, Result};
+
+impl Engine {
+    /// See [`Engine::build`].
+    pub(crate) async fn build_image(self: &Arc<Self>, options: BuildOptions, body: Upload) -> Result<ByteStream> {
+        let names = names(&options)?;
+        let (sender, stream) = byte_stream();
+        let (begun, begins) = oneshot::channel();
+        let (engine, handle) = (Arc::clone(self), Handle::current());
+        tokio::task::spawn_blocking(move || {
+            let prepared = engine.prepare_build(&options, names, body);
+            let build = match prepared {
+                Ok(build) => build,
+                Err(error) => {
+                    if begun.send(Err(error)).is_err() {
+                        tracing::debug!("a client left before its build began");
+                    }
+                    return;
+                }
+            };
+            if begun.send(Ok(())).is_ok() {
+                engine.classic_build(&build, &options, handle, sender);
+            }
+        });
+        begins.await.map_err(|error| Error::system("the build broke down").caused_by(error))??;
+        Ok(stream)
+    }
+
+    /// Unpacks the context and reads the Dockerfile.
+    fn prepare_build(&self, options: &BuildOptions, names: Vec<Reference>, body: Upload) -> Result<Build> {
+        let temporary = self.config.data_root.join("tmp");
+        let context = match options.remote.as_str() {
+            "" => Context::unpack(body, &temporary)?,
+            remote => {
+                return Err(Error::not_implemented(format!(
+                    "building from an address (remote={remote}) is not built into this version of longshore yet; send the files"
+                )));
+            }
+        };
+        let options = Options {
+            dialect: dialect(options),
+            dockerfile: options.dockerfile.clone(),
+            names,
+            no_cache: options.no_cache,
+            remove: options.remove || options.force_remove,
+            force_remove: options.force_remove,
+            arguments: options.arguments.clone(),
+            labels: options.labels.clone(),
+            target: options.target.clone(),
+            platform: options.platform.clone(),
+            engine_version: self.config.version.clone(),
+        };
+        Ok(Build::read(Box::new(context), options)?)
+    }
+
+    /// Runs a build and tells its client how it goes; the last message is the image or the error.
+    fn classic_build(self: &Arc<Self>, build: &Build, options: &BuildOptions, handle: Handle, sender: ByteSender) {
+        let cancelled = CancellationToken::new();
+        let over = cancelled.clone().drop_guard();
+        handle.spawn(cancel_when_closed(sender.clone(), cancelled.clone()));
+        let console = Arc::new(Console::new(sender, options.quiet));
+        let told = Arc::clone(&console);
+        let text = Classic::new(dialect(options), options.quiet_commands, move |message| told.say(&message));
+        let progress = InOrder::new(text);
+        let executor = EngineExecutor { engine: Arc::clone(self), handle, host: options.host.clone(), cancelled };
+        match self.carry_out(build, &executor, &progress, &NoSession) {
+            Ok(built) if options.quiet => console.send(&Message::Text(format!("{}\n", built.image.id))),
+            Ok(_) => {}
+            Err(build::Error::Cancelled) => tracing::debug!("a client left its build"),
+            Err(error) => console.fail(&error),
+        }
+        drop(over);
+    }
+}
+
+/// Gives a build up when its client leaves; ends with the build.
+async fn cancel_when_closed(sender: ByteSender, cancelled: CancellationToken) {
+    tokio::select! {
+        () = sender.closed() => cancelled.cancel(),
+        () = cancelled.cancelled() => {}
+    }
+}
+
+fn dialect(options: &BuildOptions) -> Dialect {
+    if options.old { Dialect::Of2014 } else { Dialect::Current }
+}
+
+/// The names for the image; by the rules of 2014 one that cannot be a name is no name.
+fn names(options: &BuildOptions) -> Result<Vec<Reference>> {
+    let mut names: Vec<Reference> = Vec::new();
+    for text in options.names.iter().filter(|text| !text.is_empty()) {
+        match Reference::from_repository(text, "") {
+            Ok(name) if names.contains(&name) => {}
+            Ok(name) => names.push(name),
+            Err(error) if options.old => tracing::debug!(%error, text, "a build's image gets no name"),
+            Err(error) => {
+                return Err(Error::invalid(error.to_string()).caused_by(error));
+            }
+        }
+    }
+    Ok(names)
+}

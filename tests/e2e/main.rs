@@ -9,6 +9,7 @@ mod exec;
 mod faults;
 mod health;
 mod images;
+mod init;
 mod inside;
 mod lifecycle;
 mod network;

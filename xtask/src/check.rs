@@ -20,7 +20,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("hostile", &["api", "build", "image", "ladder", "model", "network", "runtime", "shim", "storage"]),
     ("image", &["model", "storage", "store"]),
     ("ladder", &["api", "model"]),
-    ("longshore", &["api", "client", "engine", "ladder", "model", "network", "server", "shim", "storage", "sys"]),
+    (
+        "longshore",
+        &["api", "client", "engine", "ladder", "model", "network", "runtime", "server", "shim", "storage", "sys"],
+    ),
     ("model", &[]),
     ("network", &["model", "store", "sys"]),
     ("registry", &["image", "model"]),

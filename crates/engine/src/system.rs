@@ -129,10 +129,10 @@ impl Engine {
             default_runtime: "runc".to_owned(),
             swarm: SwarmInfo { local_node_state: "inactive".to_owned(), ..SwarmInfo::default() },
             live_restore_enabled: true,
-            init_binary: String::new(),
+            init_binary: "docker-init".to_owned(),
             containerd_commit: Commit::default(),
             runc_commit: Commit { id: config.git_commit.clone() },
-            init_commit: Commit::default(),
+            init_commit: Commit { id: config.git_commit.clone() },
             security_options: list(&["name=seccomp,profile=builtin"]),
             firewall_backend: Some(FirewallBackend { driver: "nftables".to_owned(), info: Vec::new() })
                 .filter(|_| self.bridge.as_ref().is_some_and(|bridge| bridge.config().firewall)),

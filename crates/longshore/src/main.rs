@@ -7,6 +7,10 @@ mod release;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // Inside a container, whose words may be anything.
+    if std::env::args_os().next().is_some_and(|name| name == runtime::init::NAME) {
+        runtime::init::run();
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (first, rest) = arguments.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
     match first {

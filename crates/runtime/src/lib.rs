@@ -20,6 +20,7 @@ mod terminal;
 pub mod capabilities;
 pub mod cgroup;
 pub mod devices;
+pub mod init;
 pub mod mounts;
 pub mod seccomp;
 

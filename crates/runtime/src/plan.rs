@@ -181,6 +181,8 @@ pub enum Propagation {
 pub struct Process {
     /// Program and arguments. A program without a slash is looked up in `PATH` of `env`, inside the container.
     pub args: Vec<String>,
+    /// Executes [`crate::init`] in the program's place, which starts the program and reaps whatever else dies.
+    pub init: bool,
     /// Environment, `NAME=value`.
     pub env: Vec<String>,
     /// Working directory inside the container; empty is `/`. It must exist.

@@ -11,6 +11,7 @@ use sys::process::CStringArray;
 use crate::capabilities;
 use crate::cgroup::CgroupPlan;
 use crate::error::{Stage, StartError};
+use crate::init;
 use crate::plan::{self, Process, TerminalSize};
 use crate::spawn::Stdio;
 use crate::step::{Action, Slot, Source, Step};
@@ -110,16 +111,16 @@ impl Steps {
     }
 
     fn execute(&mut self, process: &Process, filter: Option<Action>) -> Result<(), StartError> {
-        let (candidates, searched) = candidates(process)?;
-        let name = process.args[0].clone();
-        let args = CStringArray::new(c_strings(&process.args)?);
+        let program = Program::of(process)?;
+        let args = CStringArray::new(program.args);
         let env = CStringArray::new(c_strings(&process.env)?);
+        let (name, candidates, searched) = (process.args[0].clone(), program.candidates, program.searched);
         let lookup = Action::Lookup { name: name.clone(), candidates: candidates.clone(), searched };
         self.push(Stage::Lookup, lookup);
         if let Some(filter) = filter {
             self.push(Stage::Seccomp, filter);
         }
-        self.push(Stage::Exec, Action::Execute { name, candidates, args, env });
+        self.push(Stage::Exec, Action::Execute { name, candidates, args, env, _held: program.held });
         Ok(())
     }
 
@@ -149,23 +150,54 @@ pub(crate) fn birth_cgroup(cgroup: &CgroupPlan) -> Result<Option<OwnedFd>, Start
         .map_err(|errno| StartError::at(Stage::Cgroup, errno, directory.path.display().to_string()))
 }
 
-/// Where the program may be, in the order of search, and whether it is a search at all.
-fn candidates(process: &Process) -> Result<(Vec<CString>, bool), StartError> {
-    let name = process.args.first().filter(|name| !name.is_empty());
-    let Some(name) = name else {
-        return Err(StartError::new(Stage::Lookup, libc::ENOENT, ""));
-    };
-    if name.contains('/') {
-        return Ok((vec![c_string(name)?], false));
+/// What is executed.
+#[derive(Debug)]
+struct Program {
+    /// Where it may be, in the order of search.
+    candidates: Vec<CString>,
+    /// Whether it is a search at all.
+    searched: bool,
+    args: Vec<CString>,
+    /// What a candidate leads through.
+    held: Option<OwnedFd>,
+}
+
+impl Program {
+    fn of(process: &Process) -> Result<Program, StartError> {
+        let Some(name) = process.args.first().filter(|name| !name.is_empty()) else {
+            return Err(StartError::new(Stage::Lookup, libc::ENOENT, ""));
+        };
+        let args = c_strings(&process.args)?;
+        if process.init {
+            return Program::init(args);
+        }
+        let searched = !name.contains('/');
+        let candidates = match searched {
+            false => vec![c_string(name)?],
+            true => search(name, &process.env)?,
+        };
+        Ok(Program { candidates, searched, args, held: None })
     }
+
+    /// Our own program, which is a read-only copy (see the crate's documentation): nothing in the container can write
+    /// to it.
+    fn init(program: Vec<CString>) -> Result<Program, StartError> {
+        let ourselves = rustix::fs::open(c"/proc/self/exe", OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+        let fail = |errno| StartError::at(Stage::Lookup, errno, "the container's init");
+        let ourselves = above_stdio(ourselves.map_err(fail)?)?;
+        let candidates = vec![c_string(&format!("/proc/self/fd/{}", ourselves.as_raw_fd()))?];
+        let mut args = vec![c_string(init::NAME)?, c"--".to_owned()];
+        args.extend(program);
+        Ok(Program { candidates, searched: false, args, held: Some(ourselves) })
+    }
+}
+
+/// Where a program without a slash may be.
+fn search(name: &str, env: &[String]) -> Result<Vec<CString>, StartError> {
     // The last one counts, as for a shell.
-    let path = process.env.iter().rev().find_map(|entry| entry.strip_prefix("PATH=")).unwrap_or("");
-    let found = path
-        .split(':')
-        .filter(|directory| directory.starts_with('/'))
-        .map(|directory| c_string(&format!("{}/{name}", directory.trim_end_matches('/'))))
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok((found, true))
+    let path = env.iter().rev().find_map(|entry| entry.strip_prefix("PATH=")).unwrap_or("");
+    let directories = path.split(':').filter(|directory| directory.starts_with('/'));
+    directories.map(|directory| c_string(&format!("{}/{name}", directory.trim_end_matches('/')))).collect()
 }
 
 fn rlimit(limit: &plan::Rlimit) -> Result<Action, StartError> {

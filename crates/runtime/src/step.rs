@@ -157,6 +157,8 @@ pub(crate) enum Action {
         candidates: Vec<CString>,
         args: CStringArray,
         env: CStringArray,
+        /// Open until then, for a candidate may lead through it.
+        _held: Option<OwnedFd>,
     },
 }
 

@@ -60,6 +60,8 @@ pub(crate) fn process(engine: &Engine, record: &Record, user: User, env: Vec<Str
     args.extend(record.args.iter().cloned());
     let mut process = confined(record, user, host.privileged)?;
     (process.args, process.env, process.cwd) = (args, env, cwd);
+    // A shared pid namespace has an init already.
+    process.init = host.pid_mode.is_empty() && host.init.unwrap_or(engine.config.init);
     process.rlimits = rlimits(engine, record);
     process.oom_score_adj = i32::try_from(host.oom_score_adj).ok();
     Ok(process)

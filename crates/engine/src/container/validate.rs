@@ -183,7 +183,6 @@ fn supported(host: &HostConfig) -> Result<()> {
     present(host.device_requests.as_ref().is_some_and(|list| !list.is_empty()), "device requests are")?;
     present(host.storage_opt.as_ref().is_some_and(|map| !map.is_empty()), "storage options are")?;
     present(!matches!(host.userns_mode.as_str(), "" | "host"), "user namespaces are")?;
-    present(host.init == Some(true), "an init process in the container (Init) is")?;
     present(!matches!(host.isolation.as_str(), "" | "default"), "isolation technologies are")?;
     present(!host.cgroup.is_empty(), "joining a container's cgroup (Cgroup) is")?;
     if !matches!(host.runtime.as_str(), "" | "runc" | "io.containerd.runc.v2") {
@@ -236,7 +235,7 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_refused() {
-        let host = HostConfig { init: Some(true), ..HostConfig::default() };
+        let host = HostConfig { userns_mode: "mine".into(), ..HostConfig::default() };
         let error = validate(&ContainerConfig::default(), &host).err();
         assert_eq!(error.map(|error| error.kind()), Some(model::ErrorKind::NotImplemented));
         let host = HostConfig { network_mode: "mine".into(), ..HostConfig::default() };

@@ -5,6 +5,7 @@ mod build;
 mod clients;
 mod copy;
 mod daemon;
+mod decisions;
 mod exec;
 mod faults;
 mod health;

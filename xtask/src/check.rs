@@ -34,7 +34,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &["model"]),
     ("sys", &[]),
     ("testkit", &["api", "client", "model"]),
-    ("tests", &["api", "client", "model", "testkit"]),
+    ("tests", &["api", "client", "ladder", "model", "testkit"]),
     ("xtask", &[]),
 ];
 

@@ -23,8 +23,30 @@ pub struct ListOptions {
     pub size: bool,
     /// Show the name that the image has now, or its short id, rather than how it was called at create.
     pub image_names: bool,
+    /// How ends by signals are told.
+    pub signal_code: SignalCode,
     /// Docker's list filters.
     pub filters: Filters,
+}
+
+/// How the end of a process by a signal is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SignalCode {
+    /// 128 and the signal's number, as shells do.
+    #[default]
+    Shell,
+    /// -1, as Docker did before its release 1.5 (API 1.17); a code above 128 is then always the process's own.
+    MinusOne,
+}
+
+impl SignalCode {
+    /// An exit code as it is told; `signalled`: a signal ended the process.
+    pub(crate) const fn tell(self, code: i64, signalled: bool) -> i64 {
+        match self {
+            Self::MinusOne if signalled => -1,
+            _ => code,
+        }
+    }
 }
 
 /// How to stop a container.

@@ -158,7 +158,7 @@ fn settle(engine: &Engine, record: &mut Record, has_shim: bool) -> bool {
     if !has_shim && record.state.status.has_process() {
         tracing::warn!(container = %record.id, "the container's end was seen by nobody");
         record.state.status = Status::Exited;
-        record.state.exit_code = UNSEEN_END;
+        (record.state.exit_code, record.state.signalled) = (UNSEEN_END, false);
         record.state.error = "the container ended while no daemon and no shim watched it".to_owned();
         record.state.finished = Some(Timestamp::now());
     }

@@ -91,12 +91,17 @@ impl Engine {
         self.remove_container(name, options).await
     }
 
-    /// All there is to know about a container. `size`: measure it as well.
+    /// All there is to know about a container. `size`: measure it as well. `signal_code`: how an end by a signal is told.
     ///
     /// # Errors
     /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn inspect(self: &Arc<Self>, name: &str, size: bool) -> Result<api::container::ContainerInspect> {
-        self.inspect_container(name, size).await
+    pub async fn inspect(
+        self: &Arc<Self>,
+        name: &str,
+        size: bool,
+        signal_code: SignalCode,
+    ) -> Result<api::container::ContainerInspect> {
+        self.inspect_container(name, size, signal_code).await
     }
 
     /// Lists containers, newest first.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::decisions::DECISIONS;
 use crate::rung::Rung;
 use crate::rungs::RUNGS;
 use crate::version::{NEWEST, OLDEST};
@@ -34,6 +35,11 @@ pub fn markdown() -> String {
         }
     }
     let _ = write!(text, "\n## {OLDEST} (Docker 0.3.3)\n\nThe first version.\n");
+    text.push_str("\n## Decisions\n\nWhere Docker 1.2.0 refused what it served, broke, or left more than one way; each has a test.\n\n");
+    text.push_str("| versions | what is answered | test |\n| --- | --- | --- |\n");
+    for decision in DECISIONS {
+        let _ = writeln!(text, "| {} | {} | `{}` |", decision.versions, decision.text, decision.test);
+    }
     text
 }
 

@@ -17,6 +17,10 @@ pub const FOLLOW_HEADER: &str = "x-longshore-follow";
 /// On a climbed `GET /containers/json`: images are shown by the names that they have now, as below 1.17.
 pub const IMAGE_NAMES_HEADER: &str = "x-longshore-image-names";
 
+/// On a climbed inspect, list or wait: a process that a signal ended is told by the code -1, so that it cannot be taken for one that
+/// chose a code above 128 itself (below 1.17).
+pub const SIGNALS_APART_HEADER: &str = "x-longshore-signals-apart";
+
 /// On a climbed `GET /containers/{name}/changes`: directories count only if they changed themselves, not if only a file in them
 /// was written to (below 1.16).
 pub const OWN_CHANGES_HEADER: &str = "x-longshore-own-changes";

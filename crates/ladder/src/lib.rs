@@ -12,6 +12,7 @@
 //!    [`Descent::message`] each message of a stream. [`Traits`] tell how the connection behaves.
 
 mod climb;
+mod decisions;
 mod document;
 mod exchange;
 mod json;
@@ -26,11 +27,12 @@ mod version;
 mod wording;
 
 pub use climb::{Climbed, Descent, Reads, at_newest, climb, error_for, reads, traits};
+pub use decisions::{DECISIONS, Decision};
 pub use document::{describe, markdown};
 pub use exchange::{
     Body, FOLLOW_HEADER, HOST_CONFIG_HEADER, IMAGE_NAMES_HEADER, IMAGES_ONLY_HEADER, INTERNAL_PREFIX,
     NEVER_STARTED_HEADER, OLD_ARCHIVE_HEADER, OLD_BUILD_HEADER, OLD_NAME_HEADER, OWN_CHANGES_HEADER,
-    QUIET_COMMANDS_HEADER, RESTART_MARK, Request, Response, STORED_IMAGE_HEADER, truth,
+    QUIET_COMMANDS_HEADER, RESTART_MARK, Request, Response, SIGNALS_APART_HEADER, STORED_IMAGE_HEADER, truth,
 };
 pub use rung::{Answer, Asked, Change, Down, Message, OldRoute, Rung, Up};
 pub use rungs::RUNGS;

@@ -49,28 +49,12 @@ struct Refusal {
 
 const FOREVER: Version = Version::new(u32::MAX, u32::MAX);
 
-const TOO_NEW: &[Refusal] = &[
-    Refusal {
-        up_to: Version::new(1, 18),
-        status: 404,
-        text: "client and server don't have same version (client : {client}, server: {server})",
-    },
-    Refusal {
-        up_to: Version::new(1, 19),
-        status: 400,
-        text: "client and server don't have same version (client API version: {client}, server API version: {server})",
-    },
-    Refusal {
-        up_to: Version::new(1, 29),
-        status: 400,
-        text: "client is newer than server (client API version: {client}, server API version: {server})",
-    },
-    Refusal {
-        up_to: FOREVER,
-        status: 400,
-        text: "client version {client} is too new. Maximum supported API version is {server}",
-    },
-];
+/// No client that is newer than we are is of an older time than today.
+const TOO_NEW: &[Refusal] = &[Refusal {
+    up_to: FOREVER,
+    status: 400,
+    text: "client version {client} is too new. Maximum supported API version is {server}",
+}];
 
 const TOO_OLD: &[Refusal] = &[
     Refusal {

@@ -245,7 +245,7 @@ fn lists() {
         "Id": ID, "Names": ["/web"], "Image": "busybox", "ImageID": "sha256:12", "Command": "sh -c 'exit 3'", "Created": 5, "Labels": {}, "State": "exited", "Ports": [],
         "Status": "Exited (137) 3 seconds ago", "HostConfig": {"NetworkMode": "default"}, "NetworkSettings": {"Networks": {}}, "Mounts": [],
     }]);
-    let older = json!([{"Id": ID, "Names": ["/web"], "Image": "busybox:latest", "Command": "sh -c 'exit 3'", "Created": 5, "Ports": [], "Status": "Exited (-1) 3 seconds ago"}]);
+    let older = json!([{"Id": ID, "Names": ["/web"], "Image": "busybox:latest", "Command": "sh -c 'exit 3'", "Created": 5, "Ports": [], "Status": "Exited (137) 3 seconds ago"}]);
     assert_eq!(down(14, "/containers/json", newest.clone()), older);
     assert_eq!(down(0, "/containers/ps", newest)[0]["Ports"], json!(""));
 

@@ -20,6 +20,7 @@ impl Actor {
     /// The shim reported the exit, after all output was delivered.
     pub(crate) fn on_exit(&mut self, exit: Exit) {
         let oom_killed = self.was_oom_killed(&exit);
+        self.record.state.signalled = exit.signal.is_some();
         self.ended(i64::from(exit.code), timestamp(exit.exited_at_ns), oom_killed, String::new());
     }
 
@@ -29,6 +30,7 @@ impl Actor {
             shim.forget();
         }
         if self.record.state.status.has_process() {
+            self.record.state.signalled = true;
             let text = "the container's shim died, and the container with it".to_owned();
             self.ended(i64::from(KILLED), Timestamp::now(), false, text);
         } else {
@@ -93,7 +95,7 @@ impl Actor {
             tracing::error!(container = %self.record.id, %error, "cannot record a container's end");
         }
         self.release_shim();
-        let up = again.is_some();
+        let (up, signalled) = (again.is_some(), self.record.state.signalled);
         if oom_killed {
             self.event("oom", &[]);
         }
@@ -104,7 +106,7 @@ impl Actor {
         }
         self.container.tell(|life| {
             life.ends += 1;
-            (life.exit_code, life.up) = (code, up);
+            (life.exit_code, life.signalled, life.up) = (code, signalled, up);
         });
         self.restart_at = again.map(|delay| Instant::now() + delay);
         self.cleaning = self.engine.clean_cgroup(&self.record);

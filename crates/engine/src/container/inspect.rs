@@ -11,12 +11,19 @@ use super::ports::{mac_text, port_map};
 use super::record::{NetworkMode, Record, State, Status};
 use crate::Result;
 use crate::engine::Engine;
+use crate::options::SignalCode;
 
 impl Engine {
     /// See [`Engine::inspect`].
-    pub(crate) async fn inspect_container(self: &Arc<Self>, name: &str, size: bool) -> Result<ContainerInspect> {
+    pub(crate) async fn inspect_container(
+        self: &Arc<Self>,
+        name: &str,
+        size: bool,
+        signal_code: SignalCode,
+    ) -> Result<ContainerInspect> {
         let record = self.containers.find(name)?.record();
         let mut shown = self.show_container(&record);
+        shown.state.exit_code = signal_code.tell(record.state.exit_code, record.state.signalled);
         if size {
             let (rw, root) = self.sizes(&record).await?;
             (shown.size_rw, shown.size_root_fs) = (Some(rw), Some(root));

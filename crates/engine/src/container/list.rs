@@ -12,7 +12,7 @@ use super::record::{Record, State, Status};
 use super::{links, ports};
 use crate::engine::Engine;
 use crate::filters::invalid_value;
-use crate::options::{Filters, ListOptions};
+use crate::options::{Filters, ListOptions, SignalCode};
 use crate::{Error, Result};
 
 /// Filters that the call knows.
@@ -71,6 +71,9 @@ impl Engine {
             let mut shown = self.summary(&record, now, links.get(&record.id));
             if options.image_names {
                 shown.image = self.image_name(&record);
+            }
+            if options.signal_code == SignalCode::MinusOne && record.state.signalled {
+                shown.status = status(&State { exit_code: -1, ..record.state.clone() }, now);
             }
             if options.size {
                 let (rw, root) = self.sizes(&record).await?;

@@ -77,7 +77,12 @@ impl Container {
     pub(crate) fn new(record: Record) -> (Arc<Self>, mpsc::Receiver<Step>) {
         let (mailbox, steps) = mpsc::channel(MAILBOX);
         let up = record.state.status.is_up();
-        let (life, _) = watch::channel(Life { up, exit_code: record.state.exit_code, ..Life::default() });
+        let (life, _) = watch::channel(Life {
+            up,
+            exit_code: record.state.exit_code,
+            signalled: record.state.signalled,
+            ..Life::default()
+        });
         let promised = watch::channel(0).0;
         let container = Self { id: record.id, record: ArcSwap::from_pointee(record), life, mailbox, promised };
         (Arc::new(container), steps)

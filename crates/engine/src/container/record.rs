@@ -58,6 +58,9 @@ pub(crate) struct State {
     /// Process id on the host; 0 unless running.
     pub(crate) pid: i32,
     pub(crate) exit_code: i64,
+    /// The exit code is a signal's, not the process's own.
+    #[serde(default)]
+    pub(crate) signalled: bool,
     pub(crate) oom_killed: bool,
     /// Why the last start failed.
     pub(crate) error: String,

@@ -73,13 +73,7 @@ fn host_devices(host: &HostConfig) -> Result<(Vec<Device>, Vec<DeviceRule>)> {
         let inside =
             if mapping.path_in_container.is_empty() { &mapping.path_on_host } else { &mapping.path_in_container };
         let (node, rule) = devices::from_host(Path::new(&mapping.path_on_host), inside, &mapping.cgroup_permissions)
-            .map_err(|error| {
-                Error::system(format!(
-                    "error gathering device information while adding custom device \"{}\": {error}",
-                    mapping.path_on_host
-                ))
-                .caused_by(error)
-            })?;
+            .map_err(|error| Error::system(error.to_string()).caused_by(error))?;
         nodes.extend(node);
         rules.extend(rule);
     }

@@ -118,7 +118,7 @@ impl Actor {
         state.status = Status::Running;
         state.pid = pid;
         state.started = Some(started);
-        state.exit_code = 0;
+        (state.exit_code, state.signalled) = (0, false);
         state.oom_killed = false;
         state.error.clear();
         self.record.volumes_filled = true;
@@ -141,13 +141,13 @@ impl Actor {
         let state = &mut self.record.state;
         state.status = if never_ran { Status::Created } else { Status::Exited };
         state.pid = 0;
-        state.exit_code = exit_code;
+        (state.exit_code, state.signalled) = (exit_code, false);
         error.message().clone_into(&mut state.error);
         self.engine.release_network(&mut self.record);
         self.pending.clear();
         self.publish_then_save();
         // As with Docker, who waits for the next exit goes on waiting: there was none.
-        self.container.tell(|life| (life.up, life.exit_code) = (false, exit_code));
+        self.container.tell(|life| (life.up, life.exit_code, life.signalled) = (false, exit_code, false));
         self.cleaning = self.engine.clean_cgroup(&self.record);
         if self.record.host.auto_remove {
             self.remove_after_exit();

@@ -3,7 +3,7 @@
 use api::container::{WaitError, WaitResponse};
 use tokio::sync::watch;
 
-use crate::options::WaitCondition;
+use crate::options::{SignalCode, WaitCondition};
 
 /// What waiters are told of a container: published at each end and at its removal.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub(crate) struct Life {
     pub(crate) ends: u64,
     /// Exit code of the last one.
     pub(crate) exit_code: i64,
+    /// A signal ended it.
+    pub(crate) signalled: bool,
     /// Runs, is paused, or waits for its restart policy.
     pub(crate) up: bool,
     /// The record is gone.
@@ -25,13 +27,21 @@ pub(crate) struct Life {
 pub struct Waiting {
     life: watch::Receiver<Life>,
     condition: WaitCondition,
+    signal_code: SignalCode,
     ends: u64,
 }
 
 impl Waiting {
     pub(crate) fn begin(life: watch::Receiver<Life>, condition: WaitCondition) -> Self {
         let ends = life.borrow().ends;
-        Self { life, condition, ends }
+        Self { life, condition, signal_code: SignalCode::default(), ends }
+    }
+
+    /// The same, with ends by signals told in another way.
+    #[must_use]
+    pub fn telling(mut self, signal_code: SignalCode) -> Self {
+        self.signal_code = signal_code;
+        self
     }
 
     /// Resolves when the condition is met.
@@ -46,7 +56,7 @@ impl Waiting {
         // Without a publisher (the engine was closed) what it said last stands.
         let life = met.unwrap_or_else(|_| self.life.borrow().clone());
         let error = (!life.error.is_empty()).then(|| WaitError { message: life.error.clone() });
-        WaitResponse { status_code: life.exit_code, error }
+        WaitResponse { status_code: self.signal_code.tell(life.exit_code, life.signalled), error }
     }
 }
 
@@ -60,10 +70,10 @@ mod tests {
         let next = Waiting::begin(life.clone(), WaitCondition::NextExit);
         let stopped = Waiting::begin(life.clone(), WaitCondition::NotRunning);
         let removed = Waiting::begin(life, WaitCondition::Removed);
-        publisher.send_modify(|life| (life.ends, life.exit_code) = (1, 3));
-        assert_eq!(next.outcome().await.status_code, 3);
-        assert_eq!(stopped.outcome().await.status_code, 3);
+        publisher.send_modify(|life| (life.ends, life.exit_code, life.signalled) = (1, 137, true));
+        assert_eq!(next.outcome().await.status_code, 137);
+        assert_eq!(stopped.telling(SignalCode::MinusOne).outcome().await.status_code, -1);
         publisher.send_modify(|life| life.removed = true);
-        assert_eq!(removed.outcome().await.status_code, 3);
+        assert_eq!(removed.outcome().await.status_code, 137);
     }
 }

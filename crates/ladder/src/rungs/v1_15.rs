@@ -94,7 +94,11 @@ pub(super) const RUNG: Rung = Rung {
         Change::to(&[ContainerTop], "Arguments of `ps` are several; before they were one.").up(stream::one_argument),
         Change::to(&[ContainerStart], "A capability that does not exist is told in other words.")
             .answer(create::unknown_capability),
-        Change::to(&[ContainerResize], "Resize is documented.").up(stream::resize),
+        Change::to(&[ContainerResize], "Resize is documented.").up(stream::resize).wordings(&[Wording::with_status(
+            "container * is not running",
+            "Container {name} is not running",
+            500,
+        )]),
         Change::to(
             &[ContainerInspect],
             "Containers tell their restarts, `NetworkSettings` of IPv6, and much of HostConfig.",
@@ -158,6 +162,11 @@ const START: &[Wording] = &[
     Wording::with_status(
         "*Bind for * failed: port is already allocated*",
         "Cannot start container {name}: Bind for {2} failed: port is already allocated",
+        500,
+    ),
+    Wording::with_status(
+        "error gathering device information *",
+        "Cannot start container {name}: error gathering device information {1}",
         500,
     ),
     Wording::with_status(

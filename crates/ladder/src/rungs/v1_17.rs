@@ -2,7 +2,7 @@
 
 use super::shapes::{forget, host_config};
 use super::v1_20::drop_statuses;
-use crate::exchange::{IMAGE_NAMES_HEADER, Request, Response};
+use crate::exchange::{IMAGE_NAMES_HEADER, Request, Response, SIGNALS_APART_HEADER};
 use crate::json::{each, map_text, number, object, remove};
 use crate::rung::{Asked, Change, Rung};
 use crate::version::Version;
@@ -25,7 +25,10 @@ pub(super) const RUNG: Rung = Rung {
             "A container that a signal ended has the exit code 128 and the signal's number; \
              before -1.",
         )
-        .down(ended_by_signal),
+        .up(|request| {
+            request.set_header(SIGNALS_APART_HEADER, "1");
+            Ok(())
+        }),
         Change::to(
             &[ContainerInspect],
             "Containers tell `Labels`, `ExecIDs`, `ReadonlyRootfs`, `AppArmorProfile`, \
@@ -76,32 +79,6 @@ pub(super) const RUNG: Rung = Rung {
 
 /// The least memory that a container can have today, in bytes.
 const LEAST_MEMORY: i64 = 6 << 20;
-
-/// Signals have the numbers 1 to 31; no exit code of that range was told from them.
-fn is_signal(code: i64) -> bool {
-    (129..=159).contains(&code)
-}
-
-fn ended_by_signal(value: &mut Value, _: &Asked) {
-    each(value, |container| map_text(container.get_mut("Status"), signal_in_status));
-    if let Some(state) = object(value, &["State"])
-        && is_signal(number(state, "ExitCode"))
-    {
-        state.insert("ExitCode".into(), json!(-1));
-    }
-    if let Some(answer) = value.as_object_mut()
-        && is_signal(number(answer, "StatusCode"))
-    {
-        answer.insert("StatusCode".into(), json!(-1));
-    }
-}
-
-/// `Exited (137) 2 hours ago` is `Exited (-1) 2 hours ago`.
-fn signal_in_status(status: &str) -> Option<String> {
-    let (start, rest) = status.split_once('(')?;
-    let (code, rest) = rest.split_once(')')?;
-    is_signal(code.parse().ok()?).then(|| format!("{start}(-1){rest}"))
-}
 
 /// `busybox` is `busybox:latest`; ids and names with a tag or digest stay.
 pub(super) fn with_tag(image: &str) -> Option<String> {
@@ -160,26 +137,19 @@ fn create(request: &mut Request) -> Result<(), Response> {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{answer, down, message, refused, up};
-    use crate::{Body, Response};
+    use crate::testing::{answer, message, refused, up};
+    use crate::{Body, Response, SIGNALS_APART_HEADER};
     use api::routes::Endpoint::{
         Build, ContainerCreate, ContainerDelete, ContainerInspect, ContainerList, ContainerWait, Events,
     };
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     #[test]
     fn signals_were_minus_one() {
-        assert_eq!(down("1.17", "1.16", ContainerWait, json!({"StatusCode": 137})), json!({"StatusCode": -1}));
-        assert_eq!(down("1.17", "1.16", ContainerWait, json!({"StatusCode": 127})), json!({"StatusCode": 127}));
-        assert_eq!(
-            down("1.17", "1.16", ContainerInspect, json!({"State": {"ExitCode": 143, "Error": ""}})),
-            json!({"State": {"ExitCode": -1}})
-        );
-        let list = json!([{"Status": "Exited (137) 2 hours ago", "Image": "busybox", "Labels": {}}]);
-        assert_eq!(
-            down("1.17", "1.16", ContainerList, list),
-            json!([{"Status": "Exited (-1) 2 hours ago", "Image": "busybox:latest"}])
-        );
+        for endpoint in [ContainerInspect, ContainerList, ContainerWait] {
+            let apart = |version| up(version, endpoint, "", Value::Null).header(SIGNALS_APART_HEADER).is_some();
+            assert_eq!((apart("1.16"), apart("1.17")), (true, false), "{endpoint:?}");
+        }
     }
 
     #[test]

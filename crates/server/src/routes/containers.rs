@@ -2,7 +2,7 @@
 
 use api::container::{ContainerConfig, CreateRequest, UpdateRequest};
 use api::host_config::HostConfig;
-use engine::{CommitOptions, ListOptions, RemoveOptions, StopOptions, WaitCondition};
+use engine::{CommitOptions, ListOptions, RemoveOptions, SignalCode, StopOptions, WaitCondition};
 use futures_util::FutureExt;
 use http::StatusCode;
 use http::header::{HeaderName, HeaderValue};
@@ -23,13 +23,23 @@ pub(crate) async fn list(call: &mut Call) -> Result<Reply, Error> {
         limit: query.number("limit")?.unwrap_or_default(),
         size: query.flag("size"),
         image_names: call.headers.contains_key(ladder::IMAGE_NAMES_HEADER),
+        signal_code: signal_code(call),
         filters: query.filters()?,
     };
     Reply::json(&call.server.engine.list(&options).await?)
 }
 
+/// How ends by signals are told at the client's version.
+fn signal_code(call: &Call) -> SignalCode {
+    match call.headers.contains_key(ladder::SIGNALS_APART_HEADER) {
+        true => SignalCode::MinusOne,
+        false => SignalCode::Shell,
+    }
+}
+
 pub(crate) async fn inspect(call: &mut Call) -> Result<Reply, Error> {
-    Reply::json(&call.server.engine.inspect(call.name(), call.query.flag("size")).await?)
+    let size = call.query.flag("size");
+    Reply::json(&call.server.engine.inspect(call.name(), size, signal_code(call)).await?)
 }
 
 pub(crate) async fn create(call: &mut Call) -> Result<Reply, Error> {
@@ -64,7 +74,7 @@ pub(crate) async fn start(call: &mut Call) -> Result<Reply, Error> {
 
 /// The container's host configuration with the keys of a start's body put over it.
 async fn over_host_config(call: &Call, body: serde_json::Value) -> Result<HostConfig, Error> {
-    let container = call.server.engine.inspect(call.name(), false).await?;
+    let container = call.server.engine.inspect(call.name(), false, SignalCode::Shell).await?;
     let mut host_config = serde_json::json!(container.host_config);
     if let (Some(members), serde_json::Value::Object(mut body)) = (host_config.as_object_mut(), body) {
         if let (Some(own), Some(sent)) = (
@@ -124,7 +134,7 @@ pub(crate) async fn unpause(call: &mut Call) -> Result<Reply, Error> {
 pub(crate) async fn wait(call: &mut Call) -> Result<Reply, Error> {
     let condition = WaitCondition::parse(call.query.text("condition"))?;
     let waiting = call.server.engine.wait(call.name(), condition).await?;
-    let outcome = waiting.outcome().map(|outcome| {
+    let outcome = waiting.telling(signal_code(call)).outcome().map(|outcome| {
         let mut body = document(&outcome);
         body.push(b'\n');
         body
@@ -134,7 +144,7 @@ pub(crate) async fn wait(call: &mut Call) -> Result<Reply, Error> {
         return Ok(reply);
     }
     // Older versions knew no exit code of a process that never ran.
-    let container = call.server.engine.inspect(call.name(), false).await?;
+    let container = call.server.engine.inspect(call.name(), false, SignalCode::Shell).await?;
     match container.state.started_at.starts_with("0001-") {
         true => Ok(reply.with(HeaderName::from_static(ladder::NEVER_STARTED_HEADER), HeaderValue::from_static("1"))),
         false => Ok(reply),

@@ -1,0 +1,107 @@
+//! Where the words "what Docker 1.2.0 did counts" do not say enough: what was decided, and which test holds it.
+
+/// A decision about versions up to 1.14.
+#[derive(Debug)]
+pub struct Decision {
+    /// The versions that it concerns, in words.
+    pub versions: &'static str,
+    /// What is answered, and why not what Docker 1.2.0 did: one or two sentences.
+    pub text: &'static str,
+    /// The end-to-end test that shows it, as `module::function`.
+    pub test: &'static str,
+}
+
+/// Every decision, in the order of the published page.
+pub const DECISIONS: &[Decision] = &[
+    Decision {
+        versions: "all",
+        text: "A version newer than the newest is served as the newest. `--strict-api-version` refuses it as Docker does today: \
+               no client that is newer than the daemon is of an older time.",
+        test: "decisions::versions_that_are_too_new",
+    },
+    Decision {
+        versions: "all",
+        text: "A version is any text of digits and dots; what is missing counts as 0 and what is below 1.0 is served as 1.0. Anything else is a \
+               page that does not exist.",
+        test: "decisions::malformed_versions",
+    },
+    Decision {
+        versions: "all",
+        text: "Without a version in the path, a `Host: v1.9` tells it, because the streaming calls of old clients did so; other hosts mean \
+               nothing. Without either it is `--default-api-version`, else the newest.",
+        test: "decisions::requests_without_a_version",
+    },
+    Decision {
+        versions: "1.0 to 1.16",
+        text: "A process that a signal ended has the exit code -1. One that chooses a code above 128 itself keeps that, as a shell does whose last \
+               command was killed.",
+        test: "decisions::exit_codes_of_signals",
+    },
+    Decision {
+        versions: "1.0 to 1.16",
+        text: "Attach answers `200 OK` and is never upgraded, even if asked; from 1.17 on a request with `Upgrade: tcp` is answered with 101.",
+        test: "decisions::attach_is_hijacked",
+    },
+    Decision {
+        versions: "all",
+        text: "Input that comes together with the request of an attach reaches the container; Docker 1.2.0 lost it.",
+        test: "streams::input_that_comes_with_the_request_is_not_lost",
+    },
+    Decision {
+        versions: "1.3",
+        text: "Top lists objects with `PID`, `Tty`, `Time` and `Cmd`, as Docker 0.5.0 did; Docker 1.2.0 refused. Below 1.3 there is no top, and the \
+               refusal stays.",
+        test: "decisions::top_of_1_3",
+    },
+    Decision {
+        versions: "1.0 to 1.6",
+        text: "`GET /images/viz` draws the images; since 1.7 it says that clients do so now.",
+        test: "decisions::images_were_drawn",
+    },
+    Decision {
+        versions: "1.0 to 1.4",
+        text: "`GET /containers/json` lists containers with their ports as text. Docker 1.2.0 answered an empty list, which was a mistake.",
+        test: "decisions::lists_below_1_5_are_not_empty",
+    },
+    Decision {
+        versions: "1.0 to 1.4",
+        text: "`POST /images/getCache`, by which clients of Docker 0.3 built, finds nothing: 404 without a body. Docker 1.2.0 had no such page.",
+        test: "decisions::the_cache_of_old_clients_is_empty",
+    },
+    Decision {
+        versions: "all",
+        text: "`size=1` adds `SizeRw` and `SizeRootFs`, which are absent otherwise. Docker 1.2.0 waited for ever.",
+        test: "decisions::sizes_if_asked_for",
+    },
+    Decision {
+        versions: "1.0 to 1.14",
+        text: "Resize of a container that never ran is an error, 500; Docker 1.2.0 crashed. One without a terminal is resized without effect.",
+        test: "decisions::resize_without_a_terminal",
+    },
+    Decision {
+        versions: "1.0 to 1.14",
+        text: "A device that is not there fails the start with 500; Docker 1.2.0 crashed.",
+        test: "decisions::a_device_that_is_not_there",
+    },
+    Decision {
+        versions: "all",
+        text: "`Privileged` and `CapAdd: ALL` give what the machine grants to the daemon, and no error for what it does not.",
+        test: "decisions::privileges_are_what_the_machine_grants",
+    },
+    Decision {
+        versions: "all",
+        text: "A last line of output without a line end is kept, and shown by logs and attach. Docker 1.2.0 lost it.",
+        test: "decisions::a_last_line_without_its_end",
+    },
+    Decision {
+        versions: "all",
+        text: "Attach with `stream=1` to a container that has ended, and logs with `follow=1` of one, end at once. Docker 1.2.0 waited for ever.",
+        test: "decisions::streams_of_the_dead_end",
+    },
+    Decision {
+        versions: "1.0 to 1.14",
+        text: "Without `t`, stop and restart give the process ten seconds, as the documents say and clients of the time always sent. Docker 1.2.0 \
+               gave none.",
+        test: "decisions::a_stop_without_seconds_waits",
+    },
+];

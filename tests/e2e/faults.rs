@@ -123,6 +123,27 @@ fn a_killed_launcher_is_replaced_and_a_killed_shim_ends_its_container_only() {
 }
 
 #[test]
+fn a_shim_that_does_not_greet_the_next_daemon_is_killed_with_its_container() {
+    let mut daemon = Daemon::with_busybox();
+    let script = "sleep 1000 & exec sleep 1000";
+    daemon.docker(&["run", "-d", "--name", "stuck", "--pid", "host", "busybox", "sh", "-c", script]).ok();
+    let stuck: Vec<u32> = daemon.companions().into_iter().filter(|pid| !is_child_of(*pid, daemon.pid())).collect();
+    daemon.docker(&["run", "-d", "--name", "well", "busybox", "sleep", "1000"]).ok();
+    let first = daemon.docker(&["inspect", "-f", "{{.State.Pid}}", "stuck"]).ok();
+    let processes = |parent: &str| Program::new("pgrep").args(["-P", parent]).run().stdout;
+    eventually(|| !processes(&first).is_empty());
+    let second = processes(&first).trim().to_owned();
+    Program::new("kill").args(["-STOP", &stuck[0].to_string()]).run().ok();
+    daemon.kill();
+    daemon.restart();
+    assert_eq!(daemon.docker(&["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "stuck"]).ok(), "exited 137");
+    let gone = |pid: &str| !std::path::Path::new(&format!("/proc/{pid}")).exists();
+    eventually(|| gone(&stuck[0].to_string()) && gone(&first) && gone(&second));
+    assert_eq!(daemon.docker(&["exec", "well", "echo", "here"]).ok(), "here");
+    daemon.docker(&["start", "stuck"]).ok();
+}
+
+#[test]
 fn a_hundred_crashes_under_load_lose_nothing_and_leave_nothing() {
     let mut daemon = Daemon::with_busybox();
     let mut seed = 0x2545_f491_4f6c_dd1d_u64;

@@ -197,7 +197,8 @@ impl Engine {
         self.cgroups.plan(parent, id, resources).map_err(|error| Error::invalid(error.to_string()).caused_by(error))
     }
 
-    /// Removes a container's control groups, in the background.
+    /// Removes the control groups of a container that has ended, in the background. What shared its processes with
+    /// others, or was suspended when its shim died, did not end with the first process: it is killed.
     pub(crate) fn clean_cgroup(&self, record: &Record) -> Option<JoinHandle<()>> {
         let plan = match self.cgroup_plan(record, &Resources::default()) {
             Ok(plan) => plan,
@@ -206,8 +207,11 @@ impl Engine {
                 return None;
             }
         };
+        let shared = !matches!(record.host.pid_mode.as_str(), "" | "private");
         Some(self.clear_away(move || {
-            if let Err(error) = cgroup::remove(&plan) {
+            let end = || cgroup::kill(&plan).and_then(|()| cgroup::remove(&plan));
+            let ended = if shared { end() } else { cgroup::remove(&plan).or_else(|_| end()) };
+            if let Err(error) = ended {
                 tracing::warn!(%error, "cannot remove a container's control groups");
             }
         }))

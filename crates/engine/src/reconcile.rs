@@ -12,7 +12,7 @@ use network::Live;
 use runtime::cgroup::Resources;
 use shim::Connection;
 use shim::protocol::{Command, Event, State as ShimState};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::container::life::{Actor, Shim};
 use crate::container::record::{Record, Status};
@@ -45,12 +45,15 @@ pub(crate) async fn reconcile(engine: &Arc<Engine>) -> Result<()> {
             finish_removal(engine, &record);
             continue;
         }
+        let unseen = shim.is_none() && record.state.status.has_process();
         let restart = settle(engine, &mut record, shim.is_some());
         let ended = shim.as_ref().is_some_and(|shim| shim.state.exit.is_some());
         if let Some(address) = record.address.as_ref().filter(|_| !ended) {
             live.push((record.clone(), address.address, address.published.clone()));
         }
-        let container = register(engine, record, shim)?;
+        // Before a restart, which waits for it.
+        let cleaning = if unseen { engine.clean_cgroup(&record) } else { None };
+        let container = register(engine, record, shim, cleaning)?;
         if restart {
             to_start.push(container);
         }
@@ -102,16 +105,20 @@ async fn greet(engine: &Engine, records: &[Record]) -> BTreeMap<String, Greeted>
                 continue;
             }
         };
-        let cgroup = by_id
-            .get(&id)
-            .and_then(|record| engine.cgroup_plan(record, &Resources::default()).ok())
-            .unwrap_or_default();
+        let record = by_id.get(&id);
+        let cgroup = record.and_then(|record| engine.cgroup_plan(record, &Resources::default()).ok());
+        let (cgroup, ours) = (cgroup.unwrap_or_default(), record.is_some());
         let Ok(shim) = Shim::new(connection, path, cgroup) else { continue };
         greetings.spawn(async move {
             match tokio::time::timeout(GREETING, greeting(&shim)).await {
                 Ok(Some((state, pidfd))) => Some((id, Greeted { shim, state, pidfd })),
                 _ => {
-                    tracing::warn!(id, "a shim does not greet");
+                    tracing::warn!(id, ours, "a shim does not greet");
+                    // One that says nothing must not go on beside a container that counts as ended. A stranger's may
+                    // serve another daemon.
+                    if ours && tokio::task::spawn_blocking(move || shim.kill()).await.is_err() {
+                        tracing::error!(id, "killing a shim broke down");
+                    }
                     None
                 }
             }
@@ -184,7 +191,12 @@ fn settle(engine: &Engine, record: &mut Record, has_shim: bool) -> bool {
 }
 
 /// Puts a container into the registry and starts its actor.
-fn register(engine: &Arc<Engine>, record: Record, greeted: Option<Greeted>) -> Result<Arc<Container>> {
+fn register(
+    engine: &Arc<Engine>,
+    record: Record,
+    greeted: Option<Greeted>,
+    cleaning: Option<JoinHandle<()>>,
+) -> Result<Arc<Container>> {
     let auto_remove = record.host.auto_remove && greeted.is_none() && record.state.status == Status::Exited;
     let (container, steps) = Container::new(record);
     engine.containers.add(Arc::clone(&container));
@@ -196,6 +208,7 @@ fn register(engine: &Arc<Engine>, record: Record, greeted: Option<Greeted>) -> R
     let started_at = greeted.as_ref().and_then(|greeted| greeted.state.started_at_ns);
     let execs = greeted.as_ref().map(|greeted| greeted.state.execs.clone()).unwrap_or_default();
     Actor::spawn(engine, Arc::clone(&container), steps, move |actor| {
+        actor.cleaning = cleaning;
         if let Some(greeted) = greeted {
             let mut shim = greeted.shim;
             shim.pidfd = greeted.pidfd;

@@ -2,12 +2,17 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
 use crate::channel::{Channel, Incoming};
 use crate::error::{Error, Result};
 use crate::protocol::{Command, Event, PROTOCOL};
+
+/// Number of the signal that nobody survives.
+const KILL: i32 = 9;
 
 /// The daemon's end of the conversation with one shim.
 ///
@@ -39,6 +44,23 @@ impl Connection {
         channel.set_nonblocking(true)?;
         channel.send(&Command::Hello { protocol: PROTOCOL }, &[])?;
         Ok(Connection { channel })
+    }
+
+    /// Kills the shim's process, and its container with it; returns once it is gone or after `patience`. For a shim that
+    /// was reached by [`Connection::open`] and does not answer.
+    pub fn kill(&self, patience: Duration) -> Result<()> {
+        let process = match sys::socket::peer_process(&self.channel) {
+            Err(Errno::SRCH) => return Ok(()),
+            found => found.map_err(Error::system("find a shim's process"))?,
+        };
+        match sys::process::send_signal(&process, KILL) {
+            Err(Errno::SRCH) => return Ok(()),
+            sent => sent.map_err(Error::system("kill a shim"))?,
+        }
+        let mut poll = [PollFd::new(&process, PollFlags::IN)];
+        let limit = Timespec { tv_sec: patience.as_secs().cast_signed(), tv_nsec: patience.subsec_nanos().into() };
+        rustix::event::poll(&mut poll, Some(&limit)).map_err(Error::system("wait for a shim's end"))?;
+        Ok(())
     }
 
     /// Sends one command with its descriptors; they can be closed afterwards.

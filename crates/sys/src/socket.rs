@@ -2,7 +2,7 @@
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
 use rustix::io::Errno;
@@ -40,6 +40,50 @@ pub fn is_taken(socket: impl AsFd) -> rustix::io::Result<bool> {
         rustix::ioctl::ioctl(socket, get)?
     };
     Ok(untaken == 0)
+}
+
+/// `SO_PEERPIDFD` (`asm-generic/socket.h`), since Linux 6.5.
+const PEER_PROCESS: libc::c_int = 77;
+
+/// A descriptor of the process at the other end of a connected Unix socket: the one that listened, or that connected. It
+/// stands for that very process, whoever else is given its id later.
+///
+/// Fails with `ESRCH` if the process is gone.
+pub fn peer_process(socket: impl AsFd) -> rustix::io::Result<OwnedFd> {
+    let socket = socket.as_fd();
+    match peer_descriptor(socket) {
+        Err(Errno::NOPROTOOPT) => {}
+        found => return found,
+    }
+    let peer = rustix::net::sockopt::socket_peercred(socket)?;
+    let process = crate::process::open(peer.pid.as_raw_nonzero().get())?;
+    // As long as the connection is there its process was too, and nobody else had that id when it was opened.
+    let mut poll = [rustix::event::PollFd::new(&socket, rustix::event::PollFlags::empty())];
+    match rustix::event::poll(&mut poll, Some(&rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 }))? {
+        0 => Ok(process),
+        _ => Err(Errno::SRCH),
+    }
+}
+
+#[allow(unsafe_code)]
+fn peer_descriptor(socket: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
+    let mut descriptor: libc::c_int = -1;
+    let mut length = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the kernel writes one int, and its length, to places of that size.
+    let outcome = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            PEER_PROCESS,
+            (&raw mut descriptor).cast(),
+            &raw mut length,
+        )
+    };
+    match outcome {
+        // SAFETY: the kernel has just made this descriptor, which nobody else owns.
+        0 => Ok(unsafe { OwnedFd::from_raw_fd(descriptor) }),
+        _ => Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)),
+    }
 }
 
 /// Makes a pair of connected, close-on-exec `SOCK_SEQPACKET` sockets (blocking).
@@ -127,7 +171,7 @@ fn with_address<T>(path: &Path, act: impl FnOnce(&SocketAddrUnix) -> rustix::io:
     };
     let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
     let folder = rustix::fs::open(parent, flags, rustix::fs::Mode::empty())?;
-    let short = Path::new("/proc/self/fd").join(std::os::fd::AsRawFd::as_raw_fd(&folder).to_string()).join(name);
+    let short = Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name);
     act(&SocketAddrUnix::new(&short)?)
 }
 
@@ -160,6 +204,19 @@ mod tests {
         assert!(receive(&right, &mut buffer, RecvFlags::empty()).unwrap().truncated);
         drop(left);
         assert_eq!(receive(&right, &mut buffer, RecvFlags::empty()).unwrap().length, 0);
+    }
+
+    #[test]
+    fn the_process_at_the_other_end_is_known() {
+        let folder = std::env::temp_dir().join(format!("peer-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let listener = listen(&folder.join("a.sock")).unwrap();
+        let client = connect(&folder.join("a.sock")).unwrap();
+        for process in [peer_process(&client).unwrap(), peer_process(accept(&listener).unwrap()).unwrap()] {
+            let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", process.as_raw_fd())).unwrap();
+            assert!(text.lines().any(|line| line == format!("Pid:\t{}", std::process::id())), "{text}");
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

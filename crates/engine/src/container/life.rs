@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use runtime::cgroup::CgroupPlan;
 use shim::protocol::{self, Event};
@@ -27,6 +28,9 @@ use crate::engine::Engine;
 use crate::readiness::Readiness;
 use crate::restart::BackOff;
 use crate::{Error, Result};
+
+/// How long a killed shim may take to go.
+const KILLED_WITHIN: Duration = Duration::from_secs(2);
 
 /// What only the actor of a container may touch.
 #[derive(Debug)]
@@ -82,6 +86,14 @@ impl Shim {
         {
             tracing::warn!(%error, socket = %self.socket.display(), "cannot remove the socket of a shim that died");
         }
+    }
+
+    /// Kills the shim, and its container with it; blocks until it is gone.
+    pub(crate) fn kill(&self) {
+        if let Err(error) = self.connection.kill(KILLED_WITHIN) {
+            tracing::warn!(%error, socket = %self.socket.display(), "cannot kill a shim");
+        }
+        self.forget();
     }
 
     /// The next event; `None` when the shim is gone.

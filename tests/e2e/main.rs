@@ -16,5 +16,6 @@ mod lifecycle;
 mod network;
 mod options;
 mod program;
+mod store;
 mod streams;
 mod versions;

@@ -103,7 +103,7 @@ impl Engine {
             id: engine_id(&store)?,
             networks: Predefined::load(&store)?,
             containers: Registry::default(),
-            volumes: Volumes::load(&store)?,
+            volumes: Volumes::load(&store, &storage)?,
             execs: Execs::default(),
             events: Journal::open(&store)?,
             closing: CancellationToken::new(),

@@ -20,6 +20,7 @@
 #![warn(missing_docs)]
 
 mod build;
+pub mod check;
 mod config;
 mod container;
 mod engine;

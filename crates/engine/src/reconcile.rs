@@ -286,6 +286,8 @@ fn sweep(engine: &Engine) -> Result<()> {
             engine.drop_files(&id);
         }
     }
+    // Layers that only such a container needed, its image being gone.
+    engine.images.sweep_layers()?;
     Ok(())
 }
 

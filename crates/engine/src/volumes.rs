@@ -1,6 +1,7 @@
 //! Volumes: named folders that outlive containers.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use api::StringMap;
@@ -43,9 +44,23 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
 }
 
 impl Volumes {
-    /// All volumes that the database knows.
-    pub(crate) fn load(store: &store::Store) -> Result<Self> {
-        let by_name = store.read(|reader| reader.volumes())?.into_iter().collect();
+    /// All volumes that the database knows, and those whose rows a power cut took: files of users are never thrown away. A
+    /// volume whose creation or removal was cut short has a row and no folder: it is there, and empty.
+    pub(crate) fn load(store: &store::Store, storage: &storage::Storage) -> Result<Self> {
+        let mut by_name: BTreeMap<String, Document> = store.read(|reader| reader.volumes())?.into_iter().collect();
+        let folders: BTreeSet<String> = storage.volumes()?.into_iter().collect();
+        for name in by_name.keys().filter(|name| !folders.contains(*name)) {
+            storage.create_volume(name)?;
+        }
+        for name in folders {
+            if let Entry::Vacant(place) = by_name.entry(name) {
+                let name = place.key();
+                tracing::warn!(name, "a volume that the database does not know is taken in");
+                let document = Document { created: Timestamp::now(), labels: None };
+                store.write(|tx| tx.put_volume(name, &document))?;
+                place.insert(document);
+            }
+        }
         Ok(Self { by_name: Mutex::new(by_name) })
     }
 
@@ -71,8 +86,12 @@ impl Volumes {
             return shown(engine, &name, document);
         }
         let document = Document { created: Timestamp::now(), labels };
-        engine.storage.create_volume(&name)?;
+        // The row first: a folder that is in no row would look like one that lost it.
         engine.store.write(|tx| tx.put_volume(&name, &document))?;
+        if let Err(error) = engine.storage.create_volume(&name) {
+            engine.store.write(|tx| tx.remove_volume(&name))?;
+            return Err(error.into());
+        }
         by_name.insert(name.clone(), document.clone());
         drop(by_name);
         engine.tell("volume", "create", &name, [("driver", LOCAL)]);
@@ -96,10 +115,10 @@ impl Volumes {
         if !users.is_empty() {
             return Err(Error::conflict(format!("remove {name}: volume is in use - [{}]", users.join(", "))));
         }
+        engine.storage.remove_volume(name)?;
         engine.store.write(|tx| tx.remove_volume(name))?;
         by_name.remove(name);
         drop(by_name);
-        engine.storage.remove_volume(name)?;
         engine.tell("volume", "destroy", name, [("driver", LOCAL)]);
         Ok(())
     }

@@ -82,18 +82,20 @@ impl Images {
         }
         let lost: Vec<ChainId> =
             known.iter().map(|layer| layer.chain).filter(|chain| !snapshot.layers.contains_key(chain)).collect();
-        if !broken.is_empty() || !lost.is_empty() {
+        let rowless = rowless(&snapshot, &known, &on_disk);
+        if !broken.is_empty() || !lost.is_empty() || !rowless.is_empty() {
             store.write_durable(|transaction| {
                 for id in &broken {
                     transaction.remove_image(id)?;
                 }
+                rowless.iter().try_for_each(|layer| transaction.put_layer(layer))?;
                 remove_layer_rows(transaction, &lost, &known)
             })?;
         }
         let images = Self {
             store,
             storage,
-            leases: Leases::default(),
+            leases: Leases::new(temporary),
             temporary: temporary.to_owned(),
             current: ArcSwap::from_pointee(snapshot),
             changing: Mutex::new(()),
@@ -192,13 +194,7 @@ impl Images {
     }
 
     fn existing_layer(&self, chain: &ChainId) -> Result<StoredLayer> {
-        let layer = self.existing(chain)?.ok_or(Error::Layer(*chain))?;
-        Ok(StoredLayer {
-            chain: layer.chain_id,
-            parent: layer.parent,
-            diff: layer.diff_id,
-            size_bytes: layer.size_bytes,
-        })
+        Ok(row(&self.existing(chain)?.ok_or(Error::Layer(*chain))?))
     }
 
     /// Changes snapshot and database together: both or neither. Waits for the disk.
@@ -333,6 +329,35 @@ fn sound(stored: StoredImage<Record>, on_disk: &HashMap<ChainId, Layer>) -> Resu
         Some(missing) => Err(Error::Layer(*missing)),
         None => Ok(image),
     }
+}
+
+fn row(layer: &Layer) -> StoredLayer {
+    StoredLayer { chain: layer.chain_id, parent: layer.parent, diff: layer.diff_id, size_bytes: layer.size_bytes }
+}
+
+/// Layers of images that have no row, because a damaged one was removed; each after the one it stands on.
+fn rowless(snapshot: &Snapshot, known: &[StoredLayer], on_disk: &HashMap<ChainId, Layer>) -> Vec<StoredLayer> {
+    let mut seen: BTreeSet<ChainId> = known.iter().map(|layer| layer.chain).collect();
+    let layers = snapshot.images().flat_map(|image| &image.layers);
+    layers.filter(|chain| seen.insert(**chain)).filter_map(|chain| on_disk.get(chain)).map(row).collect()
+}
+
+/// The layers that a stored image needs, lowest first, if its row is whole: for whoever looks at the database from outside.
+///
+/// # Errors
+/// The id is none, the config is not the one that the id is the digest of, or a document is damaged.
+pub fn layers_of_row(row: &store::RawRow) -> Result<Vec<ChainId>> {
+    let id: ImageId = row.key.parse().map_err(|_| Error::Config(format!("{:?} is no image's id", row.key)))?;
+    let stored = |source| Error::Stored { id, source };
+    let document = serde_json::from_slice(row.bytes("document")).map_err(stored)?;
+    let image = Image::parse(row.bytes("config").to_vec(), document).map_err(|error| match error {
+        Error::Document { source, .. } => stored(source),
+        other => other,
+    })?;
+    if image.id != id {
+        return Err(Error::Config(format!("its digest is {}", image.id)));
+    }
+    Ok(image.layers)
 }
 
 /// Makes a folder, or empties it.

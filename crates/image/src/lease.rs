@@ -1,6 +1,7 @@
 //! Leases: what keeps a layer alive between its making and the registration of the image it is for.
 
 use std::io::Read;
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use model::ChainId;
@@ -8,9 +9,14 @@ use storage::Layer;
 
 use crate::{Images, Result};
 
+/// In the folder for what is not an image yet: there while a lease lives, so that a check of the store made from outside can
+/// tell layers that are being made from layers that belong to nobody.
+pub const LEASED: &str = "leased";
+
 /// Operations that may be making layers, and the layers nobody has claimed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Leases {
+    sign: PathBuf,
     state: Mutex<State>,
 }
 
@@ -21,6 +27,35 @@ struct State {
 }
 
 impl Leases {
+    /// No lease yet; `folder` is where [`LEASED`] appears.
+    pub(crate) fn new(folder: &std::path::Path) -> Self {
+        Self { sign: folder.join(LEASED), state: Mutex::default() }
+    }
+
+    fn begin(&self) {
+        let mut state = self.state();
+        state.alive += 1;
+        if state.alive == 1 {
+            // Without the sign a check that runs just now looks again, and says more than it should at worst.
+            drop(std::fs::File::create(&self.sign));
+        }
+    }
+
+    fn end(&self, made: Vec<ChainId>) {
+        let mut state = self.state();
+        state.abandoned.extend(made);
+        state.alive -= 1;
+    }
+
+    /// Takes the sign away, once what was abandoned is gone.
+    fn settled(&self) {
+        let state = self.state();
+        if state.alive == 0 {
+            // The next start empties the folder.
+            drop(std::fs::remove_file(&self.sign));
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // A counter and a list are whole after every statement.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -51,7 +86,7 @@ impl Images {
     /// there must not go.
     pub fn lease(&self) -> Lease<'_> {
         let _changing = self.changing();
-        self.leases.state().alive += 1;
+        self.leases.begin();
         Lease { images: self, made: Mutex::default() }
     }
 }
@@ -75,12 +110,9 @@ impl Lease<'_> {
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
         let made = std::mem::take(self.made.get_mut().unwrap_or_else(PoisonError::into_inner));
-        {
-            let mut state = self.images.leases.state();
-            state.abandoned.extend(made);
-            state.alive -= 1;
-        }
+        self.images.leases.end(made);
         // What cannot be removed now stays on the disk, harmless, until the sweep of the next start.
         let _swept_later = self.images.drop_abandoned();
+        self.images.leases.settled();
     }
 }

@@ -3,6 +3,7 @@
 mod daemon;
 mod demo;
 mod release;
+mod store;
 
 use std::process::ExitCode;
 
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
             println!("{}", release::line());
             ExitCode::SUCCESS
         }
+        "store" => store::run(rest),
         "api-versions" => {
             print!("{}", release::api_versions());
             ExitCode::SUCCESS

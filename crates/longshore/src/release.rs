@@ -17,6 +17,8 @@ longshore: a container engine that answers every version of the Docker API
 
   longshore daemon [flags]   run the engine (also: longshore -d); `longshore daemon --help` lists the flags
   longshore demo             show all of it on a private daemon, and clean up
+  longshore store check      prove that every file of the data root belongs to something and is whole; `longshore store --help`
+  longshore store dump       print the metadata as JSON
   longshore version          print the version
   longshore api-versions     print what each API version changed
 ";

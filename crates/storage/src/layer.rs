@@ -146,32 +146,33 @@ impl Storage {
     pub fn export_layer(&self, chain_id: &ChainId, out: impl Write) -> Result<()> {
         let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner).get(chain_id).cloned();
         let kept = kept.ok_or(Error::NoLayer(*chain_id))?;
-        let folder = self.root.open_dir(folder(chain_id))?;
-        let mut split = SplitReader::new(folder.open_file("split.zst")?).doing("opening the layer's tar headers")?;
-        let aside = if folder.lookup("aside")?.is_some() { folder.open_dir("aside")? } else { folder.try_clone()? };
-        let mut export = Export {
-            diff: folder.open_dir("diff")?,
-            aside,
-            out: pipeline::Hashing::new(out),
-            buffer: vec![0; 256 * 1024],
-        };
-        let mut number = 0;
-        while let Some(record) = split.next_record()? {
-            match record {
-                Record::Bytes(bytes) => export.out.write_all(&bytes).doing("writing the tar stream")?,
-                Record::File { source, size, segments } => {
-                    export.file(&locate(source, number, &kept.shadows), size, &segments)?;
-                    number += 1;
-                }
+        export(&self.root.open_dir(folder(chain_id))?, &kept, out)
+    }
+}
+
+/// Writes the tar of the layer in `folder`, and compares its digest.
+pub(crate) fn export(folder: &Root, kept: &Kept, out: impl Write) -> Result<()> {
+    let mut split = SplitReader::new(folder.open_file("split.zst")?).doing("opening the layer's tar headers")?;
+    let aside = if folder.lookup("aside")?.is_some() { folder.open_dir("aside")? } else { folder.try_clone()? };
+    let mut export =
+        Export { diff: folder.open_dir("diff")?, aside, out: pipeline::Hashing::new(out), buffer: vec![0; 256 * 1024] };
+    let mut number = 0;
+    while let Some(record) = split.next_record()? {
+        match record {
+            Record::Bytes(bytes) => export.out.write_all(&bytes).doing("writing the tar stream")?,
+            Record::File { source, size, segments } => {
+                export.file(&locate(source, number, &kept.shadows), size, &segments)?;
+                number += 1;
             }
         }
-        export.out.flush().doing("writing the tar stream")?;
-        let found = DiffId(Digest::new(export.out.digest()));
-        if found != kept.layer.diff_id {
-            return Err(Error::LayerChanged { chain_id: *chain_id, expected: kept.layer.diff_id, found });
-        }
-        Ok(())
     }
+    export.out.flush().doing("writing the tar stream")?;
+    let found = DiffId(Digest::new(export.out.digest()));
+    if found != kept.layer.diff_id {
+        let Layer { chain_id, diff_id: expected, .. } = kept.layer;
+        return Err(Error::LayerChanged { chain_id, expected, found });
+    }
+    Ok(())
 }
 
 struct Unpacked {

@@ -13,6 +13,7 @@ mod changes;
 mod copy;
 mod error;
 mod init;
+mod inspect;
 mod pipeline;
 mod split;
 mod storage;
@@ -28,6 +29,7 @@ pub mod volume;
 
 pub use archive::{PathStat, Unarchive};
 pub use error::{Error, Result};
+pub use inspect::{Inspection, LayerFault};
 pub use layer::{Layer, chain_id};
 pub use snapshot::{Change, ChangeKind};
 pub use storage::{DiskUsage, Storage};

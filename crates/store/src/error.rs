@@ -38,7 +38,7 @@ pub enum Error {
     #[error("database: {0}")]
     Database(#[from] rusqlite::Error),
     /// A document is not what its reader expects.
-    #[error("{table} {key}: {source}")]
+    #[error("{table} {key}: {source}; `longshore store check` tells what is damaged and how to repair it")]
     Document {
         /// The table.
         table: &'static str,
@@ -48,7 +48,7 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// A key column does not parse: the database was edited by hand or damaged.
-    #[error("{table} has a malformed key {key:?}")]
+    #[error("{table} has a malformed key {key:?}; `longshore store check` tells what is damaged and how to repair it")]
     Key {
         /// The table.
         table: &'static str,

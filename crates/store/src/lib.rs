@@ -16,6 +16,7 @@ mod dump;
 mod error;
 mod events;
 mod images;
+mod inspect;
 mod lock;
 mod meta;
 mod schema;
@@ -28,6 +29,7 @@ pub use dump::dump;
 pub use error::Error;
 pub use events::{EVENT_CAPACITY, StoredEvent};
 pub use images::{StoredImage, StoredLayer, StoredTag};
+pub use inspect::{Inspection, RawRow};
 pub use store::{Reader, Store, Transaction};
 
 /// The result of this crate's functions.

@@ -162,6 +162,12 @@ impl Daemon {
         Program::new("docker").args(arguments).env("DOCKER_HOST", self.host()).env("DOCKER_CONFIG", config)
     }
 
+    /// `longshore store` on its data root, whether it runs or not.
+    pub fn store(&self, arguments: &[&str]) -> Output {
+        let program = Program::new(environment("LONGSHORE_BIN")).args(["store"]).args(arguments);
+        program.args(["--data-root"]).args([self.path("data")]).run()
+    }
+
     /// A program inside the daemon's network namespace: where its published ports are "the host".
     pub fn on_host(&self, words: &[&str]) -> Output {
         Program::new("nsenter").args([format!("--net=/proc/{}/ns/net", self.namespace.id())]).args(words).run()
@@ -232,6 +238,7 @@ impl Drop for Daemon {
         let cleaned = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             self.remove_containers();
             self.end();
+            self.store(&["check"]).ok();
             Leftovers::of(self.folder.path(), &self.cgroup_parent()).expect_none();
         }));
         if let Some(mut process) = self.process.take() {

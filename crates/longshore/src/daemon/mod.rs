@@ -8,12 +8,21 @@ mod service;
 mod settings;
 mod wiring;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use settings::Settings;
 
 /// The first argument by which this program, executed again, becomes the launcher.
 pub(crate) const LAUNCHER: &str = "launcher";
+
+/// The data root of a daemon that is started with these flags (and the file that they name).
+///
+/// # Errors
+/// What is unknown or malformed.
+pub(crate) fn data_root(arguments: &[String]) -> anyhow::Result<PathBuf> {
+    Ok(wiring::data_root(&Settings::read(arguments)?))
+}
 
 /// Runs the daemon until a signal ends it.
 pub(crate) fn run(arguments: &[String]) -> ExitCode {
@@ -32,7 +41,7 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
 }
 
 /// An error with its causes, each that says something new.
-fn sentence(error: &anyhow::Error) -> String {
+pub(crate) fn sentence(error: &anyhow::Error) -> String {
     let mut sentence = String::new();
     for cause in error.chain().map(ToString::to_string).filter(|cause| !cause.is_empty()) {
         if sentence.is_empty() {

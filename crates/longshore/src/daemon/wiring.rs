@@ -82,6 +82,11 @@ pub(super) fn security(settings: &Settings) -> Result<Security> {
     Ok(Security { tls: Some(server::acceptor(&files).context("TLS")?), plain_allowed: false })
 }
 
+/// Where what must last is kept.
+pub(super) fn data_root(settings: &Settings) -> PathBuf {
+    settings.text_or("data-root", "/var/lib/longshore").into()
+}
+
 /// What the engine must know.
 pub(super) fn engine(settings: &Settings) -> Result<EngineConfig> {
     let parse_list = |key: &str| -> Result<Vec<std::net::IpAddr>> {
@@ -90,7 +95,7 @@ pub(super) fn engine(settings: &Settings) -> Result<EngineConfig> {
     };
     let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     Ok(EngineConfig {
-        data_root: settings.text_or("data-root", "/var/lib/longshore").into(),
+        data_root: data_root(settings),
         exec_root: settings.text_or("exec-root", "/run/longshore").into(),
         bridge: bridge(settings)?,
         cgroup_parent: settings.text_or("cgroup-parent", ""),

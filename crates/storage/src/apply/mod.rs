@@ -255,7 +255,7 @@ impl<'a> Applier<'a> {
 }
 
 /// A member's path, lexically cleaned as Docker does: relative, without `.` and `..`. One that leads out is refused.
-fn clean(path: &OsStr) -> Result<PathBuf> {
+pub(crate) fn clean(path: &OsStr) -> Result<PathBuf> {
     if path.as_bytes().contains(&0) {
         return Err(Error::Tar("NUL in a path".into()));
     }

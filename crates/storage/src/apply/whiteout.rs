@@ -14,7 +14,7 @@ use crate::{Error, Result};
 /// In front of the name of something deleted.
 pub(crate) const PREFIX: &str = ".wh.";
 /// In front of names that are aufs's own.
-const INTERNAL: &str = ".wh..wh.";
+pub(crate) const INTERNAL: &str = ".wh..wh.";
 /// Its directory hides everything beneath it.
 pub(crate) const OPAQUE_NAME: &str = ".wh..wh..opq";
 /// Where aufs keeps the targets of hard links.

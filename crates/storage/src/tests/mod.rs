@@ -9,13 +9,15 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::Storage;
 use crate::tar::{Entry, EntryKind, Writer};
+use crate::{Inspection, Storage};
 
 /// A storage that is gone after the test.
 struct Place {
     storage: Option<Storage>,
     path: PathBuf,
+    /// Whether its layers must be whole at the end.
+    whole: bool,
 }
 
 impl Place {
@@ -23,7 +25,7 @@ impl Place {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("longshore-storage-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let path = Path::new("/dev/shm").join(name);
-        Place { storage: Some(Storage::open(&path).unwrap()), path }
+        Place { storage: Some(Storage::open(&path).unwrap()), path, whole: true }
     }
 
     fn reopen(&mut self) {
@@ -41,8 +43,17 @@ impl std::ops::Deref for Place {
 }
 
 impl Drop for Place {
+    /// Whatever a test did with layers, a check must find them whole and nothing beside them.
     fn drop(&mut self) {
         self.storage = None;
+        if !std::thread::panicking() && self.whole {
+            let inspection = Inspection::read(&self.path, &[]).unwrap();
+            let strays = inspection.strays.iter().find(|(path, _)| path.starts_with("layers"));
+            assert_eq!(strays, None);
+            for layer in inspection.layers() {
+                assert_eq!(inspection.verify(&layer.chain_id).unwrap(), [], "{layer:?}");
+            }
+        }
         std::fs::remove_dir_all(&self.path).unwrap();
     }
 }

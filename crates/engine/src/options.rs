@@ -322,6 +322,8 @@ pub struct TransferOptions {
     pub credentials: crate::Credentials,
     /// The client's `X-Meta-` headers.
     pub meta: Vec<(String, String)>,
+    /// Of a push: a registry is asked before its image is looked for, and before the first message.
+    pub endpoint_first: bool,
 }
 
 /// What to search a registry for.

@@ -63,8 +63,8 @@ impl Engine {
     /// Pushes an image or all tags of a repository, as [`Engine::pull_image`] pulls.
     pub(crate) async fn push_image(self: &Arc<Self>, options: TransferOptions) -> Result<ByteStream> {
         let reference = named(&options)?;
-        let TransferOptions { credentials, meta, .. } = options;
-        let following = self.registries.push(Push { reference, credentials, meta })?;
+        let TransferOptions { credentials, meta, endpoint_first, .. } = options;
+        let following = self.registries.push(Push { reference, credentials, meta, endpoint_first })?;
         self.follow(following, "push").await
     }
 

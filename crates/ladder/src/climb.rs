@@ -171,6 +171,11 @@ impl Descent {
         if let Some(answer) = self.old.and_then(|old| old.answer) {
             answer(&mut response, &self.asked);
         }
+        if let Body::Messages(messages) = &mut response.body {
+            let messages = std::mem::take(messages);
+            let text = messages.into_iter().map(|message| encode(message, self.asked.endpoint)).collect();
+            response.body = Body::Text(text);
+        }
         response
     }
 
@@ -188,6 +193,9 @@ impl Descent {
 
 /// Takes a response one change down.
 fn lower(change: &Change, response: &mut Response, asked: &Asked) {
+    if let (Some(step), Body::Messages(messages)) = (change.message, &mut response.body) {
+        *messages = lowered(step, std::mem::take(messages), asked);
+    }
     if response.is_error() {
         reword(response, change.wordings, asked);
     } else if let (Some(down), Body::Json(value)) = (change.down, &mut response.body) {
@@ -200,18 +208,25 @@ fn lower(change: &Change, response: &mut Response, asked: &Asked) {
 
 /// Takes a message down steps, and encodes it. A step may make several of one, or none.
 fn lower_message(steps: impl Iterator<Item = Message>, message: Value, asked: &Asked) -> Vec<u8> {
-    let mut messages = vec![message];
-    for step in steps {
-        messages.iter_mut().for_each(|message| step(message, asked));
-        messages = messages.into_iter().flat_map(several).collect();
-    }
-    let end = if matches!(asked.endpoint, Endpoint::Events | Endpoint::ContainerStats) { "\n" } else { "\r\n" };
-    let encode = |message| match message {
+    let messages = steps.fold(vec![message], |messages, step| lowered(step, messages, asked));
+    let encoded = messages.into_iter().flat_map(several).map(|message| encode(message, asked.endpoint));
+    encoded.collect::<String>().into_bytes()
+}
+
+/// Takes messages down one step.
+fn lowered(step: Message, mut messages: Vec<Value>, asked: &Asked) -> Vec<Value> {
+    messages.iter_mut().for_each(|message| step(message, asked));
+    messages.into_iter().flat_map(several).collect()
+}
+
+/// A message as it goes out.
+fn encode(message: Value, endpoint: Endpoint) -> String {
+    let end = if matches!(endpoint, Endpoint::Events | Endpoint::ContainerStats) { "\n" } else { "\r\n" };
+    match message {
         // A rung where messages were plain text leaves the text.
         Value::String(text) => text,
         message => format!("{message}{end}"),
-    };
-    messages.into_iter().flat_map(several).map(encode).collect::<String>().into_bytes()
+    }
 }
 
 /// The messages that a step left: none for null, those of a list.

@@ -48,6 +48,10 @@ pub const QUIET_COMMANDS_HEADER: &str = "x-longshore-quiet-commands";
 /// `Size` as that of the image's own layer beside `VirtualSize` of all (below 1.22).
 pub const STORED_IMAGE_HEADER: &str = "x-longshore-stored-image";
 
+/// On a climbed push: a registry that does not answer is a refusal rather than a message, and the first message tells how many tags
+/// there are as `aux.Tags` (below 1.15).
+pub const ENDPOINT_FIRST_HEADER: &str = "x-longshore-endpoint-first";
+
 /// On the answer to `POST /containers/{name}/wait`, set by the server: the container's process never ran, so that older versions
 /// know no exit code of it.
 pub const NEVER_STARTED_HEADER: &str = "x-longshore-never-started";
@@ -89,6 +93,8 @@ pub enum Body {
     Text(String),
     /// Bytes that were collected because [`reads`](crate::reads) asked for them, or that the ladder made.
     Bytes(Vec<u8>),
+    /// Messages of a stream that has ended already. Only between rungs: what leaves the ladder is text.
+    Messages(Vec<Value>),
     /// Bytes that the ladder never looks at: archives, terminals, streams of messages.
     Stream,
 }
@@ -155,6 +161,12 @@ impl Response {
     /// An error in the form of the newest version.
     pub fn error(status: u16, message: &str) -> Self {
         Self::json(status, json!({ "message": message }))
+    }
+
+    /// A stream of these messages.
+    pub fn messages(messages: Vec<Value>) -> Self {
+        let headers = vec![("Content-Type".into(), "application/json".into())];
+        Self { status: 200, headers, body: Body::Messages(messages) }
     }
 
     /// A response with plain text.

@@ -162,7 +162,7 @@ fn size(body: &Body) -> usize {
         Body::Json(value) => value.to_string().len(),
         Body::Text(text) => text.len(),
         Body::Bytes(bytes) => bytes.len(),
-        Body::Empty | Body::Stream => 0,
+        Body::Empty | Body::Stream | Body::Messages(_) => 0,
     }
 }
 

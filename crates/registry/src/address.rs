@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Method};
 
+use crate::error::Failure;
 use crate::http::origin;
 use crate::pipe::{Reader, pipe};
 use crate::session::succeeded;
@@ -33,6 +34,10 @@ impl Registries {
     pub async fn open_address(self: &Arc<Self>, address: &str) -> Result<Remote> {
         let url = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
         let invalid = || Error::Invalid(format!("{address:?}: an address such as http://host/file is wanted"));
+        if url == "http://" {
+            let (url, reason) = ("http:".to_owned(), "http: no Host in request URL".to_owned());
+            return Err(Error::Request { method: "Get", url, reason, failure: Failure::Nonsense });
+        }
         let (scheme, authority) = origin(&url).and_then(|origin| origin.split_once("://")).ok_or_else(invalid)?;
         let secure = match scheme {
             "https" => true,

@@ -107,6 +107,10 @@ impl Registries {
             let value = crate::credentials::basic(&pair).parse().map_err(malformed)?;
             headers.insert(http::header::AUTHORIZATION, value);
         }
+        if endpoint.authority != INDEX {
+            // Whether anything answers there at all.
+            client.follow(Method::GET, format!("{}/v1/_ping", endpoint.base()), HeaderMap::new()).await?;
+        }
         let mut answer = succeeded(client.follow(Method::GET, url, headers).await?).await?;
         let document = answer.document(RESULTS_BYTES).await?;
         let nonsense = |error: serde_json::Error| answer.nonsense(format!("results of a search: {error}"));

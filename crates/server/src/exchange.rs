@@ -164,7 +164,7 @@ impl Exchange<'_> {
             .filter_map(|(name, value)| Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?)));
         let body = match request.body {
             LadderBody::Stream => received.map_or(RequestBody::Empty, RequestBody::Incoming),
-            LadderBody::Empty => RequestBody::Empty,
+            LadderBody::Empty | LadderBody::Messages(_) => RequestBody::Empty,
             LadderBody::Json(value) => RequestBody::Json(value),
             LadderBody::Text(text) => RequestBody::Bytes(text.into_bytes()),
             LadderBody::Bytes(bytes) => RequestBody::Bytes(bytes),
@@ -368,7 +368,8 @@ fn with_body(mut response: Response<Body>, body: Body) -> Response<Body> {
 /// The ladder's answer as it goes out. A body that it does not look at is put in by the caller.
 fn lower(answer: ladder::Response) -> Response<Body> {
     let body = match answer.body {
-        LadderBody::Empty | LadderBody::Stream => Body::empty(),
+        // Messages leave the ladder as text.
+        LadderBody::Empty | LadderBody::Stream | LadderBody::Messages(_) => Body::empty(),
         LadderBody::Text(text) => Body::whole(text),
         LadderBody::Bytes(bytes) => Body::whole(bytes),
         LadderBody::Json(value) => Body::whole(encode(&value).unwrap_or_default()),

@@ -4,13 +4,14 @@ use api::routes::Endpoint::{
     Commit, ContainerAttach, ContainerChanges, ContainerCreate, ContainerInspect, ContainerKill, ContainerList,
     ContainerLogs, ContainerPause, ContainerResize, ContainerRestart, ContainerStart, ContainerStop, ContainerTop,
     ContainerUnpause, ContainerWait, Events, ExecCreate, ExecResize, ExecStart, ImageCreate, ImageDelete, ImageHistory,
-    ImageInspect, ImageList, ImagePush, ImageSave, ImageSaveMany, ImageTag, Info,
+    ImageInspect, ImageList, ImageSave, ImageSaveMany, ImageTag, Info,
 };
 
 use super::v1_15_build as build;
 use super::v1_15_create as create;
 use super::v1_15_inspect as inspect;
 use super::v1_15_list as list;
+use super::v1_15_registry as registry;
 use super::v1_15_stream as stream;
 use crate::exchange::{NEVER_STARTED_HEADER, OLD_NAME_HEADER, Response};
 use crate::json::{keep, object};
@@ -127,8 +128,9 @@ pub(super) const RUNG: Rung = Rung {
             request.set_header(OLD_NAME_HEADER, "1");
             Ok(())
         }),
-        Change::to(&[ImagePush], "The body of push holds no credentials any more.").up(stream::push),
-        Change::to(&[ImageCreate], "Progress is told in other words.").message(stream::progress),
+        registry::WORDS,
+        registry::NAMES,
+        registry::CREDENTIALS,
         Change::to(&[Events], "Every signal of kill is an event; before only SIGKILL was.").message(stream::one_kill),
         Change::to(&[Info], "`GET /info` tells more.")
             .down(|info, _| object(info, &[]).into_iter().for_each(|info| keep(info, INFO)))

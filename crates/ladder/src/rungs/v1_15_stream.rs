@@ -1,10 +1,8 @@
-//! Small things of 1.15: resize, tag, push, progress, events of kill.
+//! Small things of 1.15: resize, tag, events of kill.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE;
 use serde_json::{Value, json};
 
-use crate::exchange::{Body, Request, Response};
+use crate::exchange::{Request, Response};
 use crate::json::text;
 use crate::rung::Asked;
 
@@ -53,27 +51,6 @@ pub(super) fn tag(request: &mut Request) -> Result<(), Response> {
     Ok(())
 }
 
-/// Credentials came in a header or, if that was missing, in the body, which then had to be JSON.
-pub(super) fn push(request: &mut Request) -> Result<(), Response> {
-    if request.header("X-Registry-Auth").is_none() {
-        let credentials = match &request.body {
-            Body::Json(credentials) => credentials.to_string(),
-            Body::Empty => return Err(Response::error(500, "EOF")),
-            _ => return Err(Response::error(500, "invalid character in credentials")),
-        };
-        request.set_header("X-Registry-Auth", &URL_SAFE.encode(credentials));
-    }
-    request.body = Body::Empty;
-    Ok(())
-}
-
-/// `Downloading from` was said before an import from elsewhere; other words stay.
-pub(super) fn progress(message: &mut Value, _: &Asked) {
-    if let Some(message) = message.as_object_mut() {
-        message.remove("aux");
-    }
-}
-
 /// Only SIGKILL of kill was an event: neither other signals nor those that stop and restart send.
 pub(super) fn one_kill(event: &mut Value, asked: &Asked) {
     let Some(fields) = event.as_object() else { return };
@@ -100,7 +77,7 @@ pub(super) fn one_kill(event: &mut Value, asked: &Asked) {
 #[cfg(test)]
 mod tests {
     use crate::testing::{ask, climbed, refused, up};
-    use api::routes::Endpoint::{Commit, ContainerResize, ImageCreate, ImagePush, ImageTag};
+    use api::routes::Endpoint::{Commit, ContainerResize, ImageCreate, ImageTag};
     use serde_json::{Value, json};
 
     #[test]
@@ -122,13 +99,6 @@ mod tests {
                 |version| up(version, endpoint, "repo=A", Value::Null).header(crate::OLD_NAME_HEADER).is_some();
             assert_eq!((marked("1.14"), marked("1.15")), (true, false), "{endpoint:?}");
         }
-    }
-
-    #[test]
-    fn credentials_could_be_the_body() {
-        let request = up("1.14", ImagePush, "", json!({"username": "u"}));
-        assert_eq!(request.header("X-Registry-Auth"), Some("eyJ1c2VybmFtZSI6InUifQ=="));
-        assert_eq!(refused("1.14", ImagePush, Value::Null).status, 500);
     }
 
     #[test]

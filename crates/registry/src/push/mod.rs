@@ -21,6 +21,7 @@ use crate::pull::blocking;
 use crate::registries::{Access, start};
 use crate::retry::Backoff;
 use crate::session::{Session, succeeded};
+use crate::settings::HUB;
 use crate::{Credentials, Error, Following, Registries, Result};
 
 /// What to push, on whose behalf.
@@ -32,6 +33,24 @@ pub struct Push {
     pub credentials: Credentials,
     /// The client's `X-Meta-` headers, which registries get too.
     pub meta: Vec<(String, String)>,
+    /// A registry that is not the default one is asked before the image is looked for and before the first message, which
+    /// tells in `aux.Tags` how many images go. So it was before API 1.15.
+    pub endpoint_first: bool,
+}
+
+/// Images, each with a name.
+type Named = Vec<(Reference, Arc<Image>)>;
+
+impl Push {
+    fn is_late(&self) -> bool {
+        self.endpoint_first && self.reference.domain() != HUB
+    }
+
+    fn first(&self, images: &Named) -> Message {
+        let status = format!("The push refers to repository [{}]", self.reference.name());
+        let aux = self.endpoint_first.then(|| json!({"Tags": images.len()}));
+        Message { status, aux, ..Message::default() }
+    }
 }
 
 impl Registries {
@@ -45,14 +64,14 @@ impl Registries {
         if push.reference.digest().is_some() {
             return Err(Error::Invalid("cannot push a digest reference".to_owned()));
         }
-        let images = self.tagged(&push.reference)?;
+        let images = if push.is_late() { None } else { Some(self.tagged(&push.reference)?) };
         let registries = Arc::clone(self);
         let (board, interest) = start(move |board| async move { registries.run_push(&push, images, &board).await });
         Ok(Following::new(board, interest))
     }
 
     /// The images that a name means here, each with its tag.
-    fn tagged(&self, reference: &Reference) -> Result<Vec<(Reference, Arc<Image>)>> {
+    fn tagged(&self, reference: &Reference) -> Result<Named> {
         let snapshot = self.images.snapshot();
         let none = || Error::NoImage(reference.familiar());
         if reference.tag().is_some() {
@@ -68,15 +87,20 @@ impl Registries {
         if found.is_empty() { Err(none()) } else { Ok(found) }
     }
 
-    async fn run_push(
-        &self,
-        push: &Push,
-        images: Vec<(Reference, Arc<Image>)>,
-        board: &Arc<Board>,
-    ) -> Result<Vec<Transferred>> {
+    async fn run_push(&self, push: &Push, images: Option<Named>, board: &Arc<Board>) -> Result<Vec<Transferred>> {
         let access = Access::new(&push.credentials, &push.meta);
-        board.say("", format!("The push refers to repository [{}]", push.reference.name()));
+        if let Some(images) = &images {
+            board.tell(push.first(images));
+        }
         let session = self.addresses(push.reference.domain(), false, access).await.next().await?;
+        let images = match images {
+            Some(images) => images,
+            None => {
+                let images = self.tagged(&push.reference)?;
+                board.tell(push.first(&images));
+                images
+            }
+        };
         let run = Run { registries: self, session: &session, repository: push.reference.without_tag(), board };
         let mut done = Vec::new();
         for (reference, image) in &images {

@@ -342,6 +342,9 @@ async fn patience_has_an_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn searching() {
     let fake = Fake::start(|asked| {
+        if asked.path == "/v1/_ping" {
+            return reply(200, "true");
+        }
         assert_eq!(asked.path, "/v1/search?q=a%20b&n=25");
         let results = json!({"results": [{"name": "x", "star_count": 1, "is_trusted": true, "is_automated": true},
             {"name": "y", "star_count": 5, "description": null, "is_official": true}]});

@@ -57,7 +57,7 @@ impl Place {
     }
 
     pub(super) async fn push_as(&self, name: &str, credentials: Credentials) -> (Vec<Message>, Result<(), Arc<Error>>) {
-        let push = Push { reference: name.parse().unwrap(), credentials, meta: Vec::new() };
+        let push = Push { reference: name.parse().unwrap(), credentials, meta: Vec::new(), endpoint_first: false };
         follow(self.registries.push(push).unwrap()).await
     }
 

@@ -86,6 +86,7 @@ fn transfer(call: &Call, name: &str) -> TransferOptions {
         tag: call.query.text("tag").to_owned(),
         platform: call.query.text("platform").to_owned(),
         credentials: credentials(call),
+        endpoint_first: call.headers.contains_key(ladder::ENDPOINT_FIRST_HEADER),
         meta: meta.filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?))).collect(),
     }
 }

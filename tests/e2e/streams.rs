@@ -58,6 +58,43 @@ fn logs_rotate_and_lose_nothing_that_is_kept() {
 }
 
 #[test]
+fn a_follower_misses_no_line_however_often_the_log_rotates() {
+    let daemon = Daemon::with_busybox();
+    let options = ["--log-opt", "max-size=256k", "--log-opt", "max-file=4"];
+    // 30 bursts of more than one file each: far more than the four that are kept.
+    let script =
+        "read go; i=0; while [ $i -lt 30 ]; do seq $((i*4000+1)) $((i*4000+4000)); i=$((i+1)); sleep 0.02; done";
+    let run = ["busybox", "sh", "-c", script];
+    daemon.docker(&[&["run", "-di", "--name", "bursts"], &options[..], &run[..]].concat()).ok();
+    let follow = |path| {
+        let mut connection = daemon.connect();
+        connection.request("GET", path, "", b"");
+        assert_eq!(connection.head().0, 200);
+        connection
+    };
+    // One that reads as it comes, and one that does not read before all is written.
+    let mut prompt = follow("/containers/bursts/logs?stdout=1&follow=1");
+    let mut late = follow("/containers/bursts/logs?stdout=1&follow=1&timestamps=1");
+    daemon.docker_program(&["attach", "bursts"]).input("go\n").run().ok();
+    for connection in [&mut prompt, &mut late] {
+        let text: String = frames(&connection.chunks()).concat();
+        let numbers = text.lines().map(|line| line.rsplit(' ').next().and_then(|word| word.parse::<u32>().ok()));
+        assert!(numbers.eq((1..=120_000).map(Some)), "a line is missing or repeated");
+    }
+}
+
+/// The texts of the frames of a multiplexed stream.
+fn frames(mut stream: &[u8]) -> Vec<String> {
+    let mut texts = Vec::new();
+    while let [_, _, _, _, a, b, c, d, rest @ ..] = stream {
+        let (text, behind) = rest.split_at(u32::from_be_bytes([*a, *b, *c, *d]) as usize);
+        texts.push(String::from_utf8_lossy(text).into_owned());
+        stream = behind;
+    }
+    texts
+}
+
+#[test]
 fn attach_multiplexes_and_a_half_close_ends_only_the_input() {
     let daemon = Daemon::with_busybox();
     let body = json!({"Image": "busybox", "Cmd": ["sh", "-c", "cat; echo done >&2"], "OpenStdin": true, "StdinOnce": true,

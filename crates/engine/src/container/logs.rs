@@ -22,6 +22,8 @@ use crate::{Error, Result};
 
 /// Bytes that are rendered at a time.
 const PIECE_BYTES: usize = 64 * 1024;
+/// How long a change of the log may wait while a client takes what was sent to it.
+const PAUSE: Duration = Duration::from_millis(1);
 /// How often a followed log is looked at where the kernel cannot tell of changes.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -181,9 +183,12 @@ async fn follow(
         // Asked before reading: what was written before the end is read after it.
         let over = !life.borrow_and_update().up;
         let mut piece = Vec::with_capacity(PIECE_BYTES);
-        let more = reader.render(style, &mut piece, PIECE_BYTES).map_err(unreadable)?;
-        if !piece.is_empty() && !sender.send(piece).await {
-            return Ok(());
+        let mut more = reader.render(style, &mut piece, PIECE_BYTES).map_err(unreadable)?;
+        if !piece.is_empty() {
+            match send(piece, sender, &mut reader, changes.as_ref()).await? {
+                Some(grown) => more |= grown,
+                None => return Ok(()),
+            }
         }
         if more {
             continue;
@@ -195,6 +200,30 @@ async fn follow(
             () = grown(changes.as_ref()) => {}
             changed = life.changed() => if changed.is_err() { return Ok(()) },
             () = sender.closed() => return Ok(()),
+        }
+    }
+}
+
+/// Sends a piece; meanwhile, what a rotation would take away is kept for the reader. Tells whether the log has grown;
+/// `None` if nobody receives any more.
+async fn send(
+    piece: Vec<u8>,
+    sender: &ByteSender,
+    reader: &mut Reader,
+    changes: Option<&Changes>,
+) -> Result<Option<bool>> {
+    let mut sending = std::pin::pin!(sender.send(piece));
+    let mut has_grown = false;
+    loop {
+        tokio::select! {
+            biased;
+            sent = &mut sending => return Ok(sent.then_some(has_grown)),
+            () = grown(changes) => reader.keep_up().map_err(unreadable)?,
+        }
+        has_grown = true;
+        // A busy container must not wake us for each line that it writes.
+        if let Ok(sent) = tokio::time::timeout(PAUSE, &mut sending).await {
+            return Ok(sent.then_some(has_grown));
         }
     }
 }

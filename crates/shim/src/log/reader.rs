@@ -1,5 +1,6 @@
 //! Reads a container's log, while it is being written if need be.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -20,6 +21,14 @@ const LINE_LIMIT: usize = 1024 * 1024;
 /// More rotated files than anybody keeps.
 const MAX_GENERATIONS: u32 = 10_000;
 
+/// Files of a log that are held open ahead of the one being read: their number, and their bytes together. They stay on
+/// disk even if the writer has removed them.
+const HELD_FILES: usize = 64;
+const HELD_BYTES: u64 = 64 << 20;
+
+/// Names that may be missing in a row: during a rotation each is for a moment.
+const MISSING: u32 = 2;
+
 /// What of a log is read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Selection {
@@ -34,12 +43,14 @@ pub struct Selection {
 /// Reads records in order, across rotated files, to the current end; and on from there whenever it is asked again.
 ///
 /// It never blocks waiting for records: to follow a log, wait with a [`super::Watch`] (or a timer) and go on reading. A
-/// rotation loses and repeats nothing as long as the writer does not rotate all kept files away meanwhile.
+/// rotation loses and repeats nothing as long as the writer does not rotate all kept files away before it is read from or
+/// told to [keep up](Reader::keep_up).
 #[derive(Debug)]
 pub struct Reader {
     path: PathBuf,
-    file: Option<File>,
-    /// Offset in the file of the end of `buffer`.
+    /// The file being read, and newer ones without a gap.
+    files: VecDeque<File>,
+    /// Offset in the first file of the end of `buffer`.
     offset: u64,
     buffer: Vec<u8>,
     /// How much of `buffer` is used up.
@@ -58,6 +69,7 @@ impl Reader {
         reader.since = selection.since;
         reader.until = selection.until;
         reader.seek_tail(selection.tail).map_err(|cause| reader.failed(cause))?;
+        reader.keep_up()?;
         Ok(reader)
     }
 
@@ -69,14 +81,22 @@ impl Reader {
             // That file was rotated away: everything left is newer.
             None => Ok((oldest(path)?, 0)),
         });
-        (reader.file, reader.offset) = found.map_err(|cause| reader.failed(cause))?;
+        let (file, offset) = found.map_err(|cause| reader.failed(cause))?;
+        (reader.files, reader.offset) = (file.into_iter().collect(), offset);
+        reader.keep_up()?;
         Ok(reader)
+    }
+
+    /// Opens what a rotation has put behind the newest file known, so that it cannot be lost while what is before it is
+    /// still being read or sent. Holds 64 files and 64 MiB at most: who falls further behind reads what is kept.
+    pub fn keep_up(&mut self) -> Result<()> {
+        self.open_newer().map_err(|cause| self.failed(cause))
     }
 
     fn at_nothing(path: &Path) -> Reader {
         Reader {
             path: path.to_owned(),
-            file: None,
+            files: VecDeque::new(),
             offset: 0,
             buffer: Vec::new(),
             used: 0,
@@ -130,7 +150,7 @@ impl Reader {
 
     /// The place behind the last record that was read; `None` as long as there is no log.
     pub fn position(&self) -> Option<LogPosition> {
-        let inode = self.file.as_ref()?.metadata().ok()?.ino();
+        let inode = self.files.front()?.metadata().ok()?.ino();
         Some(LogPosition { inode, offset_bytes: self.offset - (self.buffer.len() - self.used) as u64 })
     }
 
@@ -152,11 +172,11 @@ impl Reader {
             self.skipping = true;
         }
         loop {
-            if self.file.is_none() {
-                self.file = oldest(&self.path)?;
+            if self.files.is_empty() {
+                self.files.extend(oldest(&self.path)?);
                 self.offset = 0;
             }
-            if self.file.is_none() {
+            if self.files.is_empty() {
                 return Ok(false);
             }
             if self.read_block()? {
@@ -169,7 +189,7 @@ impl Reader {
     }
 
     fn read_block(&mut self) -> io::Result<bool> {
-        let Some(file) = &self.file else { return Ok(false) };
+        let Some(file) = self.files.front() else { return Ok(false) };
         let before = self.buffer.len();
         self.buffer.resize(before + BLOCK_BYTES, 0);
         let length = loop {
@@ -185,47 +205,55 @@ impl Reader {
 
     /// At the end of a file: goes on to the next newer one; false if there is none (yet).
     fn advance(&mut self) -> io::Result<bool> {
-        let Some(file) = &self.file else { return Ok(false) };
-        let metadata = file.metadata()?;
-        let generation = generation_of(&self.path, metadata.ino())?;
-        let next = match generation {
-            Some(0) => {
-                if metadata.len() < self.offset {
-                    // Somebody has cut the file off: it starts anew.
-                    self.offset = 0;
-                    self.buffer.clear();
-                    return Ok(metadata.len() > 0);
-                }
-                return Ok(false);
+        self.open_newer()?;
+        if self.files.len() > 1 {
+            // Nothing is added to a file that has a successor; but it may have been since it was read.
+            if self.read_block()? {
+                return Ok(true);
             }
-            Some(generation) => open(&rotated(&self.path, generation - 1))?,
-            None => oldest(&self.path)?,
-        };
-        // What was written before the rotation was noticed.
-        if self.read_block()? {
+            self.files.pop_front();
+            self.buffer.clear();
+            self.offset = 0;
             return Ok(true);
         }
-        // Another rotation between the two looks would make the next file the wrong one.
-        let Some(next) = next.filter(|_| generation_of(&self.path, metadata.ino()).is_ok_and(|now| now == generation))
-        else {
-            return Ok(false);
-        };
-        self.buffer.clear();
-        self.file = Some(next);
-        self.offset = 0;
-        Ok(true)
+        let length = self.files.front().map(File::metadata).transpose()?.map_or(0, |metadata| metadata.len());
+        if length < self.offset {
+            // Somebody has cut the file off: it starts anew.
+            self.offset = 0;
+            self.buffer.clear();
+            return Ok(length > 0);
+        }
+        Ok(false)
+    }
+
+    fn open_newer(&mut self) -> io::Result<()> {
+        while let Some(last) = self.files.back() {
+            let Some(next) = successor(&self.path, last)? else { return Ok(()) };
+            let held = self.files.iter().skip(1).map(|file| Ok(file.metadata()?.len())).sum::<io::Result<u64>>()?;
+            if self.files.len() > HELD_FILES || held > HELD_BYTES {
+                return Ok(());
+            }
+            self.files.push_back(next);
+        }
+        Ok(())
     }
 
     /// Places the reader before the last `tail` records, or at the very beginning.
     fn seek_tail(&mut self, tail: Option<u64>) -> io::Result<()> {
         let Some(mut wanted) = tail else {
-            self.file = oldest(&self.path)?;
+            self.files.extend(oldest(&self.path)?);
             return Ok(());
         };
+        let mut counted = None;
         for generation in 0..MAX_GENERATIONS {
             let Some(file) = open(&rotated(&self.path, generation))? else { break };
+            let inode = file.metadata()?.ino();
+            if counted.replace(inode) == Some(inode) {
+                // A rotation has moved it on meanwhile.
+                continue;
+            }
             let (offset, found) = tail_offset(&file, wanted)?;
-            self.file = Some(file);
+            self.files = VecDeque::from([file]);
             self.offset = offset;
             wanted -= found;
             if wanted == 0 {
@@ -270,12 +298,26 @@ fn open(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
+/// The file that came after `file`; `None` if that is still the log, or if it cannot be told at this moment.
+fn successor(path: &Path, file: &File) -> io::Result<Option<File>> {
+    let inode = file.metadata()?.ino();
+    let generation = generation_of(path, inode)?;
+    let next = match generation {
+        Some(0) => return Ok(None),
+        Some(generation) => open(&rotated(path, generation - 1))?,
+        None => oldest(path)?,
+    };
+    // Another rotation between the two looks would make it the wrong one.
+    Ok(next.filter(|_| generation_of(path, inode).is_ok_and(|now| now == generation)))
+}
+
 /// The oldest file of a log, if there is any.
 fn oldest(path: &Path) -> io::Result<Option<File>> {
-    let mut last = open(path)?;
-    for generation in 1..MAX_GENERATIONS {
+    let (mut last, mut missing) = (None, 0);
+    for generation in 0..MAX_GENERATIONS {
         match open(&rotated(path, generation))? {
-            Some(file) => last = Some(file),
+            Some(file) => (last, missing) = (Some(file), 0),
+            None if missing < MISSING => missing += 1,
             None => break,
         }
     }
@@ -289,8 +331,7 @@ fn generation_of(path: &Path, inode: u64) -> io::Result<Option<u32>> {
         match std::fs::metadata(rotated(path, generation)) {
             Ok(metadata) if metadata.ino() == inode => return Ok(Some(generation)),
             Ok(_) => missing = 0,
-            // During a rotation one name is missing for a moment.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && missing < 2 => missing += 1,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && missing < MISSING => missing += 1,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         }

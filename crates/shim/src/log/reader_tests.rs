@@ -97,6 +97,38 @@ fn a_slow_follower_finds_everything_that_is_kept() {
 }
 
 #[test]
+fn a_reader_that_keeps_up_loses_nothing_that_was_removed_before_it_was_read() {
+    for max_files in [1, 2, 5] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = writer(&folder, Some(200), max_files);
+        write(&mut log, 0..1);
+        let mut reader = Reader::open(log.path(), Selection::default()).unwrap();
+        assert_eq!(numbers(&mut reader), [0]);
+        for number in 1..60 {
+            write(&mut log, number..number + 1);
+            reader.keep_up().unwrap();
+        }
+        assert_eq!(numbers(&mut reader), (1..60).collect::<Vec<_>>(), "with {max_files} files");
+    }
+}
+
+#[test]
+fn what_is_held_for_a_slow_reader_has_an_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = writer(&folder, Some(1), 1);
+    write(&mut log, 0..1);
+    let mut reader = Reader::open(log.path(), Selection::default()).unwrap();
+    for number in 1..300 {
+        write(&mut log, number..number + 1);
+        reader.keep_up().unwrap();
+    }
+    assert_eq!(reader.files.len(), HELD_FILES + 1);
+    let read = numbers(&mut reader);
+    // What was held, and what is kept.
+    assert_eq!((read.len(), read[HELD_FILES], read.last()), (HELD_FILES + 2, HELD_FILES as i64, Some(&299)));
+}
+
+#[test]
 fn following_from_another_thread_sees_every_record_once() {
     let folder = tempfile::tempdir().unwrap();
     let mut log = writer(&folder, Some(5000), 1000);

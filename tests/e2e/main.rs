@@ -19,3 +19,4 @@ mod program;
 mod store;
 mod streams;
 mod versions;
+mod walk;

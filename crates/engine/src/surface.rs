@@ -169,7 +169,7 @@ impl Engine {
     /// # Errors
     /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn logs(self: &Arc<Self>, name: &str, options: LogsOptions) -> Result<Logs> {
-        self.container_logs(name, options).await
+        self.container_logs(name, options, None).await
     }
 
     /// First half of an attach: checks and finds out whether there is a terminal, so that the server can answer with the right content type; then [`Attachment::run`].

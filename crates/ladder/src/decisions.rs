@@ -95,7 +95,7 @@ pub const DECISIONS: &[Decision] = &[
     },
     Decision {
         versions: "all",
-        text: "Attach with `stream=1` to a container that has ended, and logs with `follow=1` of one, end at once. Docker 1.2.0 waited for ever.",
+        text: "Attach with `logs=1&stream=1` to a container that has ended, and logs with `follow=1` of one, end at once. Docker 1.2.0 waited for ever.",
         test: "decisions::streams_of_the_dead_end",
     },
     Decision {

@@ -170,7 +170,12 @@ impl Daemon {
 
     /// A program inside the daemon's network namespace: where its published ports are "the host".
     pub fn on_host(&self, words: &[&str]) -> Output {
-        Program::new("nsenter").args([format!("--net=/proc/{}/ns/net", self.namespace.id())]).args(words).run()
+        Program::new("nsenter").args([self.namespace()]).args(words).run()
+    }
+
+    /// The argument by which `nsenter` enters the daemon's network namespace.
+    pub fn namespace(&self) -> String {
+        format!("--net=/proc/{}/ns/net", self.namespace.id())
     }
 
     /// `GET path`.

@@ -9,10 +9,12 @@ mod daemon;
 mod http;
 mod leftovers;
 mod program;
+mod registry;
 
 pub use daemon::Daemon;
 pub use http::{Answer, Connection};
 pub use program::{Output, Program};
+pub use registry::Registry;
 
 use std::path::PathBuf;
 

@@ -110,10 +110,9 @@ impl Attachment {
     pub async fn run(self, client: ClientStream) -> Result<()> {
         let mut resume = None;
         if self.options.logs {
-            resume = self.replay(&client.socket).await?;
+            resume = self.replay(&client.socket, None).await?;
         }
-        let over = self.container.record().state.status == Status::Exited && self.options.logs;
-        if !self.options.stream || over {
+        if !self.options.stream {
             return end(client.socket);
         }
         let attach = protocol::Attach {
@@ -126,12 +125,31 @@ impl Attachment {
             early_input: client.early,
             resume,
         };
-        let socket = client.socket;
-        self.container.step(move |actor| Box::pin(async move { actor.attach(attach, socket) })).await
+        let (socket, logs) = (client.socket, self.options.logs);
+        let step = self.container.step(move |actor| {
+            Box::pin(async move {
+                // Asked here, where the container cannot end meanwhile.
+                if logs && actor.record.state.status == Status::Exited {
+                    return Ok(Some(socket));
+                }
+                actor.attach(attach, socket).map(|()| None)
+            })
+        });
+        match step.await? {
+            Some(socket) => {
+                self.replay(&socket, resume).await?;
+                end(socket)
+            }
+            None => Ok(()),
+        }
     }
 
-    /// Sends the log to the client; returns where the live output joins.
-    async fn replay(&self, client: &OwnedFd) -> Result<Option<protocol::LogPosition>> {
+    /// Sends the log to the client, all of it or what follows `from`; returns where the live output joins.
+    async fn replay(
+        &self,
+        client: &OwnedFd,
+        from: Option<protocol::LogPosition>,
+    ) -> Result<Option<protocol::LogPosition>> {
         let options = LogsOptions {
             stdout: self.options.stdout,
             stderr: self.options.stderr,
@@ -140,7 +158,7 @@ impl Attachment {
             ..LogsOptions::default()
         };
         let name = self.container.id.hex();
-        let mut logs = self.engine.container_logs(&name, options).await?;
+        let mut logs = self.engine.container_logs(&name, options, from).await?;
         let copy = client.try_clone().map_err(|error| lost(&error))?;
         let mut socket = stream(copy)?;
         while let Some(piece) = logs.bytes.next().await {

@@ -111,8 +111,13 @@ fn attributes(record: &Record) -> BTreeMap<String, String> {
 }
 
 impl Engine {
-    /// See [`Engine::logs`].
-    pub(crate) async fn container_logs(self: &Arc<Self>, name: &str, options: LogsOptions) -> Result<Logs> {
+    /// See [`Engine::logs`]. `from`: only what was logged behind that.
+    pub(crate) async fn container_logs(
+        self: &Arc<Self>,
+        name: &str,
+        options: LogsOptions,
+        from: Option<protocol::LogPosition>,
+    ) -> Result<Logs> {
         if !options.stdout && !options.stderr {
             return Err(Error::invalid("Bad parameters: you must choose at least one stream"));
         }
@@ -143,7 +148,11 @@ impl Engine {
         }
         let reached = Arc::clone(&end);
         let bytes = produce(move |out| {
-            let mut reader = Reader::open(&path, selection).map_err(unreadable)?;
+            let reader = match from {
+                Some(position) => Reader::resume(&path, position),
+                None => Reader::open(&path, selection),
+            };
+            let mut reader = reader.map_err(unreadable)?;
             let mut piece = Vec::with_capacity(PIECE_BYTES);
             loop {
                 piece.clear();

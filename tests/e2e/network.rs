@@ -45,6 +45,23 @@ fn published_ports_answer_from_the_host_and_from_other_containers() {
 }
 
 #[test]
+fn a_daemon_that_cannot_start_leaves_no_bridge() {
+    let folder = tempfile::tempdir_in(testkit::environment("LONGSHORE_TEST_DISK")).expect("a folder");
+    let script = r#"
+        cd "$1"
+        "$2" daemon -g data --exec-root exec -p pid -H "unix://$1/sock" --bip 10.9.0.1/24 --fixed-cidr 10.8.0.0/24
+        echo "code $?"
+        ls /sys/class/net"#;
+    let binary = testkit::environment("LONGSHORE_BIN");
+    let output = testkit::Program::new("unshare").args(["--net", "--mount", "sh", "-c"]);
+    // Its own sysfs shows the namespace's interfaces.
+    let script = format!("mount -t sysfs none /sys; {script}");
+    let output = output.args([&script, "sh"]).args([folder.path(), &binary]).run();
+    assert!(output.stderr.contains("10.8.0.0/24 does not lie within"), "{output:?}");
+    assert_eq!(output.ok(), "code 1\nlo");
+}
+
+#[test]
 fn udp_is_published_too() {
     let daemon = Daemon::with_busybox();
     let program = daemon.path("udp_echo").display().to_string();

@@ -97,21 +97,24 @@ impl Engine {
         let images = Arc::new(images);
         let spool = config.data_root.join("tmp/registry");
         let registries = Registries::open(Arc::clone(&images), config.registries.clone(), &spool)?;
-        let bridge = config.bridge.clone().map(Bridge::open).transpose()?;
         let cgroups = Layout::detect().map_err(|error| Error::system(error.to_string()).caused_by(error))?;
+        let (id, networks, volumes) = (engine_id(&store)?, Predefined::load(&store)?, Volumes::load(&store, &storage)?);
+        let (events, loopbacks) = (Journal::open(&store)?, LoopbackPool::open(LOOPBACKS)?);
+        // Last, so that a start that fails leaves no bridge.
+        let bridge = config.bridge.clone().map(Bridge::open).transpose()?;
         Ok(Self {
-            id: engine_id(&store)?,
-            networks: Predefined::load(&store)?,
+            id,
+            networks,
             containers: Registry::default(),
-            volumes: Volumes::load(&store, &storage)?,
+            volumes,
             execs: Execs::default(),
-            events: Journal::open(&store)?,
+            events,
             closing: CancellationToken::new(),
             clearing: TaskTracker::new(),
             attach_base: attach_base(),
             runs: AtomicU64::new(0),
             pruning: tokio::sync::Mutex::new(()),
-            loopbacks: LoopbackPool::open(LOOPBACKS)?,
+            loopbacks,
             cgroup_parent: cgroup_parent(&config),
             registries,
             images,

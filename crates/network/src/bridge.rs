@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use crate::addresses::Addresses;
 use crate::firewall::{Firewall, Opening, Policy, Watch};
-use crate::netlink::{Batch, rtnl};
+use crate::netlink::Batch;
+use crate::netlink::rtnl::{self, Interface};
 use crate::pool::Pool;
 use crate::ports::Ports;
 use crate::sandbox::{Plug, Prepared, SandboxMaker};
 use crate::{Error, Ipv4Net, Link, Live, PortRequest, Published, Result, Sandbox, Wanted, sysctl};
 pub use config::BridgeConfig;
+use interface::Place;
 
 /// An open bridge. All methods may be called from any thread.
 ///
@@ -65,12 +67,25 @@ impl Bridge {
     ///
     /// # Errors
     /// [`Error::Config`] for settings that contradict each other or the host, [`Error::NoFreeSubnet`], and
-    /// whatever the kernel refused.
+    /// whatever the kernel refused. Nothing stays then of a bridge that was not there before.
     pub fn open(config: BridgeConfig) -> Result<Self> {
         config.check_name()?;
         let mut socket = rtnl::socket()?;
-        let (interface, net) = interface::establish(&mut socket, &config)?;
-        config.check_addresses(net)?;
+        let place = Place::look(&mut socket, &config)?;
+        config.check_addresses(place.net)?;
+        let (net, is_new, name) = (place.net, place.found.is_none(), config.name.clone());
+        let interface = place.establish(&mut socket, &name)?;
+        let index = interface.index;
+        let equipped = Self::equip(config, net, interface);
+        if equipped.is_err() && is_new {
+            // The first error tells what went wrong; what stays in spite of this is adopted the next time.
+            let _ = Firewall::discard(&name).and_then(|()| remove(index));
+        }
+        equipped
+    }
+
+    /// Everything about a bridge but its interface.
+    fn equip(config: BridgeConfig, net: Ipv4Net, interface: Interface) -> Result<Self> {
         if config.forward {
             sysctl::ensure("ipv4/ip_forward", "1")?;
         }
@@ -264,8 +279,13 @@ impl Bridge {
     pub fn destroy(mut self) -> Result<()> {
         drop(self.watch.take());
         self.firewalled(Firewall::remove)?;
-        let mut batch = Batch::default();
-        rtnl::remove(&mut batch, self.index);
-        rtnl::socket()?.exchange(&batch)
+        remove(self.index)
     }
+}
+
+/// Removes an interface.
+fn remove(index: u32) -> Result<()> {
+    let mut batch = Batch::default();
+    rtnl::remove(&mut batch, index);
+    rtnl::socket()?.exchange(&batch)
 }

@@ -116,6 +116,27 @@ fn set_bridge_netfilter(on: bool) -> bool {
 }
 
 #[test]
+fn a_bridge_that_cannot_be_opened_leaves_nothing() {
+    isolated(|| {
+        let config = BridgeConfig {
+            name: "lsh0".into(),
+            address: "10.77.0.1/24".parse().ok(),
+            fixed_cidr: "10.78.0.0/25".parse().ok(),
+            ..BridgeConfig::default()
+        };
+        assert!(matches!(Bridge::open(config.clone()), Err(Error::Config(_))));
+        let names = || std::fs::read_to_string("/proc/self/net/dev").expect("a list");
+        assert!(!names().contains("lsh0"), "{}", names());
+        // One that was there stays as it is.
+        ip("link add lsh0 type bridge");
+        ip("addr add 10.79.0.1/24 dev lsh0");
+        assert!(Bridge::open(BridgeConfig { address: None, ..config }).is_err());
+        let shown = Command::new("ip").args(["addr", "show", "lsh0"]).output().expect("the ip program");
+        assert!(String::from_utf8_lossy(&shown.stdout).contains("10.79.0.1/24"));
+    });
+}
+
+#[test]
 fn a_sandbox_is_complete() {
     isolated(|| {
         let bridge = bridge();

@@ -12,12 +12,13 @@ use crate::run::{cargo, output, succeed};
 const ARROWS: &[(&str, &[&str])] = &[
     ("api", &["model"]),
     ("build", &["image", "model", "storage", "sys"]),
+    ("buildkit", &["api", "build", "engine", "model", "sys"]),
     ("client", &["api"]),
     (
         "engine",
         &["api", "build", "image", "model", "network", "registry", "runtime", "shim", "storage", "store", "sys"],
     ),
-    ("hostile", &["api", "build", "image", "ladder", "model", "network", "runtime", "shim", "storage"]),
+    ("hostile", &["api", "build", "buildkit", "image", "ladder", "model", "network", "runtime", "shim", "storage"]),
     ("image", &["model", "storage", "store"]),
     ("ladder", &["api", "model"]),
     (
@@ -28,7 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("network", &["model", "store", "sys"]),
     ("registry", &["image", "model"]),
     ("runtime", &["model", "sys"]),
-    ("server", &["api", "engine", "ladder", "model", "sys"]),
+    ("server", &["api", "buildkit", "engine", "ladder", "model", "sys"]),
     ("shim", &["model", "runtime", "sys"]),
     ("storage", &["model", "store", "sys"]),
     ("store", &["model"]),

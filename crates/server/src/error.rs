@@ -53,6 +53,21 @@ impl From<engine::Error> for Error {
     }
 }
 
+impl From<buildkit::grpc::Status> for Error {
+    fn from(status: buildkit::grpc::Status) -> Self {
+        use buildkit::grpc::Code;
+        let kind = match status.code() {
+            Code::InvalidArgument => ErrorKind::InvalidParameter,
+            Code::NotFound => ErrorKind::NotFound,
+            Code::AlreadyExists => ErrorKind::Conflict,
+            Code::Unimplemented => ErrorKind::NotImplemented,
+            Code::ResourceExhausted | Code::Unavailable => ErrorKind::Unavailable,
+            _ => ErrorKind::System,
+        };
+        Self::of(kind, status.to_string())
+    }
+}
+
 fn status(kind: ErrorKind) -> StatusCode {
     match kind {
         ErrorKind::NotFound => StatusCode::NOT_FOUND,

@@ -1,4 +1,4 @@
-//! Routes that take the connection over: attach, exec start, attach by websocket.
+//! Routes that take the connection over: attach, exec start, attach by websocket, BuildKit's two.
 //!
 //! HTTP libraries offer this only for requests with an `Upgrade` header, but Docker's clients of 2013 (and many of
 //! today) send none and are answered `200 OK`, after which both directions are raw bytes. So the route leaves a
@@ -7,7 +7,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::io;
+use std::io::{self, Cursor};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use engine::ClientStream;
 use futures_util::future::BoxFuture;
 use http::Method;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Chain, Join, ReadHalf, WriteHalf};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
@@ -33,21 +33,50 @@ const HEAD_TAKEN_SPINNING: Duration = Duration::from_micros(300);
 const RELAY_BYTES: usize = 16 * 1024;
 
 /// Takes the client's stream. The reason of a failure was told to the client within the stream.
-pub(crate) type Taker = Box<dyn FnOnce(ClientStream) -> BoxFuture<'static, Result<(), engine::Error>> + Send>;
+type SocketTaker = Box<dyn FnOnce(ClientStream) -> BoxFuture<'static, Result<(), engine::Error>> + Send>;
+/// Takes a connection, and with it what the client sent behind its request.
+type ConnectionTaker = Box<dyn FnOnce(Connection) -> BoxFuture<'static, ()> + Send>;
+
+/// A connection that was taken over, as it is.
+pub(crate) type Connection = Join<Chain<Cursor<Vec<u8>>, ReadHalf<Wire>>, WriteHalf<Wire>>;
+
+/// Who gets the stream.
+pub(crate) enum Taker {
+    /// A container, through its shim: it wants a socket.
+    Socket(Framing, SocketTaker),
+    /// The daemon itself.
+    Connection(ConnectionTaker),
+}
+
+impl Taker {
+    /// Gives the stream to a container.
+    pub(crate) fn socket<F>(framing: Framing, take: impl FnOnce(ClientStream) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = Result<(), engine::Error>> + Send + 'static,
+    {
+        Self::Socket(framing, Box::new(move |client| Box::pin(take(client))))
+    }
+
+    /// Keeps the connection in the daemon.
+    pub(crate) fn connection<F>(take: impl FnOnce(Connection) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        Self::Connection(Box::new(move |connection| Box::pin(take(connection))))
+    }
+}
 
 /// What to do with a connection that a route takes over.
 pub(crate) struct Handover {
     /// The answer's head, byte for byte.
     pub(crate) head: Vec<u8>,
-    /// How the bytes behind the head are wrapped.
-    pub(crate) framing: Framing,
     /// Who gets the stream.
     pub(crate) taker: Taker,
 }
 
 impl fmt::Debug for Handover {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handover").field("framing", &self.framing).finish_non_exhaustive()
+        f.debug_struct("Handover").finish_non_exhaustive()
     }
 }
 
@@ -116,7 +145,10 @@ impl Slot {
 /// Whether the route of a request may take the connection over. Decided by the path alone, before anything is awaited.
 pub(crate) fn possible(method: &Method, path: &str) -> bool {
     match *method {
-        Method::POST => path.ends_with("/attach") || (path.ends_with("/start") && path.contains("/exec/")),
+        Method::POST => {
+            let ends = ["/attach", "/session", "/grpc"];
+            ends.iter().any(|end| path.ends_with(end)) || (path.ends_with("/start") && path.contains("/exec/"))
+        }
         Method::GET => path.ends_with("/attach/ws"),
         _ => false,
     }
@@ -127,21 +159,25 @@ impl Handover {
     pub(crate) async fn carry_out(self, mut wire: Wire, early: Vec<u8>) -> io::Result<()> {
         wire.write_all(&self.head).await?;
         wire.flush().await?;
-        match self.framing {
-            Framing::Raw => match wire.into_socket() {
+        match self.taker {
+            Taker::Socket(Framing::Raw, taker) => match wire.into_socket() {
                 Ok(socket) => {
                     let socket = socket?;
                     head_taken(&socket).await;
-                    give(self.taker, socket, early).await;
+                    give(taker, socket, early).await;
                 }
-                Err(tls) => relay(self.taker, tls, early).await?,
+                Err(tls) => relay(taker, tls, early).await?,
             },
-            Framing::WebSocket { binary } => {
+            Taker::Socket(Framing::WebSocket { binary }, taker) => {
                 let (near, far) = UnixStream::pair()?;
                 let far = OwnedFd::from(far.into_std()?);
                 let (outcome, ()) =
-                    tokio::join!(websocket::relay(wire, early, near, binary), give(self.taker, far, Vec::new()));
+                    tokio::join!(websocket::relay(wire, early, near, binary), give(taker, far, Vec::new()));
                 outcome?;
+            }
+            Taker::Connection(taker) => {
+                let (input, output) = tokio::io::split(wire);
+                taker(tokio::io::join(Cursor::new(early).chain(input), output)).await;
             }
         }
         Ok(())
@@ -164,14 +200,14 @@ async fn head_taken(socket: &OwnedFd) {
     }
 }
 
-async fn give(taker: Taker, socket: OwnedFd, early: Vec<u8>) {
+async fn give(taker: SocketTaker, socket: OwnedFd, early: Vec<u8>) {
     if let Err(error) = taker(ClientStream { socket, early }).await {
         tracing::debug!(%error, "a stream ended with an error");
     }
 }
 
 /// Carries the bytes of a connection that cannot be given away, both ways, each with its own end.
-async fn relay(taker: Taker, wire: Wire, early: Vec<u8>) -> io::Result<()> {
+async fn relay(taker: SocketTaker, wire: Wire, early: Vec<u8>) -> io::Result<()> {
     let (near, far) = UnixStream::pair()?;
     let far = OwnedFd::from(far.into_std()?);
     let (client_in, client_out) = tokio::io::split(wire);

@@ -42,6 +42,8 @@ use ladder::Policy;
 pub struct Server {
     /// The domain.
     pub engine: Arc<engine::Engine>,
+    /// BuildKit's protocol before it.
+    pub(crate) buildkit: Arc<buildkit::Buildkit>,
     /// How a request's API version is chosen.
     pub policy: Policy,
     /// Headers for web pages of other origins, if allowed.
@@ -63,6 +65,7 @@ impl Server {
     ) -> Result<Self, http::header::InvalidHeaderValue> {
         let product = HeaderValue::try_from(format!("Docker/{release} (linux)"))?;
         let newest = HeaderValue::try_from(ladder::NEWEST.to_string())?;
-        Ok(Self { engine, policy, cors, product, newest })
+        let buildkit = Arc::new(buildkit::Buildkit::new(engine.clone()));
+        Ok(Self { engine, buildkit, policy, cors, product, newest })
     }
 }

@@ -43,7 +43,7 @@ impl Engine {
 
     /// Unpacks the context and reads the Dockerfile.
     fn prepare_build(&self, options: &BuildOptions, names: Vec<Reference>, body: Upload) -> Result<Build> {
-        let temporary = self.config.data_root.join("tmp");
+        let temporary = self.build_folder();
         let context = match options.remote.as_str() {
             "" => Context::unpack(body, &temporary)?,
             remote => {

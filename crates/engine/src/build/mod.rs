@@ -4,6 +4,7 @@ mod classic;
 mod console;
 mod executor;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use build::{Build, Built, ContextSource, Options, Progress, Secrets, Site};
@@ -37,6 +38,11 @@ impl From<build::Error> for Error {
 }
 
 impl Engine {
+    /// Where a build's source may keep files while it runs; what a crash leaves there goes at the next start.
+    pub fn build_folder(&self) -> PathBuf {
+        self.config.data_root.join("tmp")
+    }
+
     /// See [`Engine::solve`].
     pub(crate) async fn solve_build(self: &Arc<Self>, request: BuildRequest) -> Result<Built> {
         let (engine, handle) = (Arc::clone(self), Handle::current());

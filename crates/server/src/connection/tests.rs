@@ -9,7 +9,7 @@ use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::handover::{Framing, Handover};
+use crate::handover::{Framing, Handover, Taker};
 
 /// How long anything here may take.
 const SOON: Duration = Duration::from_secs(5);
@@ -63,10 +63,8 @@ async fn respond(request: Request<Incoming>, slot: &Slot, alarm: Alarm) -> Respo
             let upgrade = request.headers().contains_key("upgrade");
             let body = request.into_body().collect().await.unwrap().to_bytes();
             let head = if upgrade { "HTTP/1.1 101 UPGRADED\r\n\r\n" } else { "HTTP/1.1 200 OK\r\n\r\n" };
-            let taker = Box::new(move |client: engine::ClientStream| -> futures_util::future::BoxFuture<'static, _> {
-                Box::pin(capitals(client, body.len()))
-            });
-            let handover = Handover { head: head.as_bytes().to_vec(), framing: Framing::Raw, taker };
+            let taker = Taker::socket(Framing::Raw, move |client| capitals(client, body.len()));
+            let handover = Handover { head: head.as_bytes().to_vec(), taker };
             match slot.hand_over(handover).await {}
         }
         "/attach-missing" => {

@@ -8,7 +8,7 @@ use super::containers::terminal_size;
 use super::streams::stream_head;
 use crate::call::Call;
 use crate::error::Error;
-use crate::handover::{Framing, Handover};
+use crate::handover::{Framing, Handover, Taker};
 use crate::reply::Reply;
 
 pub(crate) async fn create(call: &mut Call) -> Result<Reply, Error> {
@@ -41,9 +41,8 @@ pub(crate) async fn start(call: &mut Call) -> Result<Reply, Error> {
         headers.push(("Server", &*server));
     }
     let head = stream_head(&call.traits, upgrade, request.tty, &headers);
-    let taker =
-        Box::new(move |client| -> futures_util::future::BoxFuture<'static, _> { Box::pin(session.run(client)) });
-    match call.hand_over(Handover { head, framing: Framing::Raw, taker }).await {}
+    let taker = Taker::socket(Framing::Raw, move |client| session.run(client));
+    match call.hand_over(Handover { head, taker }).await {}
 }
 
 fn clamp(characters: u32) -> u16 {

@@ -2,6 +2,7 @@
 
 mod archive;
 mod build;
+mod buildkit;
 mod containers;
 mod exec;
 mod images;
@@ -86,6 +87,9 @@ async fn others(call: &mut Call) -> Result<Reply, Error> {
         Endpoint::ImagePrune => images::prune(call).await,
 
         Endpoint::Build => build::build(call).await,
+        Endpoint::BuildCancel => buildkit::cancel(call),
+        Endpoint::Session => buildkit::session(call).await,
+        Endpoint::Grpc => buildkit::grpc(call).await,
 
         Endpoint::VolumeList => volumes::list(call).await,
         Endpoint::VolumeCreate => volumes::create(call).await,

@@ -5,7 +5,7 @@ use ladder::Traits;
 
 use crate::call::Call;
 use crate::error::Error;
-use crate::handover::{Framing, Handover};
+use crate::handover::{Framing, Handover, Taker};
 use crate::message::{End, lines};
 use crate::reply::{Reply, TEXT};
 use crate::websocket::{self, Handshake};
@@ -62,9 +62,8 @@ pub(crate) async fn attach(call: &mut Call) -> Result<Reply, Error> {
     let attachment = call.server.engine.attach(call.name(), attach_options(call)).await?;
     let upgrade = call.traits.upgrade && call.headers.contains_key("upgrade");
     let head = stream_head(&call.traits, upgrade, attachment.tty(), &[]);
-    let taker =
-        Box::new(move |client| -> futures_util::future::BoxFuture<'static, _> { Box::pin(attachment.run(client)) });
-    match call.hand_over(Handover { head, framing: Framing::Raw, taker }).await {}
+    let taker = Taker::socket(Framing::Raw, move |client| attachment.run(client));
+    match call.hand_over(Handover { head, taker }).await {}
 }
 
 pub(crate) async fn attach_websocket(call: &mut Call) -> Result<Reply, Error> {
@@ -79,14 +78,12 @@ pub(crate) async fn attach_websocket(call: &mut Call) -> Result<Reply, Error> {
         Handshake::Accepted(head) => (head, Framing::WebSocket { binary: call.traits.ws_binary }),
         Handshake::Refused(head) => {
             // The connection ends with that: nobody takes the stream.
-            let taker =
-                Box::new(|_| -> futures_util::future::BoxFuture<'static, _> { Box::pin(std::future::ready(Ok(()))) });
-            match call.hand_over(Handover { head, framing: Framing::Raw, taker }).await {}
+            let taker = Taker::connection(|_| std::future::ready(()));
+            match call.hand_over(Handover { head, taker }).await {}
         }
     };
-    let taker =
-        Box::new(move |client| -> futures_util::future::BoxFuture<'static, _> { Box::pin(attachment.run(client)) });
-    match call.hand_over(Handover { head, framing, taker }).await {}
+    let taker = Taker::socket(framing, move |client| attachment.run(client));
+    match call.hand_over(Handover { head, taker }).await {}
 }
 
 pub(crate) async fn stats(call: &mut Call) -> Result<Reply, Error> {

@@ -22,8 +22,6 @@ pub(crate) fn answer(endpoint: Endpoint) -> Result<Reply, Error> {
         Endpoint::PluginList => return Reply::json(&[(); 0]),
         // `docker inspect` asks for everything that can have a name, plugins included.
         Endpoint::PluginInspect => return Err(Error::of(ErrorKind::NotFound, "plugin not found: none is installed")),
-        // Clients ask for these to find out whether there is BuildKit.
-        Endpoint::Session | Endpoint::Grpc => return Err(Error::no_page()),
         Endpoint::SwarmLeave => return Err(Error::of(ErrorKind::Unavailable, "This node is not part of a swarm")),
         Endpoint::SwarmInit | Endpoint::SwarmJoin => {}
         _ if ["/swarm", "/services", "/tasks", "/nodes", "/secrets", "/configs"].iter().any(|noun| under(noun)) => {
@@ -50,7 +48,6 @@ mod tests {
         assert_eq!(answer(Endpoint::BuildPrune).unwrap_err().status(), 501);
         assert_eq!(answer(Endpoint::NodeList).unwrap_err().status(), 503);
         assert_eq!(answer(Endpoint::SwarmLeave).unwrap_err().status(), 503);
-        assert_eq!(answer(Endpoint::Session).unwrap_err().status(), 404);
         assert!(answer(Endpoint::PluginList).is_ok());
     }
 

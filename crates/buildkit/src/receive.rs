@@ -1,0 +1,261 @@
+//! The receiving end of a file transfer: packets become files in a folder.
+//!
+//! The client tells its files in turn and numbers them so; we ask for the contents of some at a time, which come in pieces
+//! that may mix. What is written stays beneath the folder whatever the client says.
+
+use std::collections::{HashMap, VecDeque};
+use std::fs::{File, Permissions};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, UNIX_EPOCH};
+
+use sys::root::{Kind, Root, Time};
+
+use crate::message::{Packet, PacketType, Stat};
+
+/// Files whose contents are on their way at a time: the sender's own queue is longer, so that asking never waits.
+const OPEN: usize = 32;
+/// Entries in a transfer, at most.
+const ENTRIES: u32 = 1_000_000;
+/// Bytes of all their paths, at most: they wait in memory.
+const PATH_BYTES: usize = 64 * 1024 * 1024;
+/// Longest path, in bytes: the kernel's.
+const LONGEST_PATH: usize = 4095;
+
+/// Type and permissions in the bits of Go's `io/fs`.
+mod mode {
+    pub(super) const DIRECTORY: u32 = 1 << 31;
+    pub(super) const SYMLINK: u32 = 1 << 27;
+    pub(super) const FIFO: u32 = 1 << 25;
+    pub(super) const SETUID: u32 = 1 << 23;
+    pub(super) const SETGID: u32 = 1 << 22;
+    pub(super) const STICKY: u32 = 1 << 20;
+    /// Directory, symbolic link, device, fifo, socket, character device, irregular.
+    pub(super) const TYPE: u32 = DIRECTORY | SYMLINK | 1 << 26 | FIFO | 1 << 24 | 1 << 21 | 1 << 19;
+}
+
+/// Why a transfer failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The client gave up.
+    #[error("error from sender: {0}")]
+    Sender(String),
+    /// The client does not keep to the protocol, or goes beyond a limit.
+    #[error("the client sent what cannot be: {0}")]
+    Protocol(String),
+    /// A file cannot be written.
+    #[error("{0}")]
+    Path(#[from] sys::root::Error),
+    /// A file cannot be written.
+    #[error("cannot write {path}: {source}")]
+    Write {
+        /// Where, in the context.
+        path: String,
+        /// The cause.
+        source: std::io::Error,
+    },
+}
+
+/// Receives one transfer.
+#[derive(Debug)]
+pub struct Receiver<'a> {
+    root: &'a Root,
+    told: u32,
+    path_bytes: usize,
+    all_told: bool,
+    waiting: VecDeque<Waiting>,
+    open: HashMap<u32, Open>,
+    /// Second names, made when all files are there.
+    links: Vec<(String, String)>,
+    /// Folders, finished when nothing in them changes any more.
+    folders: Vec<(String, u32, i64)>,
+    bytes: u64,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Receiving,
+    /// We have everything and said so.
+    Saying,
+    /// The sender knows.
+    Over,
+}
+
+/// A file whose contents were not asked for yet.
+#[derive(Debug)]
+struct Waiting {
+    id: u32,
+    path: String,
+    mode: u32,
+    modified: i64,
+}
+
+/// A file whose contents are on their way.
+#[derive(Debug)]
+struct Open {
+    file: File,
+    about: Waiting,
+}
+
+impl<'a> Receiver<'a> {
+    /// A receiver that writes into an empty folder.
+    pub fn new(root: &'a Root) -> Self {
+        Self {
+            root,
+            told: 0,
+            path_bytes: 0,
+            all_told: false,
+            waiting: VecDeque::new(),
+            open: HashMap::new(),
+            links: Vec::new(),
+            folders: Vec::new(),
+            bytes: 0,
+            state: State::Receiving,
+        }
+    }
+
+    /// Takes a packet; what is to be sent in return.
+    ///
+    /// # Errors
+    /// The transfer has failed; nothing more may be given.
+    pub fn take(&mut self, packet: Packet) -> Result<Vec<Packet>, Error> {
+        match packet.kind() {
+            PacketType::Stat => match packet.stat {
+                Some(stat) => self.entry(stat)?,
+                None => self.all_told = true,
+            },
+            PacketType::Data => self.contents(packet.id, &packet.data)?,
+            PacketType::Finish if self.state == State::Saying => self.state = State::Over,
+            PacketType::Finish => return Err(Error::Protocol("an end before the end".to_owned())),
+            PacketType::Error => return Err(Error::Sender(String::from_utf8_lossy(&packet.data).into_owned())),
+            PacketType::Request => return Err(Error::Protocol("a request for a file of ours".to_owned())),
+        }
+        let mut replies = self.requests()?;
+        if self.state == State::Receiving && self.all_told && self.waiting.is_empty() && self.open.is_empty() {
+            self.finish()?;
+            self.state = State::Saying;
+            replies.push(Packet { kind: PacketType::Finish as i32, ..Packet::default() });
+        }
+        Ok(replies)
+    }
+
+    /// Whether everything is here.
+    pub fn is_complete(&self) -> bool {
+        self.state != State::Receiving
+    }
+
+    /// Whether both sides know that.
+    pub fn is_over(&self) -> bool {
+        self.state == State::Over
+    }
+
+    /// Bytes of contents that came.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn entry(&mut self, stat: Stat) -> Result<(), Error> {
+        if self.all_told {
+            return Err(Error::Protocol("a file behind the last".to_owned()));
+        }
+        let id = self.told;
+        self.told += 1;
+        self.path_bytes += stat.path.len() + stat.link.len();
+        if self.told > ENTRIES || self.path_bytes > PATH_BYTES {
+            return Err(Error::Protocol(format!(
+                "a build context has at most {ENTRIES} files, with {PATH_BYTES} bytes in their paths"
+            )));
+        }
+        check_path(&stat.path)?;
+        let permissions = permissions(stat.mode);
+        match stat.mode & mode::TYPE {
+            0 if stat.link.is_empty() => {
+                let Stat { path, modified, .. } = stat;
+                self.waiting.push_back(Waiting { id, path, mode: permissions, modified });
+            }
+            0 => {
+                check_path(&stat.link)?;
+                self.links.push((stat.link, stat.path));
+            }
+            mode::DIRECTORY => {
+                self.root.mkdir(&stat.path, 0o700)?;
+                self.folders.push((stat.path, permissions, stat.modified));
+            }
+            mode::SYMLINK => {
+                self.root.symlink(&stat.link, &stat.path)?;
+                self.root.set_modified(&stat.path, time(stat.modified))?;
+            }
+            mode::FIFO => self.root.mknod(&stat.path, Kind::Fifo, permissions, 0)?,
+            // Sockets and devices are nothing that a build could use.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn contents(&mut self, id: u32, data: &[u8]) -> Result<(), Error> {
+        let unasked = || Error::Protocol(format!("contents of file {id}, which were not asked for"));
+        if data.is_empty() {
+            let Open { file, about } = self.open.remove(&id).ok_or_else(unasked)?;
+            // The process's mask has its say when a file is made; not here.
+            let done = file
+                .set_permissions(Permissions::from_mode(about.mode))
+                .and_then(|()| system_time(about.modified).map_or(Ok(()), |time| file.set_modified(time)));
+            return done.map_err(|source| Error::Write { path: about.path, source });
+        }
+        let open = self.open.get_mut(&id).ok_or_else(unasked)?;
+        self.bytes += data.len() as u64;
+        open.file.write_all(data).map_err(|source| Error::Write { path: open.about.path.clone(), source })
+    }
+
+    /// Asks for more contents, as far as there is room.
+    fn requests(&mut self) -> Result<Vec<Packet>, Error> {
+        let mut requests = Vec::new();
+        while self.open.len() < OPEN
+            && let Some(about) = self.waiting.pop_front()
+        {
+            let file = self.root.create_new(&about.path, 0o600)?;
+            requests.push(Packet { kind: PacketType::Request as i32, id: about.id, ..Packet::default() });
+            self.open.insert(about.id, Open { file, about });
+        }
+        Ok(requests)
+    }
+
+    fn finish(&mut self) -> Result<(), Error> {
+        for (existing, path) in self.links.drain(..) {
+            self.root.hard_link(&existing, &path)?;
+        }
+        for (path, mode, modified) in self.folders.drain(..).rev() {
+            self.root.chmod(&path, mode)?;
+            self.root.set_modified(&path, time(modified))?;
+        }
+        Ok(())
+    }
+}
+
+/// A path of a transfer is relative and says where it leads; links in it stay beneath the folder by [`Root`].
+fn check_path(path: &str) -> Result<(), Error> {
+    let sound = path.len() <= LONGEST_PATH
+        && !path.contains('\0')
+        && path.split('/').all(|part| !matches!(part, "" | "." | ".."));
+    if sound { Ok(()) } else { Err(Error::Protocol(format!("the path {path:?}"))) }
+}
+
+fn permissions(bits: u32) -> u32 {
+    let special = [(mode::SETUID, 0o4000), (mode::SETGID, 0o2000), (mode::STICKY, 0o1000)];
+    special.iter().filter(|(bit, _)| bits & bit != 0).fold(bits & 0o777, |mode, (_, bit)| mode | bit)
+}
+
+fn time(nanoseconds: i64) -> Time {
+    const SECOND: i64 = 1_000_000_000;
+    let rest = u32::try_from(nanoseconds.rem_euclid(SECOND)).unwrap_or_default();
+    Time { seconds: nanoseconds.div_euclid(SECOND), nanoseconds: rest }
+}
+
+fn system_time(nanoseconds: i64) -> Option<std::time::SystemTime> {
+    let distance = Duration::from_nanos(nanoseconds.unsigned_abs());
+    if nanoseconds < 0 { UNIX_EPOCH.checked_sub(distance) } else { UNIX_EPOCH.checked_add(distance) }
+}
+
+#[cfg(test)]
+mod tests;

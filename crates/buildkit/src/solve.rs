@@ -1,0 +1,150 @@
+//! A build asked for by attributes: the Dockerfile frontend over longshore's own builder.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use build::{Built, ContextSource};
+use engine::{BuildRequest, Engine};
+use model::ErrorKind;
+use serde_json::json;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use crate::attributes::{self, Attributes, text, unbuilt, under};
+use crate::grpc::{Code, Detail, Status};
+use crate::lend::Lender;
+use crate::progress::{Recorder, range};
+use crate::session::{Session, Sessions};
+use crate::source::{Local, Locals, Named, SessionFiles};
+
+/// Largest Dockerfile whose lines are shown with an error, in bytes: it goes in a header.
+const SHOWN_BYTES: usize = 32 * 1024;
+
+/// A build with everything that it needs.
+#[derive(Debug)]
+pub(crate) struct Solve<'a> {
+    pub(crate) engine: &'a Arc<Engine>,
+    pub(crate) sessions: &'a Sessions,
+    pub(crate) recorder: Arc<Recorder>,
+    /// The id of the build's session, or empty.
+    pub(crate) session: &'a str,
+    pub(crate) attributes: &'a Attributes,
+    pub(crate) cancelled: CancellationToken,
+}
+
+impl Solve<'_> {
+    /// Builds, with the files of the session.
+    ///
+    /// # Errors
+    /// What the builder says, with the line of the Dockerfile.
+    pub(crate) async fn run(self) -> Result<Built, Status> {
+        let session = self.session().await?;
+        let locals = self.locals(session.as_ref()).await?;
+        let temporary = self.engine.build_folder();
+        let files = SessionFiles::new(locals, self.recorder.clone(), self.cancelled.clone(), &temporary)?;
+        self.run_with(Box::new(files), session).await
+    }
+
+    /// The build's own session.
+    pub(crate) async fn session(&self) -> Result<Option<Arc<Session>>, Status> {
+        match self.session {
+            "" => Ok(None),
+            id => self.sessions.find(id).await.map(Some),
+        }
+    }
+
+    /// Builds these files.
+    ///
+    /// # Errors
+    /// As [`Solve::run`].
+    pub(crate) async fn run_with(
+        self,
+        source: Box<dyn ContextSource>,
+        session: Option<Arc<Session>>,
+    ) -> Result<Built, Status> {
+        let version = self.engine.version().await.map_err(|error| of_engine(&error))?.version;
+        let lender = Lender {
+            session,
+            handle: Handle::current(),
+            cancelled: self.cancelled.clone(),
+            temporary: self.engine.build_folder(),
+        };
+        let request = BuildRequest {
+            source,
+            options: attributes::options(self.attributes, version)?,
+            host: attributes::host(self.attributes)?,
+            progress: self.recorder.clone(),
+            secrets: Arc::new(lender),
+            cancelled: self.cancelled,
+        };
+        self.engine.solve(request).await.map_err(|error| failure(&error, &self.recorder))
+    }
+
+    /// Which folders of the client's the build uses.
+    async fn locals(&self, session: Option<&Arc<Session>>) -> Result<Locals, Status> {
+        let attributes = self.attributes;
+        if let Some(address) = attributes.get("context").or_else(|| attributes.get("input:context")) {
+            return Err(unbuilt(&format!("building from an address ({address}) with BuildKit")));
+        }
+        let name = |key: &str, name: &str| attributes.get(key).map_or(name, String::as_str).to_owned();
+        let dockerfile = self.local(name("dockerfilekey", "dockerfile"), session).await?;
+        let context = self.local(name("contextkey", "context"), session).await?;
+        let mut locals = Locals { dockerfile, context, ..Locals::default() };
+        for (name, value) in under(attributes, "context:") {
+            let named = match value.split_once(':') {
+                Some(("docker-image", image)) => Named::Image(image.trim_start_matches('/').to_owned()),
+                Some(("local", folder)) => Named::Folder(self.local(folder.to_owned(), session).await?),
+                _ => return Err(unbuilt(&format!("the build context {name}={value}"))),
+            };
+            // For a platform; there is only this machine's.
+            let name = name.split("::").next().unwrap_or_default();
+            locals.named.insert(name.to_owned(), named);
+        }
+        Ok(locals)
+    }
+
+    async fn local(&self, name: String, session: Option<&Arc<Session>>) -> Result<Local, Status> {
+        let session = match text(self.attributes, &format!("local-sessionid:{name}")) {
+            "" => session.cloned(),
+            id => Some(self.sessions.find(id).await?),
+        };
+        Ok(Local { name, session })
+    }
+}
+
+/// A build's failure in the words that BuildKit's clients know, with the line that it is about.
+fn failure(error: &engine::Error, recorder: &Recorder) -> Status {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<build::Error>());
+    let line = match cause {
+        Some(build::Error::Parse { line, .. }) => Some(*line),
+        _ => None,
+    };
+    let mut status = match cause {
+        Some(build::Error::Command { command, code }) => {
+            let message = format!("process {command:?} did not complete successfully: exit code: {code}");
+            Status::new(Code::Unknown, message)
+        }
+        Some(build::Error::Cancelled) => Status::new(Code::Cancelled, "context canceled"),
+        _ => of_engine(error),
+    };
+    let (info, failed) = recorder.failure();
+    if let Some((info, line)) = info.filter(|info| info.data.len() <= SHOWN_BYTES).zip(line.or(failed)) {
+        let range = range(line);
+        let position =
+            |position: Option<crate::message::Position>| json!({"line": position.map(|position| position.line)});
+        let value = json!({
+            "info": {"filename": info.filename, "data": STANDARD.encode(&info.data), "language": info.language},
+            "ranges": [{"start": position(range.start), "end": position(range.end)}],
+        });
+        let type_url = "github.com/moby/buildkit/errdefs.Source+json".to_owned();
+        status = status.with_detail(Detail { type_url, value: value.to_string().into_bytes() });
+    }
+    status
+}
+
+/// An error of the engine as a call's. Clients put the name of every other code before the message.
+pub(crate) fn of_engine(error: &engine::Error) -> Status {
+    let code = if error.kind() == ErrorKind::NotImplemented { Code::Unimplemented } else { Code::Unknown };
+    Status::new(code, error.message())
+}

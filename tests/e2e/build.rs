@@ -106,3 +106,13 @@ fn failures_say_why() {
     let told = fails("target", "FROM busybox\nFROM busybox AS x\nCOPY --from=7 /a /b\n", 1);
     assert!(told.contains("invalid stage index 7"), "{told}");
 }
+
+#[test]
+fn a_dockerfile_from_elsewhere() {
+    let daemon = Daemon::with_busybox();
+    // The program rewrites the context then, and leaves its last block unpadded.
+    let folder = context(&daemon, "elsewhere", &[("tree/a", "a\n")]);
+    let file = context(&daemon, "dockerfiles", &[("other", "FROM busybox\nCOPY a /a\n")]) + "/other";
+    build(&daemon, &["-t", "elsewhere", "-f", &file, &format!("{folder}/tree")]).ok();
+    assert_eq!(daemon.docker(&["run", "--rm", "elsewhere", "cat", "/a"]).ok(), "a");
+}

@@ -16,6 +16,7 @@ mod lifecycle;
 mod network;
 mod options;
 mod program;
+mod space;
 mod store;
 mod streams;
 mod versions;

@@ -227,6 +227,15 @@ impl Images {
         if abandoned.is_empty() {
             return Ok(Vec::new());
         }
+        let removed = self.drop_unneeded(&abandoned);
+        if removed.is_err() {
+            // The next lease's end tries again.
+            self.leases.abandon(abandoned);
+        }
+        removed
+    }
+
+    fn drop_unneeded(&self, abandoned: &BTreeSet<ChainId>) -> Result<Vec<ChainId>> {
         let mut needed: BTreeSet<ChainId> = self.snapshot().layers.keys().copied().collect();
         for top in self.storage.snapshot_tops()? {
             let mut next = Some(top);
@@ -235,8 +244,8 @@ impl Images {
             }
         }
         let mut free = Vec::new();
-        for chain in abandoned.into_iter().filter(|chain| !needed.contains(chain)) {
-            free.extend(self.existing(&chain)?);
+        for chain in abandoned.iter().filter(|chain| !needed.contains(chain)) {
+            free.extend(self.existing(chain)?);
         }
         self.remove_layers(free)
     }

@@ -1,5 +1,6 @@
 //! Leases: what keeps a layer alive between its making and the registration of the image it is for.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -23,7 +24,7 @@ pub(crate) struct Leases {
 #[derive(Debug, Default)]
 struct State {
     alive: usize,
-    abandoned: Vec<ChainId>,
+    abandoned: BTreeSet<ChainId>,
 }
 
 impl Leases {
@@ -67,9 +68,9 @@ impl Leases {
     }
 
     /// The abandoned layers, if no lease lives: a living one may be about to use such a layer.
-    pub(crate) fn collect(&self) -> Vec<ChainId> {
+    pub(crate) fn collect(&self) -> BTreeSet<ChainId> {
         let mut state = self.state();
-        if state.alive > 0 { Vec::new() } else { std::mem::take(&mut state.abandoned) }
+        if state.alive > 0 { BTreeSet::new() } else { std::mem::take(&mut state.abandoned) }
     }
 }
 

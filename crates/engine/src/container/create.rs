@@ -140,6 +140,7 @@ fn make(engine: &Engine, name: &str, request: CreateRequest) -> Result<(Record, 
     if made.is_err() {
         engine.containers.unclaim(&name, id);
         engine.drop_files(&id.hex());
+        engine.release_image_layers(image.id);
     }
     made.map(|record| (record, warnings))
 }

@@ -152,3 +152,18 @@ fn imports_and_removals_at_once() {
     }
     assert_eq!((engine.count(), engine.layers()), (0, 0));
 }
+
+#[test]
+fn layers_abandoned_more_than_once_go_once() {
+    let engine = Engine::new();
+    let lease = engine.images.lease();
+    for _ in 0..2 {
+        let one = engine.import("one", &[("a", "a")], &[]);
+        engine.step(&one, &[("b", "b")], "make b", Some("two"));
+        engine.images.remove("two", false, true, &Users::default()).unwrap();
+        engine.images.remove("one", false, true, &Users::default()).unwrap();
+    }
+    assert_eq!(engine.layers(), 2);
+    drop(lease);
+    assert_eq!((engine.count(), engine.layers()), (0, 0));
+}

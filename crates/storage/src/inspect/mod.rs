@@ -186,8 +186,14 @@ impl Inspection {
     /// # Errors
     /// Something cannot be read for another reason than damage.
     pub fn verify(&self, chain: &ChainId) -> Result<Vec<LayerFault>> {
+        let Some(kept) = self.kept.get(chain) else { return Ok(Vec::new()) };
+        let faults = self.compare(chain, kept);
+        // Removed meanwhile: whatever was missing is no fault.
+        if self.root.lookup(folder(chain))?.is_none() { Ok(Vec::new()) } else { faults }
+    }
+
+    fn compare(&self, chain: &ChainId, kept: &Kept) -> Result<Vec<LayerFault>> {
         let path = folder(chain);
-        let (Some(kept), Some(_)) = (self.kept.get(chain), self.root.lookup(&path)?) else { return Ok(Vec::new()) };
         let fault = |error: Error| LayerFault { path: error_path(&path, &error), reason: error.to_string() };
         let layer = &kept.layer;
         let mut faults = Vec::new();
@@ -219,10 +225,6 @@ impl Inspection {
                 let reason = "nothing of a layer has this name".to_owned();
                 faults.push(LayerFault { path: path.join(entry.name), reason });
             }
-        }
-        // Removed meanwhile.
-        if self.root.lookup(&path)?.is_none() {
-            faults.clear();
         }
         Ok(faults)
     }

@@ -52,9 +52,12 @@ impl<R: BufRead, S: Write> Reader<R, S> {
     /// The next entry; `None` at the end of the archive, when everything up to the end of the input has been read.
     /// Contents of the entry before that were not read are skipped.
     pub fn next_entry(&mut self) -> Result<Option<Entry>> {
-        self.skip(self.left)?;
+        if self.pass(self.left)? != self.left {
+            return Err(Error::Tar("archive ends in the middle of a file".into()));
+        }
         self.left = 0;
-        self.skip(self.padding)?;
+        // Some writers end with the last byte of contents (the docker program's contexts with a Dockerfile from elsewhere).
+        self.pass(self.padding)?;
         self.padding = 0;
         let mut special = Special::default();
         loop {
@@ -133,12 +136,9 @@ impl<R: BufRead, S: Write> Reader<R, S> {
         Ok(Some(block))
     }
 
-    fn skip(&mut self, bytes: u64) -> Result<()> {
-        let skipped = io::copy(&mut self.input.by_ref().take(bytes), &mut self.raw).doing("reading the tar stream")?;
-        if skipped != bytes {
-            return Err(Error::Tar("archive ends in the middle of a file".into()));
-        }
-        Ok(())
+    /// Copies bytes to where what is not contents goes, as far as there are any; says how many there were.
+    fn pass(&mut self, bytes: u64) -> Result<u64> {
+        io::copy(&mut self.input.by_ref().take(bytes), &mut self.raw).doing("reading the tar stream")
     }
 
     /// After the first zero block: a second one or the end of the input must follow, then anything.

@@ -259,3 +259,13 @@ fn contradictions_are_errors() {
     assert_eq!(read_all(&bytes[..512]).unwrap().len(), 1);
     assert_eq!(read_all(b"").unwrap().len(), 0);
 }
+
+#[test]
+fn an_archive_may_end_with_its_last_contents() {
+    let entry = |size| Entry { size, ..Entry::new("a", EntryKind::File) };
+    let whole = write_all(&[(entry(3), b"abc".to_vec())]);
+    for end in [BLOCK_BYTES + 3, BLOCK_BYTES + 100, 2 * BLOCK_BYTES] {
+        assert_eq!(read_all(&whole[..end]).unwrap(), [(entry(3), b"abc".to_vec())], "{end}");
+    }
+    assert!(read_all(&whole[..BLOCK_BYTES + 2]).is_err());
+}

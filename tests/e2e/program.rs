@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use testkit::{Connection, Daemon, Program, environment};
 
@@ -144,13 +145,27 @@ os.execv(sys.argv[2], sys.argv[2:])"#;
 fn the_file_of_settings_is_read_and_read_again() {
     let mut bare = Bare::new();
     let settings = |level: &str| {
-        serde_json::json!({"hosts": [format!("unix://{}", bare.text("sock"))], "data-root": bare.text("data"),
+        json!({"hosts": [format!("unix://{}", bare.text("sock"))], "data-root": bare.text("data"),
             "exec-root": bare.text("exec"), "pidfile": bare.text("pid"), "bridge": "none", "labels": ["where=here"],
             "log-level": level, "group": "daemon"})
     };
     let file = bare.path("daemon.json");
     std::fs::write(&file, settings("error").to_string()).expect("a file can be written");
-    let changed = settings("debug").to_string();
+    let mut changed = settings("debug");
+    for (key, value) in [
+        ("debug", json!(true)),
+        ("live-restore", json!(false)),
+        ("labels", json!(["where=there"])),
+        ("registry-mirrors", json!(["http://mirror.test:5000"])),
+        ("insecure-registries", json!(["r.test:5001"])),
+        ("max-concurrent-downloads", json!(7)),
+        ("max-concurrent-uploads", json!(8)),
+        ("shutdown-timeout", json!(20)),
+        ("features", json!({"x": true})),
+        ("data-root", json!("/elsewhere")),
+    ] {
+        changed[key] = value;
+    }
     bare.start(longshore().args(["-d", "--config-file"]).args([&file]));
     let info = bare.get("/info").json();
     assert_eq!((&info["Labels"][0], &info["DockerRootDir"]), (&"where=here".into(), &bare.text("data").into()));
@@ -159,9 +174,39 @@ fn the_file_of_settings_is_read_and_read_again() {
     std::fs::write(&file, "{").expect("a file can be written");
     bare.signal("HUP");
     assert_eq!(bare.get("/_ping").status, 200);
-    std::fs::write(&file, changed).expect("a file can be written");
+    // Also refused whole: a label without a value.
+    std::fs::write(&file, json!({"debug": true, "labels": ["where"]}).to_string()).expect("a file can be written");
     bare.signal("HUP");
-    assert_eq!(bare.get("/_ping").status, 200);
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(bare.get("/info").json()["Debug"], json!(false));
+    let mut events = Connection::open(&bare.path("sock"));
+    events.request("GET", "/events?filters=%7B%22type%22%3A%5B%22daemon%22%5D%7D", "", b"");
+    assert_eq!(events.head().0, 200);
+    std::fs::write(&file, changed.to_string()).expect("a file can be written");
+    bare.signal("HUP");
+    // The chunk's length, then the event.
+    events.until("\r\n");
+    let event: Value = serde_json::from_str(&events.until("\n")).expect("JSON");
+    assert_eq!((&event["Type"], &event["Action"]), (&json!("daemon"), &json!("reload")));
+    let told = &event["Actor"]["Attributes"];
+    for (name, value) in [
+        ("debug", "true"),
+        ("live-restore", "false"),
+        ("labels", r#"["where=there"]"#),
+        ("registry-mirrors", r#"["http://mirror.test:5000/"]"#),
+        ("insecure-registries", r#"["::1/128","127.0.0.0/8","r.test:5001"]"#),
+        ("max-concurrent-downloads", "7"),
+        ("max-concurrent-uploads", "8"),
+        ("shutdown-timeout", "20"),
+        ("features", "map[x:true]"),
+    ] {
+        assert_eq!(told[name], json!(value), "{name}");
+    }
+    let info = bare.get("/info").json();
+    assert_eq!((&info["Debug"], &info["LiveRestoreEnabled"]), (&json!(true), &json!(false)));
+    assert_eq!((&info["Labels"], &info["DockerRootDir"]), (&json!(["where=there"]), &json!(bare.text("data"))));
+    assert_eq!(info["RegistryConfig"]["Mirrors"], json!(["http://mirror.test:5000/"]));
+    assert_eq!(info["RegistryConfig"]["IndexConfigs"]["r.test:5001"]["Secure"], json!(false));
     assert_eq!(bare.end(), Some(0));
     assert!(!bare.path("sock").exists() && !bare.path("pid").exists());
 }

@@ -1,7 +1,9 @@
 //! What the daemon's flags and file tell the engine.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use api::StringMap;
 
@@ -26,18 +28,14 @@ pub struct EngineConfig {
     pub log_driver: String,
     /// Its options (`--log-opt`).
     pub log_options: StringMap,
-    /// The daemon's own labels (`--label`), shown by info.
-    pub labels: Vec<String>,
-    /// Run by `--debug`; shown by info.
-    pub debug: bool,
     /// `--init`: run an init that reaps in every container that does not say.
     pub init: bool,
     /// Resource limits that containers start with (`--default-ulimit`).
     pub default_ulimits: Vec<api::host_config::Ulimit>,
     /// Bytes of `/dev/shm` of containers that do not say (`--default-shm-size`); 0: 64 MiB.
     pub default_shm_size_bytes: i64,
-    /// Mirrors, and registries without trusted TLS (`--registry-mirror`, `--insecure-registry`).
-    pub registries: ::registry::Settings,
+    /// What may change while the engine runs.
+    pub changeable: Changeable,
     /// The Docker release that we say we are (`ServerVersion`), for example `28.5.2`.
     pub version: String,
     /// Commit that the binary was built from.
@@ -48,4 +46,23 @@ pub struct EngineConfig {
     pub min_api_version: String,
     /// Highest API version served, for version.
     pub api_version: String,
+}
+
+/// What a running engine can be told anew by [`crate::Engine::reload`].
+#[derive(Debug, Clone, Default)]
+pub struct Changeable {
+    /// The daemon's own labels (`--label`), shown by info.
+    pub labels: Vec<String>,
+    /// Run by `--debug`; shown by info.
+    pub debug: bool,
+    /// Containers outlive the daemon (`--live-restore`).
+    pub live_restore: bool,
+    /// How long the end of a daemon without that waits for containers that were asked to stop (`--shutdown-timeout`);
+    /// `None`: as long as they take.
+    pub shutdown_timeout: Option<Duration>,
+    /// Mirrors, registries without trusted TLS, transfers at a time (`--registry-mirror`, `--insecure-registry`,
+    /// `--max-concurrent-downloads`, `--max-concurrent-uploads`).
+    pub registries: ::registry::Settings,
+    /// Features of the file, which are shown and decide nothing.
+    pub features: BTreeMap<String, bool>,
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ::registry::Registries;
+use arc_swap::ArcSwap;
 use image::Images;
 use network::{Bridge, LoopbackPool};
 use runtime::cgroup::{self, CgroupPlan, Layout, Resources};
@@ -23,7 +24,7 @@ use crate::exec::Execs;
 use crate::networks::Predefined;
 use crate::registry::Registry;
 use crate::volumes::Volumes;
-use crate::{EngineConfig, Error, Result, reconcile};
+use crate::{Changeable, EngineConfig, Error, Result, reconcile};
 
 /// Network namespaces without a network that are kept ready.
 const LOOPBACKS: usize = 4;
@@ -36,6 +37,8 @@ const META_ID: &str = "engine-id";
 #[derive(Debug)]
 pub struct Engine {
     pub(crate) config: EngineConfig,
+    /// Of the configuration, what was changed since.
+    pub(crate) changeable: ArcSwap<Changeable>,
     /// Made with the data root.
     pub(crate) id: String,
     pub(crate) store: Arc<Store>,
@@ -96,13 +99,14 @@ impl Engine {
         }
         let images = Arc::new(images);
         let spool = config.data_root.join("tmp/registry");
-        let registries = Registries::open(Arc::clone(&images), config.registries.clone(), &spool)?;
+        let registries = Registries::open(Arc::clone(&images), config.changeable.registries.clone(), &spool)?;
         let cgroups = Layout::detect().map_err(|error| Error::system(error.to_string()).caused_by(error))?;
         let (id, networks, volumes) = (engine_id(&store)?, Predefined::load(&store)?, Volumes::load(&store, &storage)?);
         let (events, loopbacks) = (Journal::open(&store)?, LoopbackPool::open(LOOPBACKS)?);
         // Last, so that a start that fails leaves no bridge.
         let bridge = config.bridge.clone().map(Bridge::open).transpose()?;
         Ok(Self {
+            changeable: ArcSwap::from_pointee(config.changeable.clone()),
             id,
             networks,
             containers: Registry::default(),

@@ -251,6 +251,12 @@ impl Engine {
         self.append("container", action, &record.id.hex(), &record.config.image, all);
     }
 
+    /// Tells the world what happened to the daemon.
+    pub(crate) fn daemon_event(&self, action: &str, mut attributes: StringMap) {
+        attributes.insert("name".to_owned(), crate::system::host_name());
+        self.append("daemon", action, &self.id, "", attributes);
+    }
+
     /// Tells the world that a container joined or left the bridge.
     pub(crate) fn network_event(&self, record: &Record, action: &str) {
         let id = record.id.hex();

@@ -34,6 +34,7 @@ mod options;
 mod readiness;
 mod reconcile;
 mod registry;
+mod reload;
 mod restart;
 mod stream;
 mod surface;
@@ -43,7 +44,7 @@ mod volumes;
 
 pub use self::build::BuildRequest;
 pub use ::registry::{Credentials, InvalidSetting, Settings as RegistrySettings};
-pub use config::EngineConfig;
+pub use config::{Changeable, EngineConfig};
 pub use container::attach::Attachment;
 pub use container::wait::Waiting;
 pub use engine::Engine;

@@ -71,7 +71,7 @@ impl Engine {
         let (operating_system, os_version) = distribution();
         let has = |controller: &str| self.has_controller(controller);
         let version = if self.cgroups.unified { "2" } else { "1" };
-        let config = &self.config;
+        let (config, changeable) = (&self.config, self.changeable());
         let list = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
         Ok(Info {
             id: self.id.clone(),
@@ -100,7 +100,7 @@ impl Engine {
             pids_limit: has("pids"),
             ipv4_forwarding: std::fs::read_to_string("/proc/sys/net/ipv4/ip_forward")
                 .is_ok_and(|text| text.trim() == "1"),
-            debug: config.debug,
+            debug: changeable.debug,
             n_fd: open_files(),
             oom_kill_disable: has("memory") && !self.cgroups.unified,
             n_goroutines: std::fs::read_dir("/proc/self/task").map_or(1, |tasks| tasks.count() as i64),
@@ -115,7 +115,7 @@ impl Engine {
             os_type: "linux".to_owned(),
             architecture: std::env::consts::ARCH.to_owned(),
             index_server_address: "https://index.docker.io/v1/".to_owned(),
-            registry_config: registries(&self.config.registries),
+            registry_config: registries(&changeable.registries),
             ncpu: std::thread::available_parallelism().map_or(1, |count| count.get() as i64),
             mem_total: i64::try_from(memory_bytes()).unwrap_or(i64::MAX),
             docker_root_dir: config.data_root.display().to_string(),
@@ -123,12 +123,12 @@ impl Engine {
             https_proxy: variable(["HTTPS_PROXY", "https_proxy"]),
             no_proxy: variable(["NO_PROXY", "no_proxy"]),
             name: host_name(),
-            labels: config.labels.clone(),
+            labels: changeable.labels.clone(),
             server_version: config.version.clone(),
             runtimes: [("runc".to_owned(), Runtime { path: "longshore".to_owned(), ..Runtime::default() })].into(),
             default_runtime: "runc".to_owned(),
             swarm: SwarmInfo { local_node_state: "inactive".to_owned(), ..SwarmInfo::default() },
-            live_restore_enabled: true,
+            live_restore_enabled: changeable.live_restore,
             init_binary: "docker-init".to_owned(),
             containerd_commit: Commit::default(),
             runc_commit: Commit { id: config.git_commit.clone() },

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use image::Images;
 use tokio::sync::Semaphore;
@@ -18,26 +19,35 @@ use crate::session::Session;
 use crate::settings::Endpoint;
 use crate::{Credentials, Error, Result, Settings};
 
-/// Blobs that are fetched at the same time.
-const DOWNLOADS: usize = 3;
-/// Layers that are pushed at the same time.
-const UPLOADS: usize = 5;
 /// How long a mirror that did not answer is passed over.
 const SULK: Duration = Duration::from_secs(30);
 
 /// A pull that may be joined as long as somebody follows it.
 type UnderWay = (Arc<Board>, Weak<DropGuard>);
 
+/// What can change while something is under way, which goes on with what it began with.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    pub(crate) settings: Settings,
+    pub(crate) downloads: Semaphore,
+    pub(crate) uploads: Semaphore,
+}
+
+impl Terms {
+    fn of(settings: Settings) -> Self {
+        let (downloads, uploads) = (Semaphore::new(settings.downloads), Semaphore::new(settings.uploads));
+        Self { settings, downloads, uploads }
+    }
+}
+
 /// All registries.
 #[derive(Debug)]
 pub struct Registries {
     pub(crate) images: Arc<Images>,
-    pub(crate) settings: Settings,
+    terms: ArcSwap<Terms>,
     pub(crate) clients: Clients,
     /// Folder for what runs ahead of unpacking; its files have no names.
     pub(crate) spool: PathBuf,
-    pub(crate) downloads: Semaphore,
-    pub(crate) uploads: Semaphore,
     pub(crate) claims: Claims,
     pulls: Mutex<HashMap<Pull, UnderWay>>,
     /// Mirrors that did not answer, and when.
@@ -54,14 +64,26 @@ impl Registries {
         Ok(Arc::new(Self {
             clients: Clients::new(&settings)?,
             images,
-            settings,
+            terms: ArcSwap::from_pointee(Terms::of(settings)),
             spool: spool.to_owned(),
-            downloads: Semaphore::new(DOWNLOADS),
-            uploads: Semaphore::new(UPLOADS),
             claims: Claims::default(),
             pulls: Mutex::default(),
             silent: Mutex::default(),
         }))
+    }
+
+    /// Changes mirrors, insecure registries and limits, for all that begins from now on.
+    pub fn reload(&self, settings: Settings) {
+        self.terms.store(Arc::new(Terms::of(settings)));
+    }
+
+    /// The settings of now.
+    pub fn settings(&self) -> Settings {
+        self.terms().settings.clone()
+    }
+
+    pub(crate) fn terms(&self) -> Arc<Terms> {
+        self.terms.load_full()
     }
 
     /// Pulls an image. A pull of the same that is under way is joined. When nobody follows it any more, it is cancelled.
@@ -91,7 +113,7 @@ impl Registries {
 
     /// The addresses of a registry, to be tried one after the other.
     pub(crate) async fn addresses(&self, domain: &str, mirrors: bool, access: Access) -> Addresses<'_> {
-        let endpoints = self.settings.endpoints(domain, mirrors).await.into_iter();
+        let endpoints = self.terms().settings.endpoints(domain, mirrors).await.into_iter();
         Addresses { registries: self, endpoints, access, current: None, failed: None }
     }
 

@@ -80,7 +80,7 @@ impl Registries {
                 mirror: false,
                 lenient: false,
             }],
-            _ => self.settings.endpoints(&domain, false).await,
+            _ => self.terms().settings.endpoints(&domain, false).await,
         };
         for endpoint in endpoints {
             match self.search_at(&endpoint, &access, &words, limit, &search.credentials).await {

@@ -15,6 +15,10 @@ const CERTIFICATES: &str = "/etc/docker/certs.d";
 /// How long the look-up of a host may take that decides whether a registry is on this machine.
 const LOOKUP: Duration = Duration::from_secs(5);
 
+/// `--max-concurrent-downloads` and `--max-concurrent-uploads` that are not given, as Docker has them.
+const DOWNLOADS: usize = 3;
+const UPLOADS: usize = 5;
+
 /// A setting that makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSetting {
@@ -31,6 +35,10 @@ pub enum InvalidSetting {
 pub struct Settings {
     mirrors: Vec<Endpoint>,
     insecure: Vec<Insecure>,
+    /// Blobs that are fetched at the same time, of all pulls together.
+    pub downloads: usize,
+    /// Layers that are pushed at the same time, of all pushes together.
+    pub uploads: usize,
     /// Folder with a folder of certificates for each registry.
     pub certificates: PathBuf,
     /// How we call ourselves to registries.
@@ -42,6 +50,8 @@ impl Default for Settings {
         Self {
             mirrors: Vec::new(),
             insecure: Vec::new(),
+            downloads: DOWNLOADS,
+            uploads: UPLOADS,
             certificates: CERTIFICATES.into(),
             user_agent: concat!("longshore/", env!("CARGO_PKG_VERSION")).to_owned(),
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use model::Signal;
 use runtime::cgroup;
 use rustix::process::{Signal as KernelSignal, pidfd_send_signal};
+use tokio::task::JoinSet;
 
 use super::Container;
 use super::life::Actor;
@@ -22,6 +23,8 @@ const DEFAULT_TIMEOUT_SECONDS: i64 = 10;
 const RESTART_MARK: &str = "x-longshore-restart";
 /// How long a process may take to die of SIGKILL (it may hang in the kernel).
 const KILL_PATIENCE: Duration = Duration::from_secs(10);
+/// What a container may take beyond the patience with it.
+const GRACE: Duration = Duration::from_secs(5);
 
 impl Engine {
     /// See [`Engine::stop`].
@@ -74,14 +77,21 @@ impl Engine {
 
     /// See [`Engine::stop_all`].
     pub(crate) async fn stop_for_the_end(self: &Arc<Self>) {
-        let up = self.containers.all().into_iter().filter(|container| container.record().state.status.is_up());
-        let stops: Vec<_> = up.map(|container| tokio::spawn(stop_for_now(container))).collect();
-        for stop in stops {
-            match stop.await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::warn!(%error, "a container could not be stopped"),
-                Err(error) => tracing::error!(%error, "stopping a container broke down"),
+        let mut up = self.containers.all();
+        up.retain(|container| container.record().state.status.is_up());
+        let patience = self.changeable().shutdown_timeout.and_then(|least| patience(least, &up));
+        let mut stops: JoinSet<_> = up.into_iter().map(stop_for_now).collect();
+        let all = async {
+            while let Some(stop) = stops.join_next().await {
+                match stop {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::warn!(%error, "a container could not be stopped"),
+                    Err(error) => tracing::error!(%error, "stopping a container broke down"),
+                }
             }
+        };
+        if tokio::time::timeout(patience.unwrap_or(Duration::MAX), all).await.is_err() {
+            tracing::warn!("not all containers have stopped in time; they go on");
         }
     }
 
@@ -91,6 +101,15 @@ impl Engine {
         let record = container.record();
         bring_down(container, &record, &options).await
     }
+}
+
+/// How long the end of a daemon waits for its containers: at least so long, and for each a little longer than it may
+/// take. `None` if one may take for ever.
+fn patience(least: Duration, containers: &[Arc<Container>]) -> Option<Duration> {
+    containers.iter().try_fold(least, |patience, container| {
+        let seconds = container.record().config.stop_timeout.unwrap_or(DEFAULT_TIMEOUT_SECONDS);
+        Some(patience.max(Duration::from_secs(u64::try_from(seconds).ok()?).saturating_add(GRACE)))
+    })
 }
 
 /// Ends a container without the user having asked for it: its restart policy holds at the next start of a daemon.

@@ -60,6 +60,7 @@ flags! {
     List "dns-search" ["--dns-search"] "search domain of containers";
     Text "exec-driver" ["-e", "--exec-driver"] "only native";
     Text "exec-root" ["--exec-root"] "where sockets and the like are kept (default /run/longshore)";
+    Pairs "features" ["--feature"] "without effect: name=true";
     Text "fixed-cidr" ["--fixed-cidr"] "part of the bridge's subnet for containers";
     Text "group" ["-G", "--group"] "group of the Unix socket (default docker, if it exists)";
     List "hosts" ["-H", "--host"] "where to listen: unix://path, tcp://host:port, fd://";
@@ -75,9 +76,12 @@ flags! {
     Text "log-driver" ["--log-driver"] "logging driver of containers: json-file or none";
     Text "log-level" ["-l", "--log-level"] "debug, info, warn, error or fatal (default info)";
     Pairs "log-opts" ["--log-opt"] "option of the logging driver: name=value";
+    Number "max-concurrent-downloads" ["--max-concurrent-downloads"] "blobs that pulls fetch at a time (default 3)";
+    Number "max-concurrent-uploads" ["--max-concurrent-uploads"] "layers that pushes send at a time (default 5)";
     Number "mtu" ["--mtu"] "MTU of containers' networks (default that of the default route)";
     Text "pidfile" ["-p", "--pidfile"] "file for the daemon's process id (default /var/run/longshore.pid)";
     List "registry-mirrors" ["--registry-mirror"] "mirror of the default registry";
+    Number "shutdown-timeout" ["--shutdown-timeout"] "seconds that the end waits for containers without --live-restore; -1: as long as they take (default 15)";
     Text "storage-driver" ["-s", "--storage-driver"] "only overlay2";
     Switch "strict-api-version" ["--strict-api-version"] "refuse clients that are newer, as Docker does";
     Switch "tls" ["--tls"] "TLS for TCP; --tls=false: allow plain TCP beyond the loopback";

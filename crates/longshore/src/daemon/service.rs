@@ -32,7 +32,8 @@ pub(super) async fn serve(arguments: &[String], settings: &Settings, log: &Log) 
         .collect();
     notify(NotifyState::Ready);
     tracing::info!(hosts = ?settings.list("hosts"), "ready");
-    signals.until_end(|| reload(arguments, log)).await;
+    let mut settings = settings.clone();
+    signals.until_end(|| settings = reload(arguments, &settings, log, &engine)).await;
     tracing::info!("ending");
     notify(NotifyState::Stopping);
     for task in accepting {
@@ -40,7 +41,7 @@ pub(super) async fn serve(arguments: &[String], settings: &Settings, log: &Log) 
         // Aborted: its listener is dropped, and the socket's file with it.
         drop(task.await);
     }
-    if !settings.switch("live-restore", true) {
+    if !engine.changeable().live_restore {
         engine.stop_all().await;
     }
     engine.close().await;
@@ -64,11 +65,25 @@ fn notify(state: NotifyState<'_>) {
     }
 }
 
-/// SIGHUP: the settings are read again; what can change while running is the log's level.
-fn reload(arguments: &[String], log: &Log) {
-    match Settings::read(arguments).and_then(|settings| log.reload(&settings)) {
-        Ok(()) => tracing::info!("configuration reloaded"),
-        Err(error) => tracing::error!("the configuration was not reloaded: {error:#}"),
+/// SIGHUP: the settings are read again, and what can change while running is changed; all of it or, after a mistake,
+/// nothing. The settings from now on.
+fn reload(arguments: &[String], current: &Settings, log: &Log, engine: &Engine) -> Settings {
+    let changed = Settings::read(arguments).and_then(|read| {
+        let settings = current.changed_by(read);
+        let changeable = wiring::changeable(&settings)?;
+        log.reload(&settings)?;
+        Ok((settings, changeable))
+    });
+    match changed {
+        Ok((settings, changeable)) => {
+            engine.reload(changeable);
+            tracing::info!("configuration reloaded");
+            settings
+        }
+        Err(error) => {
+            tracing::error!("the configuration was not reloaded: {error:#}");
+            current.clone()
+        }
     }
 }
 
@@ -88,7 +103,7 @@ impl Signals {
         })
     }
 
-    async fn until_end(&mut self, reload: impl Fn()) {
+    async fn until_end(&mut self, mut reload: impl FnMut()) {
         loop {
             tokio::select! {
                 _ = self.end.recv() => return,

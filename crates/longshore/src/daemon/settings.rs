@@ -12,12 +12,25 @@ use super::flags::{self, FLAGS, Kind};
 /// The file that is read if it exists and `--config-file` names no other.
 const DEFAULT_FILE: &str = "/etc/docker/daemon.json";
 /// Keys of the file that set nothing here, and are in many files.
-const IGNORED: &[&str] = &["features", "max-concurrent-downloads", "max-concurrent-uploads", "shutdown-timeout"];
+const IGNORED: &[&str] = &["max-download-attempts"];
+/// What a running daemon takes over when it reads its settings again.
+const CHANGEABLE: &[&str] = &[
+    "debug",
+    "features",
+    "insecure-registries",
+    "labels",
+    "live-restore",
+    "log-level",
+    "max-concurrent-downloads",
+    "max-concurrent-uploads",
+    "registry-mirrors",
+    "shutdown-timeout",
+];
 /// Flags that the file cannot hold.
 const FLAGS_ONLY: &[&str] = &["config-file", "validate"];
 
 /// All settings, by their key in the file.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Settings {
     values: BTreeMap<String, Value>,
 }
@@ -64,6 +77,14 @@ impl Settings {
         Ok(Self { values })
     }
 
+    /// What a running daemon with these settings makes of others: the changeable ones that are given there, for the rest
+    /// its own.
+    pub(super) fn changed_by(&self, mut other: Self) -> Self {
+        other.values.retain(|key, _| CHANGEABLE.contains(&key.as_str()));
+        let own = self.values.iter().map(|(key, value)| (key.clone(), value.clone()));
+        Self { values: own.chain(other.values).collect() }
+    }
+
     /// A text, or its default.
     pub(super) fn text_or(&self, key: &str, default: &str) -> String {
         self.text(key).unwrap_or(default).to_owned()
@@ -84,9 +105,9 @@ impl Settings {
         self.given(key).and_then(Value::as_bool).unwrap_or(default)
     }
 
-    /// A number, or 0.
-    pub(super) fn number(&self, key: &str) -> i64 {
-        self.given(key).and_then(Value::as_i64).unwrap_or_default()
+    /// A number.
+    pub(super) fn number(&self, key: &str) -> Option<i64> {
+        self.given(key).and_then(Value::as_i64)
     }
 
     /// A list of texts.
@@ -149,6 +170,15 @@ mod tests {
         assert_eq!(settings.text("data-root"), Some("/x"));
         assert_eq!(settings.list("dns"), ["1.1.1.1"]);
         assert_eq!(settings.pairs("log-opts"), [("max-file".to_owned(), json!("3"))]);
+    }
+
+    #[test]
+    fn a_running_daemon_changes_what_can_change_and_is_given() {
+        let first = join(&[("debug", json!(true))], r#"{"labels": ["a=b"], "mtu": 1400}"#).unwrap();
+        let again =
+            first.changed_by(join(&[("debug", json!(false))], r#"{"mtu": 9000, "log-level": "warn"}"#).unwrap());
+        assert_eq!((again.switch("debug", true), again.number("mtu")), (false, Some(1400)));
+        assert_eq!((again.list("labels"), again.text("log-level")), (vec!["a=b".to_owned()], Some("warn")));
     }
 
     #[test]

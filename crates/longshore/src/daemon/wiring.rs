@@ -2,10 +2,11 @@
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use api::host_config::Ulimit;
-use engine::{EngineConfig, RegistrySettings};
+use engine::{Changeable, EngineConfig, RegistrySettings};
 use ladder::{Policy, Version};
 use network::BridgeConfig;
 use serde_json::Value;
@@ -104,17 +105,45 @@ pub(super) fn engine(settings: &Settings) -> Result<EngineConfig> {
         dns_options: settings.list("dns-opts"),
         log_driver: settings.text_or("log-driver", "json-file"),
         log_options: settings.pairs("log-opts").into_iter().map(|(name, value)| (name, text(value))).collect(),
-        labels: settings.list("labels"),
-        debug: settings.switch("debug", false),
         init: settings.switch("init", false),
         default_ulimits: ulimits(settings)?,
         default_shm_size_bytes: shm_size(settings)?,
-        registries: RegistrySettings::parse(&settings.list("registry-mirrors"), &settings.list("insecure-registries"))?,
+        changeable: changeable(settings)?,
         version: release::DOCKER_RELEASE.to_owned(),
         git_commit: release::REVISION.unwrap_or(release::VERSION).to_owned(),
         build_time: release::BUILT.unwrap_or_default().to_owned(),
         min_api_version: ladder::OLDEST.to_string(),
         api_version: ladder::NEWEST.to_string(),
+    })
+}
+
+/// What may change while the daemon runs.
+pub(super) fn changeable(settings: &Settings) -> Result<Changeable> {
+    let mut registries =
+        RegistrySettings::parse(&settings.list("registry-mirrors"), &settings.list("insecure-registries"))?;
+    let at_once = |key: &str, default: usize| match settings.number(key) {
+        None | Some(0) => Ok(default),
+        Some(number) => usize::try_from(number).with_context(|| format!("invalid {key}: {number}")),
+    };
+    registries.downloads = at_once("max-concurrent-downloads", registries.downloads)?;
+    registries.uploads = at_once("max-concurrent-uploads", registries.uploads)?;
+    let labels = settings.list("labels");
+    if let Some(label) = labels.iter().find(|label| !label.contains('=')) {
+        bail!("bad attribute format: {label}");
+    }
+    let feature = |(name, on): (String, Value)| {
+        let on = on.as_bool().or_else(|| on.as_str().and_then(|text| text.parse().ok()));
+        on.map(|on| (name.clone(), on)).with_context(|| format!("feature {name} must be true or false"))
+    };
+    Ok(Changeable {
+        labels,
+        debug: settings.switch("debug", false),
+        live_restore: settings.switch("live-restore", true),
+        shutdown_timeout: u64::try_from(settings.number("shutdown-timeout").unwrap_or(15))
+            .ok()
+            .map(Duration::from_secs),
+        registries,
+        features: settings.pairs("features").into_iter().map(feature).collect::<Result<_>>()?,
     })
 }
 
@@ -146,7 +175,7 @@ fn bridge(settings: &Settings) -> Result<Option<BridgeConfig>> {
         address: parse(settings, "bip")?,
         fixed_cidr: parse(settings, "fixed-cidr")?,
         default_gateway: parse(settings, "default-gateway")?,
-        mtu: u32::try_from(settings.number("mtu")).context("mtu cannot be negative")?,
+        mtu: u32::try_from(settings.number("mtu").unwrap_or_default()).context("mtu cannot be negative")?,
         icc,
         firewall,
         masquerade: settings.switch("ip-masq", true),

@@ -108,11 +108,12 @@ impl Run<'_> {
             // Only a side that has failed does not listen.
             return sender.send(Source::Here).map_err(|_| Error::Cancelled);
         }
-        let _slot = match self.registries.downloads.try_acquire() {
+        let terms = self.registries.terms();
+        let _slot = match terms.downloads.try_acquire() {
             Ok(slot) => slot,
             Err(_) => {
                 self.board.update(&id, "Waiting");
-                self.registries.downloads.acquire().await.map_err(|_| Error::Cancelled)?
+                terms.downloads.acquire().await.map_err(|_| Error::Cancelled)?
             }
         };
         let (writer, reader) = pipe(&self.registries.spool);

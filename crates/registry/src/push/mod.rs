@@ -178,11 +178,12 @@ impl Run<'_> {
     }
 
     async fn in_turn(&self, diff: DiffId, chain: ChainId) -> Result<(DiffId, Descriptor)> {
-        let _slot = match self.registries.uploads.try_acquire() {
+        let terms = self.registries.terms();
+        let _slot = match terms.uploads.try_acquire() {
             Ok(slot) => slot,
             Err(_) => {
                 self.board.update(&short(&diff), "Waiting");
-                self.registries.uploads.acquire().await.map_err(|_| Error::Cancelled)?
+                terms.uploads.acquire().await.map_err(|_| Error::Cancelled)?
             }
         };
         Ok((diff, self.layer(diff, chain).await?))

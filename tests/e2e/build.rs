@@ -116,3 +116,16 @@ fn a_dockerfile_from_elsewhere() {
     build(&daemon, &["-t", "elsewhere", "-f", &file, &format!("{folder}/tree")]).ok();
     assert_eq!(daemon.docker(&["run", "--rm", "elsewhere", "cat", "/a"]).ok(), "a");
 }
+
+#[test]
+fn a_base_that_is_not_here_is_pulled() {
+    let daemon = Daemon::with_busybox();
+    let registry = crate::space::Registry::start(&daemon);
+    daemon.docker(&["tag", "busybox", "127.0.0.1:5000/base"]).ok();
+    daemon.docker(&["push", "127.0.0.1:5000/base"]).ok();
+    daemon.docker(&["rmi", "127.0.0.1:5000/base", "busybox"]).ok();
+    let folder = context(&daemon, "pulled", &[("Dockerfile", "FROM 127.0.0.1:5000/base\nRUN echo here\n")]);
+    let told = build(&daemon, &["-t", "pulled", &folder]).ok();
+    assert!(told.contains("Pulling from base") && told.contains("here"), "{told}");
+    drop(registry);
+}

@@ -234,10 +234,10 @@ impl Chance {
 }
 
 /// Debian's registry on the loopback of a daemon's network namespace.
-struct Registry(Child);
+pub(crate) struct Registry(Child);
 
 impl Registry {
-    fn start(daemon: &Daemon) -> Self {
+    pub(crate) fn start(daemon: &Daemon) -> Self {
         let root = daemon.path("registry").display().to_string();
         let config = daemon.path("registry.yml").display().to_string();
         let text = format!(

@@ -54,7 +54,8 @@ impl Engine {
         let name = reference.with_default_tag().to_string();
         let mut following = self.begin_pull(TransferOptions { name, ..TransferOptions::default() })?;
         while let Some(message) = following.next().await {
-            told(serde_json::to_value(shown(message)).unwrap_or_default());
+            // It waits for the build's client.
+            tokio::task::block_in_place(|| told(serde_json::to_value(shown(message)).unwrap_or_default()));
         }
         self.told(following.outcome().await?, "pull");
         Ok(())

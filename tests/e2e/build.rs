@@ -5,7 +5,7 @@ use std::path::Path;
 use testkit::{Daemon, Output};
 
 /// Writes a context's files; names that end in a slash are folders.
-fn context(daemon: &Daemon, name: &str, files: &[(&str, &str)]) -> String {
+pub(crate) fn context(daemon: &Daemon, name: &str, files: &[(&str, &str)]) -> String {
     let folder = daemon.path(name);
     for (file, text) in files {
         let path = folder.join(file);
@@ -15,7 +15,7 @@ fn context(daemon: &Daemon, name: &str, files: &[(&str, &str)]) -> String {
     folder.display().to_string()
 }
 
-fn build(daemon: &Daemon, arguments: &[&str]) -> Output {
+pub(crate) fn build(daemon: &Daemon, arguments: &[&str]) -> Output {
     daemon.docker_program(&[&["build"], arguments].concat()).env("DOCKER_BUILDKIT", "0").run()
 }
 

@@ -2,6 +2,8 @@
 
 mod bad_input;
 mod build;
+mod build_mounts;
+mod build_sources;
 mod clients;
 mod copy;
 mod daemon;

@@ -14,6 +14,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("curl", "curl"),
     ("docker", "docker.io"),
     ("docker-registry", "docker-registry"),
+    ("git", "git"),
     ("ip", "iproute2"),
     ("mkfs.ext4", "e2fsprogs"),
     ("mount", "mount"),

@@ -59,9 +59,6 @@ const JUDGED: &str = "1.0,1.3,1.6,1.9,1.12,1.14,unprefixed";
 /// What requests without a version in the path meant to the engine that was recorded.
 const UNPREFIXED: &str = "1.14";
 
-/// Scenarios that are not met yet: the words of 2014 about registries and addresses that cannot be reached.
-const OPEN: &[&str] = &["build.failures", "build.add-copy", "build.remote-bad"];
-
 /// The recorded exchanges of Docker 1.2.0, replayed.
 fn contract(disk: &Path, installed: &Installed) -> Result<()> {
     let Some(folder) = install::contract() else {
@@ -73,9 +70,6 @@ fn contract(disk: &Path, installed: &Installed) -> Result<()> {
     let mut compare = Command::new("python3");
     compare.arg(folder.join("compare.py")).args(["--version", JUDGED, "--rootfs-tar"]).arg(&rootfs);
     compare.arg("--socket").arg(&daemon.socket);
-    for scenario in OPEN {
-        compare.args(["--skip", scenario]);
-    }
     succeed(&mut compare)
 }
 

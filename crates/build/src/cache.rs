@@ -5,6 +5,9 @@ use std::sync::Arc;
 use image::{Image, Images, RunConfig};
 use model::ImageId;
 
+/// The key under which a step's configuration keeps what it depends on beside its words.
+pub(crate) const INPUTS: &str = "BuildInputs";
+
 /// The newest image whose parent is this one and whose step had this configuration.
 pub(crate) fn find(images: &Images, parent: Option<&ImageId>, config: &RunConfig) -> Option<Arc<Image>> {
     let snapshot = images.snapshot();
@@ -31,6 +34,7 @@ fn same(a: &RunConfig, b: &RunConfig) -> bool {
         map.iter().flat_map(|map| map.keys()).collect()
     }
     list(&a.cmd) == list(&b.cmd)
+        && a.other.get(INPUTS) == b.other.get(INPUTS)
         && list(&a.env) == list(&b.env)
         && list(&a.entrypoint) == list(&b.entrypoint)
         && list(&a.on_build) == list(&b.on_build)

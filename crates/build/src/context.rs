@@ -1,5 +1,6 @@
 //! What a client sends with a build: an archive of files, or a Dockerfile alone.
 
+use std::ffi::OsStr;
 use std::io::{Cursor, Read};
 use std::path::Path;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use sys::root::{Kind, Root};
 use tempfile::TempDir;
 
 use crate::dockerfile::MAX_BYTES;
+use crate::git::Repository;
 use crate::ignore::Ignore;
 use crate::{ContextSource, Error, Result};
 
@@ -19,7 +21,7 @@ const HEAD_BYTES: usize = 1024;
 #[derive(Debug)]
 pub struct Context {
     root: Arc<Root>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Context {
@@ -55,12 +57,62 @@ impl Context {
         Ok(context)
     }
 
+    /// The files of a git repository, without its history. `go_on` is asked all the while whether somebody still waits.
+    ///
+    /// # Errors
+    /// The repository cannot be had, or does not have what is wanted of it.
+    pub fn of_repository(repository: &Repository, temporary: &Path, go_on: &dyn Fn() -> Result<()>) -> Result<Self> {
+        let (mut context, _) = Self::checkout(repository, temporary, go_on)?;
+        context.root.remove(".git")?;
+        if !repository.folder.is_empty() {
+            let missing =
+                |error| Error::Step(format!("the folder {:?} of {}: {error}", repository.folder, repository.url));
+            context.root = Arc::new(context.root.open_dir(&repository.folder).map_err(missing)?);
+        }
+        Ok(context)
+    }
+
+    /// All of a git repository, and the commit.
+    pub(crate) fn checkout(
+        repository: &Repository,
+        temporary: &Path,
+        go_on: &dyn Fn() -> Result<()>,
+    ) -> Result<(Self, String)> {
+        let context = Self::empty(temporary)?;
+        let commit = repository.fetch(context.folder.path(), go_on)?;
+        Ok((context, commit))
+    }
+
+    /// What came from an address: an archive, or a Dockerfile alone.
+    ///
+    /// # Errors
+    /// It is neither.
+    pub fn of_body(body: impl Read, name: &str, temporary: &Path) -> Result<Self> {
+        match Self::is_archive(body)? {
+            (true, body) => Self::unpack(body, temporary),
+            (false, body) => Self::dockerfile_alone(body, name, temporary),
+        }
+    }
+
+    /// A file of its own in a folder of its own.
+    pub(crate) fn of_file(name: &OsStr, mut body: impl Read, temporary: &Path) -> Result<Self> {
+        let context = Self::empty(temporary)?;
+        let mut file = context.root.create_new(name, 0o600)?;
+        std::io::copy(&mut body, &mut file).map_err(Error::io("fetching a file"))?;
+        Ok(context)
+    }
+
+    /// The files.
+    pub(crate) fn root(&self) -> &Arc<Root> {
+        &self.root
+    }
+
     fn empty(temporary: &Path) -> Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("build-")
             .tempdir_in(temporary)
             .map_err(Error::io("making a folder for the build context"))?;
-        Ok(Self { root: Arc::new(Root::open(folder.path())?), _folder: folder })
+        Ok(Self { root: Arc::new(Root::open(folder.path())?), folder })
     }
 
     /// Whether a body that came from an address is an archive rather than a Dockerfile; the body is whole in the second
@@ -68,7 +120,7 @@ impl Context {
     ///
     /// # Errors
     /// The body cannot be read.
-    pub fn is_archive(body: impl Read) -> Result<(bool, impl Read)> {
+    fn is_archive<R: Read>(body: R) -> Result<(bool, impl Read + use<R>)> {
         let (head, body) = peek(body)?;
         let plain = head.get(257..262) == Some(b"ustar");
         let packed = head.starts_with(&[0x1f, 0x8b])

@@ -1,9 +1,13 @@
 //! What a build needs of the engine.
 
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
 use image::{Image, Images, RunConfig};
 use storage::Storage;
 
 use crate::Result;
+use crate::caches::Caches;
 use crate::progress::{Progress, Stream};
 use crate::secrets::Secrets;
 
@@ -20,6 +24,20 @@ pub struct Site<'a> {
     pub progress: &'a dyn Progress,
     /// What the client lends.
     pub secrets: &'a dyn Secrets,
+    /// A folder for files that the build needs for a while.
+    pub temporary: &'a Path,
+    /// One in memory, for secrets.
+    pub private: &'a Path,
+    /// The folders of `RUN --mount=type=cache`.
+    pub caches: &'a Caches,
+}
+
+/// What is at an address, as it comes in.
+pub struct Fetched {
+    /// The bytes.
+    pub body: Box<dyn Read + Send>,
+    /// When it was last changed, in seconds since 1970, if the server says it.
+    pub modified: Option<i64>,
 }
 
 /// A container that a step needs.
@@ -31,6 +49,33 @@ pub struct RunStep<'a> {
     pub config: &'a RunConfig,
     /// `RUN --network=`: `none`, `host`; empty: the build's.
     pub network: &'a str,
+    /// What is mounted in it beside the image.
+    pub mounts: &'a [StepMount],
+    /// `RUN --security=insecure`: with all privileges.
+    pub insecure: bool,
+}
+
+/// Something mounted in the container of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepMount {
+    /// Absolute path in the container.
+    pub target: String,
+    /// What is there.
+    pub source: StepSource,
+    /// No writes through it.
+    pub read_only: bool,
+}
+
+/// What is mounted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StepSource {
+    /// A file or folder of the host.
+    Path(PathBuf),
+    /// A folder in memory.
+    Tmpfs {
+        /// Most bytes in it; `None`: no limit of its own.
+        size_bytes: Option<i64>,
+    },
 }
 
 /// Runs containers for a build. Stages run side by side: every method may be called from several threads at once.
@@ -58,6 +103,12 @@ pub trait Executor: Sync {
     /// # Errors
     /// There is none, or it cannot be fetched.
     fn pull(&self, name: &str, told: &mut dyn FnMut(serde_json::Value)) -> Result<()>;
+
+    /// Opens what is at an `http://` or `https://` address.
+    ///
+    /// # Errors
+    /// Nothing is there.
+    fn open(&self, url: &str) -> Result<Fetched>;
 
     /// Whether nobody waits for the build any more, or it was given up.
     fn is_cancelled(&self) -> bool;

@@ -22,22 +22,27 @@
 
 mod build;
 mod cache;
+mod caches;
 mod classic;
 mod configure;
 mod context;
 mod copy;
 mod error;
 mod executor;
+mod git;
+mod mounts;
 mod options;
 mod order;
 mod outcome;
 mod progress;
+mod run;
 mod secrets;
 mod solve;
 mod source;
 mod stage;
 mod stages;
 mod steps;
+mod transfer;
 mod variables;
 mod work;
 
@@ -47,10 +52,12 @@ pub mod expand;
 pub mod ignore;
 
 pub use build::{Build, Built};
+pub use caches::{CacheFolder, Caches};
 pub use classic::{Classic, Message};
 pub use context::Context;
 pub use error::{Error, Result};
-pub use executor::{Executor, RunStep, Site};
+pub use executor::{Executor, Fetched, RunStep, Site, StepMount, StepSource};
+pub use git::Repository;
 pub use options::{Dialect, Options};
 pub use order::InOrder;
 pub use progress::{Event, Plan, Position, Progress, StagePlan, StepEvent, StepId, StepPlan, Stream};

@@ -50,7 +50,13 @@ impl Work<'_> {
         let id = ContainerId::random().map_err(|error| Error::Step(format!("no random numbers for an id: {error}")))?;
         let image = self.stage()?.image.clone();
         let made = match image.filter(|_| !self.options.remove && (announced || self.options.dialect.is_old())) {
-            Some(image) => Some(self.solve.site.executor.create(&RunStep { image: &image, config, network: "" })?),
+            Some(image) => Some(self.solve.site.executor.create(&RunStep {
+                image: &image,
+                config,
+                network: "",
+                mounts: &[],
+                insecure: false,
+            })?),
             None => None,
         };
         let exists = made.is_some();

@@ -146,6 +146,10 @@ impl Stages {
                 Some(Command::Add(transfer) | Command::Copy(transfer)) => {
                     needs.extend(self.origins(&transfer.from, number));
                 }
+                Some(Command::Run(run)) => {
+                    let origins = run.mounts.iter().flat_map(|mount| self.origins(&mount.from, number));
+                    needs.extend(origins);
+                }
                 _ => {}
             }
         }

@@ -45,6 +45,7 @@ pub struct Engine {
     pub(crate) storage: Arc<Storage>,
     pub(crate) images: Arc<Images>,
     pub(crate) registries: Arc<Registries>,
+    pub(crate) build_folders: crate::build::Folders,
     pub(crate) bridge: Option<Bridge>,
     pub(crate) loopbacks: LoopbackPool,
     pub(crate) launcher: Launcher,
@@ -100,6 +101,7 @@ impl Engine {
         let images = Arc::new(images);
         let spool = config.data_root.join("tmp/registry");
         let registries = Registries::open(Arc::clone(&images), config.changeable.registries.clone(), &spool)?;
+        let build_folders = crate::build::Folders::open(&config)?;
         let cgroups = Layout::detect().map_err(|error| Error::system(error.to_string()).caused_by(error))?;
         let (id, networks, volumes) = (engine_id(&store)?, Predefined::load(&store)?, Volumes::load(&store, &storage)?);
         let (events, loopbacks) = (Journal::open(&store)?, LoopbackPool::open(LOOPBACKS)?);
@@ -121,6 +123,7 @@ impl Engine {
             loopbacks,
             cgroup_parent: cgroup_parent(&config),
             registries,
+            build_folders,
             images,
             config,
             store,
@@ -268,7 +271,7 @@ impl Engine {
     }
 }
 
-fn make_folder(path: &Path, mode: u32) -> Result<()> {
+pub(crate) fn make_folder(path: &Path, mode: u32) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new()
         .recursive(true)

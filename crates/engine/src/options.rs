@@ -292,6 +292,8 @@ pub struct BuildOptions {
     pub target: String,
     /// `os[/arch[/variant]]`, or empty for this machine's.
     pub platform: String,
+    /// Credentials by registry, for base images.
+    pub credentials: BTreeMap<String, crate::Credentials>,
     /// Limits, network and the like of the containers of steps.
     pub host: api::host_config::HostConfig,
     /// The rules of API 1.14 and below.

@@ -1,5 +1,6 @@
 //! Images that come from registries and go to them.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -49,10 +50,16 @@ impl Engine {
     }
 
     /// Pulls what a build needs. Dropped before its end, it is given up.
-    pub(crate) async fn pull_for_build(&self, name: &str, told: &mut dyn FnMut(serde_json::Value)) -> Result<()> {
+    pub(crate) async fn pull_for_build(
+        &self,
+        name: &str,
+        credentials: &BTreeMap<String, Credentials>,
+        told: &mut dyn FnMut(serde_json::Value),
+    ) -> Result<()> {
         let reference: Reference = name.parse().map_err(refused)?;
+        let credentials = Credentials::for_registry(credentials, reference.domain());
         let name = reference.with_default_tag().to_string();
-        let mut following = self.begin_pull(TransferOptions { name, ..TransferOptions::default() })?;
+        let mut following = self.begin_pull(TransferOptions { name, credentials, ..TransferOptions::default() })?;
         while let Some(message) = following.next().await {
             // It waits for the build's client.
             tokio::task::block_in_place(|| told(serde_json::to_value(shown(message)).unwrap_or_default()));

@@ -18,6 +18,8 @@ pub struct Remote {
     reader: Reader,
     /// Length in bytes, if the server says it.
     pub length: Option<u64>,
+    /// When it was last changed, in seconds since 1970, if the server says it.
+    pub modified: Option<i64>,
 }
 
 impl Read for Remote {
@@ -49,6 +51,9 @@ impl Registries {
         let client = self.clients.client(&endpoint, &HeaderMap::new())?;
         let mut answer = succeeded(client.follow(Method::GET, url, HeaderMap::new()).await?).await?;
         let length: Option<u64> = answer.header(http::header::CONTENT_LENGTH).parse().ok();
+        let modified = httpdate::parse_http_date(answer.header(http::header::LAST_MODIFIED)).ok();
+        let since = modified.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+        let modified = since.and_then(|since| i64::try_from(since.as_secs()).ok());
         let (mut writer, reader) = pipe(&self.spool);
         tokio::spawn(async move {
             let mut left = length;
@@ -66,6 +71,6 @@ impl Registries {
                 }
             }
         });
-        Ok(Remote { reader, length })
+        Ok(Remote { reader, length, modified })
     }
 }

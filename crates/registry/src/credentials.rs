@@ -1,5 +1,6 @@
 //! Credentials as clients send them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use base64::Engine as _;
@@ -54,6 +55,35 @@ impl Credentials {
     pub fn from_header(text: &str) -> Self {
         let decoded = decode(text.trim());
         decoded.and_then(|bytes| serde_json::from_slice::<Self>(&bytes).ok()).unwrap_or_default()
+    }
+
+    /// Reads the header `X-Registry-Config`: credentials by registry, bare or as a member `auths` or `configs`, in base64 as
+    /// [`Credentials::from_header`]. What cannot be read counts as none.
+    pub fn several_from_header(text: &str) -> BTreeMap<String, Self> {
+        let document = decode(text.trim()).and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
+        let Some(serde_json::Value::Object(mut document)) = document else { return BTreeMap::new() };
+        let inner = ["auths", "configs"].into_iter().find_map(|key| document.remove(key));
+        let entries = match inner {
+            Some(serde_json::Value::Object(inner)) => inner,
+            _ => document,
+        };
+        let read = |(name, value)| Some((name, serde_json::from_value::<Self>(value).ok()?));
+        entries.into_iter().filter_map(read).collect()
+    }
+
+    /// Those for a registry, which may be named by its host or by an address there; Docker Hub's go by several names.
+    pub fn for_registry(several: &BTreeMap<String, Self>, host: &str) -> Self {
+        let bare = |name: &str| {
+            let name = name.split_once("://").map_or(name, |(_, rest)| rest);
+            let name = name.split('/').next().unwrap_or_default();
+            if name == "index.docker.io" || name == "registry-1.docker.io" { "docker.io" } else { name }.to_owned()
+        };
+        let wanted = bare(host);
+        let exact = several.get(host);
+        exact
+            .or_else(|| several.iter().find(|(name, _)| bare(name) == wanted).map(|(_, one)| one))
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// Name and secret, if there are any.

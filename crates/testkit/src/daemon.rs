@@ -170,7 +170,12 @@ impl Daemon {
 
     /// A program inside the daemon's network namespace: where its published ports are "the host".
     pub fn on_host(&self, words: &[&str]) -> Output {
-        Program::new("nsenter").args([self.namespace()]).args(words).run()
+        self.host_program(words).run()
+    }
+
+    /// The same, not yet started: a server that the daemon is to find.
+    pub fn host_program(&self, words: &[&str]) -> Program {
+        Program::new("nsenter").args([self.namespace()]).args(words)
     }
 
     /// The argument by which `nsenter` enters the daemon's network namespace.

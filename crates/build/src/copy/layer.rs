@@ -59,19 +59,22 @@ impl<'a, W: Write> Layered<'a, W> {
     }
 
     fn source(&mut self, source: &Source, destination: &Destination, several: bool) -> Result<()> {
-        let target = self.place.resolve(Path::new(&destination.path))?;
+        let target = self.place.resolve(&Path::new(&destination.path).join(source.kept()))?;
         if source.is_directory() {
             return self.tree(source, &target, destination);
         }
         if destination.unpack
-            && let Source::Tree { root, path, metadata, .. } = source
+            && let Source::Tree { root, path, metadata, whole: false, .. } = source
             && metadata.kind() == Kind::File
             && archive::is_archive(root, path)?
         {
             self.folder(&target, Owner { uid: 0, gid: 0 })?;
             return archive::unpack(self, root, path, &target);
         }
-        let inside = several || destination.path.ends_with('/') || self.place.is_folder(&target)?;
+        let inside = several
+            || !source.kept().as_os_str().is_empty()
+            || destination.path.ends_with('/')
+            || self.place.is_folder(&target)?;
         let path = if inside { target.join(source.name()) } else { target };
         self.folders(&path, destination.owner)?;
         if self.place.lookup(&path)?.is_some_and(|metadata| metadata.is_dir()) {
@@ -80,7 +83,9 @@ impl<'a, W: Write> Layered<'a, W> {
         match source {
             Source::Document { content, .. } => self.document(&path, content, destination),
             Source::Tree { .. } => {
-                source.visit(&mut |_, dir, name, metadata| self.entry(dir, name, &path, metadata, destination))
+                let left_out = &destination.left_out;
+                source
+                    .visit(left_out, &mut |_, dir, name, metadata| self.entry(dir, name, &path, metadata, destination))
             }
         }
     }
@@ -90,7 +95,16 @@ impl<'a, W: Write> Layered<'a, W> {
             return Err(Error::Step(format!("cannot copy to non-directory: /{}", target.display())));
         }
         self.folder(target, destination.owner)?;
-        source.visit(&mut |path, dir, name, metadata| self.entry(dir, name, &target.join(path), metadata, destination))
+        let left_out = &destination.left_out;
+        let sparse = left_out.has_exceptions();
+        source.visit(left_out, &mut |path, dir, name, metadata| {
+            let path = target.join(path);
+            if sparse {
+                // The folder that it is in may have been left out.
+                self.folders(&path, destination.owner)?;
+            }
+            self.entry(dir, name, &path, metadata, destination)
+        })
     }
 
     /// Makes a folder and those it is in, if they are missing.

@@ -8,7 +8,7 @@ mod source;
 
 pub(crate) use layer::{Layered, write};
 pub(crate) use place::Place;
-pub(crate) use source::{Source, Sources, find};
+pub(crate) use source::{Source, Sources, find, one};
 
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,7 @@ use model::{path, to_hex};
 use sha2::{Digest, Sha256};
 use sys::root::{Owner, Root};
 
+use crate::ignore::Ignore;
 use crate::{Error, Result};
 
 /// Largest passwd or group file that is read.
@@ -31,15 +32,17 @@ pub(crate) struct Destination {
     pub(crate) mode: Option<u32>,
     /// Archives become what they hold.
     pub(crate) unpack: bool,
+    /// What of the sources stays behind.
+    pub(crate) left_out: Ignore,
 }
 
 /// The digest of all that is copied, as Docker writes it into the history: `file:…`, `dir:…`, `multi:…`.
-pub(crate) fn digest(sources: &[Source], unchanged: &dyn Fn() -> Result<()>) -> Result<String> {
+pub(crate) fn digest(sources: &[Source], left_out: &Ignore, unchanged: &dyn Fn() -> Result<()>) -> Result<String> {
     let mut digests = Vec::new();
     for source in sources {
         unchanged()?;
         let kind = if source.is_directory() { "dir" } else { "file" };
-        digests.push(format!("{kind}:{}", source.digest()?));
+        digests.push(format!("{kind}:{}", source.digest(left_out)?));
     }
     match <[String; 1]>::try_from(digests) {
         Ok([one]) => Ok(one),

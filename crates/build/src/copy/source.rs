@@ -6,12 +6,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use model::{Pattern, to_hex};
+use model::{ImageId, Pattern, to_hex};
 use sha2::{Digest, Sha256};
 use sys::root::{Kind, Metadata, Root};
 
 use super::relative;
 use crate::context::inside;
+use crate::ignore::Ignore;
 use crate::{Error, Result};
 
 /// Deepest path that is copied, in bytes: Linux's own limit of one path.
@@ -22,8 +23,8 @@ const BUFFER_BYTES: usize = 128 * 1024;
 #[derive(Debug, Clone)]
 pub(crate) struct Sources {
     pub(crate) root: Arc<Root>,
-    /// The context, rather than an image: then words for a missing source are others.
-    pub(crate) is_context: bool,
+    /// The image, rather than the context: then words for a missing source are others.
+    pub(crate) image: Option<ImageId>,
 }
 
 /// Something to copy.
@@ -35,6 +36,10 @@ pub(crate) enum Source {
         path: PathBuf,
         /// Its last name as the instruction has it.
         name: OsString,
+        /// The folders that it keeps (`--parents`), or none.
+        kept: PathBuf,
+        /// An archive stays one.
+        whole: bool,
         metadata: Metadata,
     },
     /// A document of the Dockerfile.
@@ -44,39 +49,85 @@ pub(crate) enum Source {
 /// Visits something in a source: path beneath the source (empty for itself), its directory and name there, what it is.
 pub(crate) type Visit<'a> = dyn FnMut(&Path, &Root, &OsStr, &Metadata) -> Result<()> + 'a;
 
-/// Finds what a source names: one thing, or all that fit a pattern, sorted.
+/// Finds what a source names: one thing, or all that fit a pattern, sorted. With `parents` each keeps the folders that it is
+/// in, those before a `/./` excepted.
 ///
 /// # Errors
 /// There is none, or the path leads out.
-pub(crate) fn find(sources: &Sources, wanted: &str) -> Result<Vec<Source>> {
+pub(crate) fn find(sources: &Sources, wanted: &str, parents: bool) -> Result<Vec<Source>> {
     let forbidden = || Error::Step(format!("COPY failed: forbidden path outside the build context: {wanted} ()"));
     let path = inside(wanted).ok_or_else(forbidden)?;
+    let dropped = match wanted.split_once("/./").filter(|_| parents) {
+        Some((before, _)) => inside(before).ok_or_else(forbidden)?.split('/').filter(|part| !part.is_empty()).count(),
+        None => 0,
+    };
+    let kept = |path: &Path| match (parents, path.parent()) {
+        (true, Some(folders)) => folders.iter().skip(dropped).collect(),
+        _ => PathBuf::new(),
+    };
+    // A folder's contents lie in it when it keeps its own name.
+    let found = |path: &Path| {
+        let mut source = one(sources, path, wanted)?;
+        if let Source::Tree { kept: folders, name, metadata, .. } = &mut source {
+            *folders = kept(path);
+            if parents && metadata.is_dir() {
+                folders.push(name);
+            }
+        }
+        Ok(source)
+    };
     if !Pattern::is_wild(&path) {
-        return Ok(vec![one(sources, Path::new(&path), wanted)?]);
+        return Ok(vec![found(Path::new(&path))?]);
     }
+    let paths = fitting(sources, &path)?;
+    if paths.is_empty() {
+        return Err(Error::Step("COPY failed: no source files were specified".to_owned()));
+    }
+    paths.iter().map(|path| found(path)).collect()
+}
+
+/// The paths that fit a pattern. `**` stands for any number of folders.
+fn fitting(sources: &Sources, pattern: &str) -> Result<Vec<PathBuf>> {
     let mut found = vec![PathBuf::new()];
-    for part in path.split('/') {
+    for part in pattern.split('/') {
         let pattern =
             Pattern::new(part, false).map_err(|_| Error::Step("COPY failed: syntax error in pattern".to_owned()))?;
         let mut next = Vec::new();
         for folder in &found {
+            if part == "**" {
+                next.extend(folders(sources, folder));
+                continue;
+            }
             let Ok(entries) = sources.root.read_dir(folder) else { continue };
-            let fitting =
+            let fits =
                 entries.into_iter().filter(|entry| entry.name.to_str().is_some_and(|name| pattern.matches(name)));
-            next.extend(fitting.map(|entry| folder.join(entry.name)));
+            next.extend(fits.map(|entry| folder.join(entry.name)));
         }
         found = next;
     }
-    if found.is_empty() {
-        return Err(Error::Step("COPY failed: no source files were specified".to_owned()));
-    }
-    found.iter().map(|path| one(sources, path, wanted)).collect()
+    found.sort();
+    found.dedup();
+    Ok(found)
 }
 
-fn one(sources: &Sources, path: &Path, wanted: &str) -> Result<Source> {
+/// A folder and all folders in it.
+fn folders(sources: &Sources, top: &Path) -> Vec<PathBuf> {
+    let mut all = vec![top.to_path_buf()];
+    let mut at = 0;
+    while let Some(folder) = all.get(at).cloned() {
+        at += 1;
+        let entries = sources.root.read_dir(&folder).unwrap_or_default().into_iter();
+        let inner = entries.filter(|entry| entry.kind == Kind::Directory).map(|entry| folder.join(entry.name));
+        all.extend(inner.filter(|inner| inner.as_os_str().len() <= MAX_PATH_BYTES));
+    }
+    all
+}
+
+/// What is at a path.
+pub(crate) fn one(sources: &Sources, path: &Path, wanted: &str) -> Result<Source> {
     let missing = |error: sys::root::Error| match error.is_not_found() || error.errno() == rustix::io::Errno::NOTDIR {
         false => error.into(),
-        true if sources.is_context => Error::Step(format!(
+        true if sources.image.is_none() => Error::Step(format!(
             "COPY failed: file not found in build context or excluded by .dockerignore: stat {}: file does not exist",
             path.display()
         )),
@@ -85,7 +136,7 @@ fn one(sources: &Sources, path: &Path, wanted: &str) -> Result<Source> {
     let real = relative(&sources.root.canonical(path).map_err(missing)?);
     let metadata = sources.root.symlink_metadata(&real).map_err(missing)?;
     let name = path.file_name().unwrap_or_default().to_os_string();
-    Ok(Source::Tree { root: Arc::clone(&sources.root), path: real, name, metadata })
+    Ok(Source::Tree { root: Arc::clone(&sources.root), path: real, name, kept: PathBuf::new(), whole: false, metadata })
 }
 
 impl Source {
@@ -97,15 +148,35 @@ impl Source {
         }
     }
 
+    /// An archive stays one.
+    pub(crate) fn keep_whole(&mut self) {
+        if let Self::Tree { whole, .. } = self {
+            *whole = true;
+        }
+    }
+
+    /// The folders that it keeps between the destination and itself.
+    pub(crate) fn kept(&self) -> &Path {
+        match self {
+            Self::Tree { kept, .. } => kept,
+            Self::Document { .. } => Path::new(""),
+        }
+    }
+
     /// Whether its contents are copied rather than itself.
     pub(crate) fn is_directory(&self) -> bool {
         matches!(self, Self::Tree { metadata, .. } if metadata.is_dir())
     }
 
-    /// Visits itself, if it is no folder, or all that is in it, folders before what they hold, names sorted.
-    pub(crate) fn visit(&self, visit: &mut Visit<'_>) -> Result<()> {
-        let Self::Tree { root, path, metadata, .. } = self else { return Ok(()) };
+    /// Visits itself, if it is no folder, or all that is in it, folders before what they hold, names sorted; without what
+    /// is left out. A folder that is left out is not visited, but what in it is not left out.
+    pub(crate) fn visit(&self, left_out: &Ignore, visit: &mut Visit<'_>) -> Result<()> {
+        let Self::Tree { root, path, metadata, name, .. } = self else { return Ok(()) };
+        let is_left_out = |path: &Path| path.to_str().is_some_and(|path| left_out.excludes(path));
         if !metadata.is_dir() {
+            if is_left_out(Path::new(name)) {
+                return Ok(());
+            }
             let (dir, name) = root.resolve_parent(path)?;
             return visit(Path::new(""), &dir, name.as_os_str(), metadata);
         }
@@ -123,8 +194,11 @@ impl Source {
             if metadata.kind() == Kind::Socket {
                 continue;
             }
-            visit(&inside, dir, &entry.name, &metadata)?;
-            if metadata.is_dir() {
+            let hidden = is_left_out(&inside);
+            if !hidden {
+                visit(&inside, dir, &entry.name, &metadata)?;
+            }
+            if metadata.is_dir() && (!hidden || left_out.has_exceptions()) {
                 let below = dir.open_dir(&entry.name)?;
                 let entries = below.read_dir(".")?.into_iter();
                 levels.push((below, inside, entries));
@@ -134,7 +208,7 @@ impl Source {
     }
 
     /// Digest of names, kinds, modes and contents; times and owners do not count.
-    pub(crate) fn digest(&self) -> Result<String> {
+    pub(crate) fn digest(&self, left_out: &Ignore) -> Result<String> {
         let mut all = Sha256::new();
         if let Self::Document { name, content } = self {
             all.update(name.as_bytes());
@@ -142,7 +216,8 @@ impl Source {
             all.update(content.as_bytes());
         }
         let mut buffer = vec![0; BUFFER_BYTES];
-        self.visit(&mut |path, dir, name, metadata| {
+        all.update(self.kept().as_os_str().as_bytes());
+        self.visit(left_out, &mut |path, dir, name, metadata| {
             all.update(path.as_os_str().as_bytes());
             let mut fields = format!("\0{:?} {:o} ", metadata.kind(), metadata.mode());
             match metadata.kind() {

@@ -3,8 +3,10 @@
 use image::Healthcheck;
 
 use super::flags::Flags;
+use super::run::{self, Run};
+use super::transfer::{self, Transfer};
 use super::words::{json, pairs, split};
-use super::{Heredoc, Instruction, healthcheck};
+use super::{Instruction, healthcheck};
 use crate::Result;
 
 /// An instruction with its arguments. Variables are not replaced yet.
@@ -22,12 +24,7 @@ pub enum Command {
     /// `ARG name[=default] …`
     Arg(Vec<Argument>),
     /// `RUN`
-    Run {
-        /// What is run.
-        command: CommandLine,
-        /// `--network`: `none`, `host`, `default`; empty if not given.
-        network: String,
-    },
+    Run(Run),
     /// `CMD`
     Cmd(CommandLine),
     /// `ENTRYPOINT`
@@ -76,23 +73,6 @@ pub struct Argument {
     pub name: String,
     /// Its default.
     pub default: Option<String>,
-}
-
-/// What `ADD` and `COPY` say.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Transfer {
-    /// Paths, patterns or URLs.
-    pub sources: Vec<String>,
-    /// Documents of the Dockerfile that are sources too.
-    pub documents: Vec<Heredoc>,
-    /// Where they go.
-    pub destination: String,
-    /// `--from`: stage or image; empty: the context.
-    pub from: String,
-    /// `--chown`: `user[:group]`; empty: root.
-    pub owner: String,
-    /// `--chmod`: octal; empty: as they are.
-    pub mode: String,
 }
 
 impl Command {
@@ -146,9 +126,9 @@ fn parse(instruction: &Instruction, escape: char) -> Result<Command, String> {
     };
     let command = match name {
         "FROM" => from(&mut flags, rest)?,
-        "RUN" => run(&mut flags, rest, instruction)?,
-        "ADD" => Command::Add(transfer(&mut flags, rest, instruction, escape)?),
-        "COPY" => Command::Copy(transfer(&mut flags, rest, instruction, escape)?),
+        "RUN" => Command::Run(run::parse(&mut flags, rest, instruction)?),
+        "ADD" => Command::Add(transfer::parse(&mut flags, rest, instruction, escape)?),
+        "COPY" => Command::Copy(transfer::parse(&mut flags, rest, instruction, escape)?),
         "HEALTHCHECK" => return Ok(Command::Healthcheck(Box::new(healthcheck::parse(flags, rest)?))),
         "ARG" => Command::Arg(at_least_one(split(rest, escape))?.into_iter().map(argument).collect::<Result<_, _>>()?),
         "CMD" => Command::Cmd(command_line(rest)?),
@@ -199,49 +179,6 @@ fn is_stage_name(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.'))
 }
 
-fn run(flags: &mut Flags, rest: &str, instruction: &Instruction) -> Result<Command, String> {
-    flags.refuse(&["mount", "security", "device"])?;
-    let network = flags.value("network")?.unwrap_or_default();
-    if !matches!(network.as_str(), "" | "default" | "none" | "host") {
-        return Err(format!("invalid network mode: {network}"));
-    }
-    let command = match json(rest)? {
-        Some(words) if words.is_empty() => return Err("RUN requires at least one argument".to_owned()),
-        Some(words) => CommandLine::Exec(words),
-        None if rest.is_empty() => return Err("RUN requires at least one argument".to_owned()),
-        None => CommandLine::Shell(script(rest, &instruction.heredocs)),
-    };
-    Ok(Command::Run { command, network })
-}
-
-/// The text for the shell: the document alone if the command is nothing but that, else the command with its documents as the
-/// shell reads them.
-fn script(rest: &str, documents: &[Heredoc]) -> String {
-    if let [document] = documents
-        && rest.starts_with("<<")
-        && !rest.contains(char::is_whitespace)
-    {
-        let body = document.content.as_str();
-        return match body.strip_prefix("#!").and_then(|body| body.split_once('\n')) {
-            // The interpreter reads the script from a document of the shell's own.
-            Some((interpreter, _)) => {
-                format!("exec {} /dev/stdin <<'{name}'\n{body}{name}\n", interpreter.trim(), name = document.name)
-            }
-            None => body.to_owned(),
-        };
-    }
-    let mut text = rest.to_owned();
-    for document in documents {
-        text.push('\n');
-        text.push_str(&document.content);
-        text.push_str(&document.name);
-    }
-    if !documents.is_empty() {
-        text.push('\n');
-    }
-    text
-}
-
 fn command_line(rest: &str) -> Result<CommandLine, String> {
     Ok(match json(rest)? {
         Some(words) => CommandLine::Exec(words),
@@ -285,38 +222,4 @@ fn onbuild(instruction: &Instruction) -> Result<Command, String> {
         _ if !instruction.heredocs.is_empty() => Err("ONBUILD cannot hold heredocs".to_owned()),
         _ => Ok(Command::Onbuild(rest.clone())),
     }
-}
-
-fn transfer(flags: &mut Flags, rest: &str, instruction: &Instruction, escape: char) -> Result<Transfer, String> {
-    let name = instruction.name.as_str();
-    let from = if name == "COPY" { flags.value("from")? } else { None };
-    let (owner, mode) = (flags.value("chown")?, flags.value("chmod")?);
-    // Layers here are independent of what lies beneath them, link or not.
-    flags.switch("link")?;
-    flags.refuse(&["checksum", "keep-git-dir", "parents", "exclude", "unpack"])?;
-    let mut words = match json(rest)? {
-        Some(words) => words,
-        None => split(rest, escape),
-    };
-    let destination = words.pop();
-    if !instruction.heredocs.is_empty() {
-        words.retain(|word| !word.starts_with("<<"));
-    }
-    let destination = match destination {
-        Some(destination) if !words.is_empty() || !instruction.heredocs.is_empty() => destination,
-        Some(_) => {
-            return Err(format!(
-                "{name} requires at least two arguments, but only one was provided. Destination could not be determined"
-            ));
-        }
-        None => return Err(format!("{name} requires at least two arguments, but none were provided")),
-    };
-    Ok(Transfer {
-        sources: words,
-        documents: instruction.heredocs.clone(),
-        destination,
-        from: from.unwrap_or_default(),
-        owner: owner.unwrap_or_default(),
-        mode: mode.unwrap_or_default(),
-    })
 }

@@ -32,23 +32,23 @@ impl Flags {
         value.map(Some).ok_or_else(|| format!("missing a value on flag: {name}"))
     }
 
-    /// Whether a flag without value is given, or with a true one.
-    pub(super) fn switch(&mut self, name: &str) -> Result<bool, String> {
-        let Some(at) = self.0.iter().position(|(flag, _)| flag == name) else { return Ok(false) };
-        match self.0.remove(at).1.as_deref() {
-            None | Some("true") => Ok(true),
-            Some("false") => Ok(false),
-            Some(other) => Err(format!("expecting boolean value for flag {name}, not: {other}")),
-        }
+    /// The values of a flag that may be given often.
+    pub(super) fn values(&mut self, name: &str) -> Result<Vec<String>, String> {
+        let (found, others) = std::mem::take(&mut self.0).into_iter().partition(|(flag, _)| flag == name);
+        self.0 = others;
+        let found: Vec<(String, Option<String>)> = found;
+        let value =
+            |(_, value): (String, Option<String>)| value.ok_or_else(|| format!("missing a value on flag: {name}"));
+        found.into_iter().map(value).collect()
     }
 
-    /// Refuses flags that only BuildKit has.
-    pub(super) fn refuse(&self, names: &[&str]) -> Result<(), String> {
-        match self.0.iter().find(|(flag, _)| names.contains(&flag.as_str())) {
-            Some((flag, _)) => Err(format!(
-                "the --{flag} option requires BuildKit. Refer to https://docs.docker.com/go/buildkit/ to learn how to build images with BuildKit enabled"
-            )),
-            None => Ok(()),
+    /// A flag without value, or with a truth; `None` if it is not given.
+    pub(super) fn switch(&mut self, name: &str) -> Result<Option<bool>, String> {
+        let Some(at) = self.0.iter().position(|(flag, _)| flag == name) else { return Ok(None) };
+        match self.0.remove(at).1.as_deref() {
+            None | Some("true") => Ok(Some(true)),
+            Some("false") => Ok(Some(false)),
+            Some(other) => Err(format!("expecting boolean value for flag {name}, not: {other}")),
         }
     }
 

@@ -8,12 +8,16 @@ mod command;
 mod flags;
 mod healthcheck;
 mod lines;
+mod run;
+mod transfer;
 mod words;
 
 #[cfg(test)]
 mod tests;
 
-pub use command::{Argument, Command, CommandLine, Transfer};
+pub use command::{Argument, Command, CommandLine};
+pub use run::{MountKind, Run, RunMount, Sharing};
+pub use transfer::Transfer;
 
 use crate::{Error, Result};
 

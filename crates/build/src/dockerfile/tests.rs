@@ -60,7 +60,7 @@ fn documents() -> Result<(), Error> {
 #[test]
 fn documents_are_scripts() {
     let shell = |text: &str| match command(text) {
-        Ok(Command::Run { command: CommandLine::Shell(text), .. }) => text,
+        Ok(Command::Run(Run { command: CommandLine::Shell(text), .. })) => text,
         other => format!("{other:?}"),
     };
     assert_eq!(shell("RUN <<EOF\na\nb\nEOF\n"), "a\nb\n");
@@ -89,7 +89,24 @@ fn commands() {
             "FROM --platform=linux/amd64 a:1 AS Stage",
             Command::From { image: "a:1".into(), stage: Some("stage".into()), platform: "linux/amd64".into() },
         ),
-        ("RUN --network=none x", Command::Run { command: CommandLine::Shell("x".into()), network: "none".into() }),
+        (
+            "RUN --network=none --mount=type=cache,target=/c,uid=5,sharing=locked --mount=target=/d,\"source=a,b\" x",
+            Command::Run(Run {
+                command: CommandLine::Shell("x".into()),
+                network: "none".into(),
+                insecure: false,
+                mounts: vec![
+                    RunMount {
+                        kind: MountKind::Cache,
+                        target: "/c".into(),
+                        uid: 5,
+                        sharing: Sharing::Locked,
+                        ..RunMount::default()
+                    },
+                    RunMount { source: "a,b".into(), target: "/d".into(), ..RunMount::default() },
+                ],
+            }),
+        ),
         (
             "COPY --from=b --chown=1:2 --chmod=644 --link x y /z/",
             Command::Copy(Transfer {
@@ -130,10 +147,9 @@ fn what_is_wrong_is_said_with_its_line() {
         ("SHELL x", "SHELL requires the arguments to be in JSON form: SHELL x"),
         ("HEALTHCHECK X", "Unknown type \"X\" in HEALTHCHECK (try CMD)"),
         ("HEALTHCHECK --interval=1us CMD x", "Interval \"interval\" cannot be less than 1ms"),
-        (
-            "RUN --mount=type=cache,target=/x y",
-            "the --mount option requires BuildKit. Refer to https://docs.docker.com/go/buildkit/ to learn how to build images with BuildKit enabled",
-        ),
+        ("RUN --mount=type=x y", "unsupported mount type \"x\"; expected bind, cache, tmpfs, secret or ssh"),
+        ("RUN --mount=type=cache y", "a mount needs a target: --mount=type=cache"),
+        ("RUN --mount=type=tmpfs,target=/t,from=x y", "unexpected key \"from\" for mount type \"tmpfs\""),
     ] {
         assert_eq!(command(text), Err(format!("dockerfile parse error on line 1: {words}")), "{text}");
     }

@@ -23,7 +23,10 @@ impl Engine {
         let (begun, begins) = oneshot::channel();
         let (engine, handle) = (Arc::clone(self), Handle::current());
         tokio::task::spawn_blocking(move || {
-            let prepared = engine.prepare_build(&options, names, body);
+            let cancelled = CancellationToken::new();
+            let over = cancelled.clone().drop_guard();
+            handle.spawn(cancel_when_closed(sender.clone(), cancelled.clone()));
+            let prepared = engine.prepare_build(&options, names, body, &handle, &cancelled);
             let build = match prepared {
                 Ok(build) => build,
                 Err(error) => {
@@ -34,23 +37,26 @@ impl Engine {
                 }
             };
             if begun.send(Ok(())).is_ok() {
-                engine.classic_build(&build, &options, handle, sender);
+                engine.classic_build(&build, &options, handle, sender, cancelled);
             }
+            drop(over);
         });
         begins.await.map_err(|error| Error::system("the build broke down").caused_by(error))??;
         Ok(stream)
     }
 
-    /// Unpacks the context and reads the Dockerfile.
-    fn prepare_build(&self, options: &BuildOptions, names: Vec<Reference>, body: Upload) -> Result<Build> {
-        let temporary = self.build_folder();
+    /// Fetches or unpacks the context and reads the Dockerfile.
+    fn prepare_build(
+        self: &Arc<Self>,
+        options: &BuildOptions,
+        names: Vec<Reference>,
+        body: Upload,
+        handle: &Handle,
+        cancelled: &CancellationToken,
+    ) -> Result<Build> {
         let context = match options.remote.as_str() {
-            "" => Context::unpack(body, &temporary)?,
-            remote => {
-                return Err(Error::not_implemented(format!(
-                    "building from an address (remote={remote}) is not built into this version of longshore yet; send the files"
-                )));
-            }
+            "" => Context::unpack(body, &self.build_folders.temporary)?,
+            remote => self.remote_context(remote, handle, cancelled)?,
         };
         let options = Options {
             dialect: dialect(options),
@@ -69,22 +75,26 @@ impl Engine {
     }
 
     /// Runs a build and tells its client how it goes; the last message is the image or the error.
-    fn classic_build(self: &Arc<Self>, build: &Build, options: &BuildOptions, handle: Handle, sender: ByteSender) {
-        let cancelled = CancellationToken::new();
-        let over = cancelled.clone().drop_guard();
-        handle.spawn(cancel_when_closed(sender.clone(), cancelled.clone()));
+    fn classic_build(
+        self: &Arc<Self>,
+        build: &Build,
+        options: &BuildOptions,
+        handle: Handle,
+        sender: ByteSender,
+        cancelled: CancellationToken,
+    ) {
         let console = Arc::new(Console::new(sender, options.quiet));
         let told = Arc::clone(&console);
         let text = Classic::new(dialect(options), options.quiet_commands, move |message| told.say(&message));
         let progress = InOrder::new(text);
-        let executor = EngineExecutor { engine: Arc::clone(self), handle, host: options.host.clone(), cancelled };
+        let (host, credentials) = (options.host.clone(), options.credentials.clone());
+        let executor = EngineExecutor { engine: Arc::clone(self), handle, host, credentials, cancelled };
         match self.carry_out(build, &executor, &progress, &NoSession) {
             Ok(built) if options.quiet => console.send(&Message::Text(format!("{}\n", built.image.id))),
             Ok(_) => {}
             Err(build::Error::Cancelled) => tracing::debug!("a client left its build"),
             Err(error) => console.fail(&error),
         }
-        drop(over);
     }
 }
 

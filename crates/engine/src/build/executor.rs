@@ -1,19 +1,20 @@
 //! Containers of a build's steps.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use api::container::{ContainerConfig, CreateRequest, HealthConfig};
-use api::host_config::HostConfig;
-use build::{Error as BuildError, Executor, RunStep, Stream};
+use api::host_config::{HostConfig, Mount, TmpfsOptions};
+use build::{Error as BuildError, Executor, Fetched, RunStep, StepMount, StepSource, Stream};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
 use crate::images::container_config_of;
 use crate::options::{AttachOptions, ClientStream, RemoveOptions, WaitCondition};
-use crate::{Error, Result, Waiting};
+use crate::{Credentials, Error, Result, Waiting};
 
 /// Bytes of a frame that are handed over at once.
 const PIECE_BYTES: usize = 32 * 1024;
@@ -26,6 +27,8 @@ pub(super) struct EngineExecutor {
     pub(super) handle: Handle,
     /// Limits, network and the like of all containers.
     pub(super) host: HostConfig,
+    /// By registry.
+    pub(super) credentials: BTreeMap<String, Credentials>,
     pub(super) cancelled: CancellationToken,
 }
 
@@ -36,10 +39,7 @@ fn failed(error: Error) -> BuildError {
 
 impl Executor for EngineExecutor {
     fn create(&self, step: &RunStep<'_>) -> Result<String, BuildError> {
-        let mut host = self.host.clone();
-        if !matches!(step.network, "" | "default") {
-            step.network.clone_into(&mut host.network_mode);
-        }
+        let host = self.host_of(step);
         let config = ContainerConfig {
             image: step.image.id.to_string(),
             hostname: String::new(),
@@ -82,9 +82,15 @@ impl Executor for EngineExecutor {
     }
 
     fn pull(&self, name: &str, told: &mut dyn FnMut(serde_json::Value)) -> Result<(), BuildError> {
-        let pull = self.engine.pull_for_build(name, told);
+        let pull = self.engine.pull_for_build(name, &self.credentials, told);
         let outcome = self.handle.block_on(self.cancelled.run_until_cancelled(pull));
         outcome.ok_or(BuildError::Cancelled)?.map_err(failed)
+    }
+
+    fn open(&self, url: &str) -> Result<Fetched, BuildError> {
+        let remote = self.engine.open_remote(url, &self.handle, &self.cancelled).map_err(failed)?;
+        let modified = remote.modified;
+        Ok(Fetched { body: Box::new(remote), modified })
     }
 
     fn is_cancelled(&self) -> bool {
@@ -97,6 +103,19 @@ impl Executor for EngineExecutor {
 }
 
 impl EngineExecutor {
+    /// The host configuration of a step's container: the build's, with what the step says.
+    fn host_of(&self, step: &RunStep<'_>) -> HostConfig {
+        let mut host = self.host.clone();
+        if !matches!(step.network, "" | "default") {
+            step.network.clone_into(&mut host.network_mode);
+        }
+        host.privileged |= step.insecure;
+        if !step.mounts.is_empty() {
+            host.mounts.get_or_insert_default().extend(step.mounts.iter().map(mount));
+        }
+        host
+    }
+
     /// Starts a container with a client at its output, who misses nothing.
     async fn start(&self, container: &str, client: UnixStream) -> Result<Waiting> {
         let options =
@@ -106,6 +125,19 @@ impl EngineExecutor {
         let waiting = self.engine.wait(container, WaitCondition::NextExit).await?;
         self.engine.start(container, None).await?;
         Ok(waiting)
+    }
+}
+
+fn mount(mount: &StepMount) -> Mount {
+    let whole = Mount { target: mount.target.clone(), read_only: mount.read_only, ..Mount::default() };
+    match &mount.source {
+        StepSource::Path(path) => {
+            Mount { r#type: "bind".to_owned(), source: path.to_string_lossy().into_owned(), ..whole }
+        }
+        StepSource::Tmpfs { size_bytes } => {
+            let options = TmpfsOptions { size_bytes: size_bytes.unwrap_or_default(), ..TmpfsOptions::default() };
+            Mount { r#type: "tmpfs".to_owned(), tmpfs_options: Some(options), ..whole }
+        }
     }
 }
 

@@ -3,17 +3,24 @@
 mod classic;
 mod console;
 mod executor;
+mod remote;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use build::{Build, Built, ContextSource, Options, Progress, Secrets, Site};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use build::{Build, Built, Caches, ContextSource, Options, Progress, Secrets, Site};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use self::executor::EngineExecutor;
 use crate::engine::Engine;
-use crate::{Error, Result};
+use crate::{Credentials, EngineConfig, Error, Result};
+
+/// The folder of build caches, beneath the data root.
+pub(crate) const CACHES: &str = "build-caches";
 
 /// A build that a client asks for, however it speaks.
 pub struct BuildRequest {
@@ -23,12 +30,40 @@ pub struct BuildRequest {
     pub options: Options,
     /// Limits, network and the like of the containers of steps.
     pub host: api::host_config::HostConfig,
+    /// Credentials by registry, for base images.
+    pub credentials: BTreeMap<String, Credentials>,
     /// Is told how it goes.
     pub progress: Arc<dyn Progress>,
     /// What the client lends.
     pub secrets: Arc<dyn Secrets>,
     /// Ends the build: its containers are killed and removed.
     pub cancelled: CancellationToken,
+}
+
+/// Folders of all builds.
+#[derive(Debug)]
+pub(crate) struct Folders {
+    /// Contexts and fetched files, for a while; swept at the next start.
+    temporary: PathBuf,
+    /// Secrets, for the time of a step; on the exec root, which is in memory.
+    private: PathBuf,
+    /// What `RUN --mount=type=cache` keeps.
+    pub(crate) caches: Caches,
+}
+
+impl Folders {
+    pub(crate) fn open(config: &EngineConfig) -> Result<Self> {
+        let private = config.exec_root.join("build");
+        match std::fs::remove_dir_all(&private) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::system("cannot sweep the folder of builds' secrets").caused_by(error));
+            }
+            _ => {}
+        }
+        crate::engine::make_folder(&private, 0o700)?;
+        let caches = Caches::open(config.data_root.join(CACHES))?;
+        Ok(Self { temporary: config.data_root.join("tmp"), private, caches })
+    }
 }
 
 impl From<build::Error> for Error {
@@ -46,10 +81,10 @@ impl Engine {
     /// See [`Engine::solve`].
     pub(crate) async fn solve_build(self: &Arc<Self>, request: BuildRequest) -> Result<Built> {
         let (engine, handle) = (Arc::clone(self), Handle::current());
-        let BuildRequest { source, options, host, progress, secrets, cancelled } = request;
+        let BuildRequest { source, options, host, credentials, progress, secrets, cancelled } = request;
         self.blocking(move || {
             let build = Build::read(source, options)?;
-            let executor = EngineExecutor { engine: Arc::clone(&engine), handle, host, cancelled };
+            let executor = EngineExecutor { engine: Arc::clone(&engine), handle, host, credentials, cancelled };
             Ok(engine.carry_out(&build, &executor, progress.as_ref(), secrets.as_ref())?)
         })
         .await
@@ -63,7 +98,16 @@ impl Engine {
         progress: &dyn Progress,
         secrets: &dyn Secrets,
     ) -> build::Result<Built> {
-        let site = Site { images: &self.images, storage: &self.storage, executor, progress, secrets };
+        let site = Site {
+            images: &self.images,
+            storage: &self.storage,
+            executor,
+            progress,
+            secrets,
+            temporary: &self.build_folders.temporary,
+            private: &self.build_folders.private,
+            caches: &self.build_folders.caches,
+        };
         let built = build.run(site)?;
         self.image_events(&built.happenings);
         Ok(built)

@@ -22,8 +22,8 @@ use crate::{Error, Result};
 
 /// The database's file beneath the data root.
 pub(crate) const DATABASE: &str = "longshore.db";
-/// Files of the database.
-const DATABASE_FILES: [&str; 4] = [DATABASE, "longshore.db-wal", "longshore.db-shm", "longshore.lock"];
+/// What lies beneath the data root beside the storage: the database's files, and build caches.
+const OTHERS: [&str; 5] = [DATABASE, "longshore.db-wal", "longshore.db-shm", "longshore.lock", crate::build::CACHES];
 /// How often what a running daemon may just be changing is looked at again, and after how long.
 const LOOKS: usize = 3;
 const PAUSE: Duration = Duration::from_millis(400);
@@ -145,7 +145,7 @@ impl Problem {
 impl Look {
     /// Compares disk and database. The disk comes first: what is made after the look at it is in no row's way.
     fn take(data_root: &Path, daemon_runs: bool) -> Result<Self> {
-        let disk = storage::Inspection::read(data_root, &DATABASE_FILES)?;
+        let disk = storage::Inspection::read(data_root, &OTHERS)?;
         let database = store::Inspection::read(&data_root.join(DATABASE))?;
         let rows = rows::Rows::read(&database);
         let mut look = Self {

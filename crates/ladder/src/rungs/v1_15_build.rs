@@ -3,6 +3,7 @@
 use api::routes::Endpoint::Build;
 use serde_json::{Value, json};
 
+use super::v1_15_registry::{IMPORT, KNOCK};
 use crate::exchange::{OLD_BUILD_HEADER, Request, Response};
 use crate::rung::{Asked, Change};
 use crate::wording::{Wording, reworded};
@@ -25,6 +26,8 @@ const REFUSALS: &[Wording] = &[
     Wording::with_status("Cannot locate specified Dockerfile: *", "Can't build a directory with no Dockerfile", 500),
     // A Dockerfile of comments alone failed without a word.
     Wording::with_status("failed to parse *: file with no instructions", "", 500),
+    // The address that `remote` names does not answer.
+    Wording::with_status("Get \"*\": dial tcp *: connect: *", "Get {1}: dial tcp {2}: {3}", 500),
 ];
 
 /// Errors of steps. The two forms of "missing" are one: nothing outside of the context was ever looked at.
@@ -60,7 +63,9 @@ const STEPS: &[Wording] = &[
 /// The exit code of a command was only in the words.
 fn errors(message: &mut Value, _: &Asked) {
     let Some(text) = message.get("error").and_then(Value::as_str) else { return };
-    let text = reworded(text, STEPS).unwrap_or_else(|| text.to_owned());
+    // A base image that is fetched, an address that is added.
+    let reworded = [STEPS, KNOCK, IMPORT].into_iter().find_map(|wordings| reworded(text, wordings));
+    let text = reworded.unwrap_or_else(|| text.to_owned());
     *message = json!({"errorDetail": {"message": text}, "error": text});
 }
 

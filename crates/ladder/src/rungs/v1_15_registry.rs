@@ -65,7 +65,7 @@ const TRANSFER: &[Wording] = &[
 ];
 
 /// What came of knocking at a registry, which was always of the first protocol.
-const KNOCK: &[Wording] = &[
+pub(super) const KNOCK: &[Wording] = &[
     Wording::new(
         "Get \"*/v2/\": dial tcp *: connect: *",
         "Invalid Registry endpoint: Get {1}/v1/_ping: dial tcp {2}: {3}",
@@ -78,7 +78,7 @@ const KNOCK: &[Wording] = &[
     Wording::new("Get \"*/v1/_ping\": *", "Invalid Registry endpoint: Get {1}/v1/_ping: {2}"),
 ];
 
-const IMPORT: &[Wording] = &[
+pub(super) const IMPORT: &[Wording] = &[
     Wording::new("Get \"*\": dial tcp *: connect: *", "Get {1}: dial tcp {2}: {3}"),
     Wording::new("received unexpected HTTP status: *", "Got HTTP status code >= 400: {1}"),
 ];

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use api::host_config::{HostConfig, Ulimit};
-use engine::BuildOptions;
+use engine::{BuildOptions, Credentials};
 use futures_util::{FutureExt, StreamExt, stream};
 
 use super::unbuilt::not_built;
@@ -63,6 +63,7 @@ fn options(call: &Call) -> Result<BuildOptions, Error> {
         labels: map(query, "labels")?,
         target: query.text("target").to_owned(),
         platform: query.text("platform").to_owned(),
+        credentials: Credentials::several_from_header(call.header("x-registry-config")),
         host: host(query)?,
         old,
     })

@@ -74,6 +74,8 @@ impl Solve<'_> {
             source,
             options: attributes::options(self.attributes, version)?,
             host: attributes::host(self.attributes)?,
+            // Base images are fetched as whoever has no account; the session's credentials are its own affair.
+            credentials: std::collections::BTreeMap::new(),
             progress: self.recorder.clone(),
             secrets: Arc::new(lender),
             cancelled: self.cancelled,

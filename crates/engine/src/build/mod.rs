@@ -5,11 +5,9 @@ mod console;
 mod executor;
 mod remote;
 
-use std::path::PathBuf;
-use std::sync::Arc;
-
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use build::{Build, Built, Caches, ContextSource, Options, Progress, Secrets, Site};
 use tokio::runtime::Handle;
@@ -75,7 +73,7 @@ impl From<build::Error> for Error {
 impl Engine {
     /// Where a build's source may keep files while it runs; what a crash leaves there goes at the next start.
     pub fn build_folder(&self) -> PathBuf {
-        self.config.data_root.join("tmp")
+        self.build_folders.temporary.clone()
     }
 
     /// See [`Engine::solve`].

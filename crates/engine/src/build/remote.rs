@@ -12,6 +12,15 @@ use crate::engine::Engine;
 use crate::{Error, Result};
 
 impl Engine {
+    /// The files at an address that names a build context: a git repository, an archive, or a Dockerfile alone.
+    ///
+    /// # Errors
+    /// Nothing is there, or the address is none.
+    pub async fn context_at(self: &Arc<Self>, address: &str, cancelled: CancellationToken) -> Result<Context> {
+        let (engine, handle, address) = (Arc::clone(self), Handle::current(), address.to_owned());
+        self.blocking(move || engine.remote_context(&address, &handle, &cancelled)).await
+    }
+
     /// Opens an address from blocking code; gives up when the build is cancelled.
     pub(super) fn open_remote(
         self: &Arc<Self>,

@@ -1,5 +1,6 @@
 //! The real binary, driven by real programs. One module a subject; each test has a daemon of its own.
 
+mod archives;
 mod bad_input;
 mod build;
 mod build_mounts;

@@ -20,9 +20,11 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("mount", "mount"),
     ("nsenter", "util-linux"),
     ("openssl", "openssl"),
+    ("podman", "podman"),
     ("ps", "procps"),
     ("python3", "python3-venv"),
     ("script", "bsdutils"),
+    ("skopeo", "skopeo"),
     ("socat", "socat"),
 ];
 

@@ -142,12 +142,13 @@ impl Engine {
             username: config.username,
             password: config.password,
             auth: config.auth,
+            email: config.email,
             serveraddress: config.serveraddress,
             identitytoken: config.identitytoken,
             registrytoken: config.registrytoken,
         };
         let login = self.registries.login(&credentials).await?;
-        Ok(AuthResponse { status: "Login Succeeded".to_owned(), identity_token: login.identity_token })
+        Ok(AuthResponse { status: login.status, identity_token: login.identity_token })
     }
 
     pub(crate) async fn look_up(&self, name: &str, credentials: &Credentials) -> Result<Distribution> {

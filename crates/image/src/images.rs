@@ -171,6 +171,14 @@ impl Images {
         self.register_all(lease, vec![new]).map(|mut all| all.remove(0).image)
     }
 
+    /// Registers images of which each was made from the one before, in one transaction; the last of them.
+    ///
+    /// # Errors
+    /// As [`Images::register`].
+    pub fn register_line(&self, lease: &crate::Lease<'_>, new: Vec<NewImage>) -> Result<Option<Arc<Image>>> {
+        Ok(self.register_all(lease, new)?.pop().map(|registered| registered.image))
+    }
+
     /// Registers several images in one transaction.
     pub(crate) fn register_all(&self, lease: &crate::Lease<'_>, new: Vec<NewImage>) -> Result<Vec<Registered>> {
         debug_assert!(lease.is_of(self), "a lease of other images protects nothing here");

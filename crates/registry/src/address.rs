@@ -47,7 +47,7 @@ impl Registries {
             _ => return Err(invalid()),
         };
         let (authority, prefix) = (authority.to_owned(), String::new());
-        let endpoint = Endpoint { secure, authority, prefix, mirror: false, lenient: false };
+        let endpoint = Endpoint { secure, authority, prefix, mirror: false, lenient: false, legacy: false };
         let client = self.clients.client(&endpoint, &HeaderMap::new())?;
         let mut answer = succeeded(client.follow(Method::GET, url, HeaderMap::new()).await?).await?;
         let length: Option<u64> = answer.header(http::header::CONTENT_LENGTH).parse().ok();

@@ -27,6 +27,9 @@ pub struct Credentials {
     /// `base64(username:password)`, instead of the two.
     #[serde(deserialize_with = "or_default")]
     pub auth: String,
+    /// For mail; old clients sent it to make an account.
+    #[serde(deserialize_with = "or_default")]
+    pub email: String,
     /// Registry.
     #[serde(deserialize_with = "or_default")]
     pub serveraddress: String,

@@ -8,7 +8,7 @@ use crate::auth::scope;
 use crate::error::Error;
 use crate::manifest::{self, Descriptor, Manifest};
 use crate::registries::Access;
-use crate::session::Session;
+use crate::session::{Protocol, Session};
 use crate::{Credentials, Platform, Registries, Result};
 
 /// Largest manifest that is read.
@@ -65,7 +65,8 @@ pub(crate) async fn manifest(session: &Session, path: &str, wanted: &str) -> Res
 /// # Errors
 /// The registry refuses; it is too large, or not what its digest says.
 pub(crate) async fn document(session: &Session, path: &str, wanted: &Descriptor) -> Result<Vec<u8>> {
-    let size = |found| Error::Size { what: "config", digest: wanted.digest, expected: wanted.size_bytes, found };
+    let size =
+        |found| Error::Size { what: "config", name: wanted.digest.to_string(), expected: wanted.size_bytes, found };
     if wanted.size_bytes > CONFIG_BYTES {
         return Err(Error::Document { what: "config", reason: format!("it is longer than {CONFIG_BYTES} bytes") });
     }
@@ -93,6 +94,10 @@ impl Registries {
         let mut addresses = self.addresses(reference.domain(), true, access).await;
         loop {
             let session = addresses.next().await?;
+            if session.protocol != Protocol::V2 {
+                let reason = "this registry only speaks the first protocol, which has no manifests";
+                return Err(Error::Unsupported(reason.to_owned()));
+            }
             match look(&session, reference).await {
                 Ok(found) => return Ok(found),
                 Err(error) => addresses.failed(crate::pull::translate(error, reference))?,

@@ -99,12 +99,12 @@ pub enum Error {
         found: Digest,
     },
     /// Something has not the size it should have.
-    #[error("{what} {digest} is not as long as announced: {expected} bytes, found {found}")]
+    #[error("{what} {name} is not as long as announced: {expected} bytes, found {found}")]
     Size {
         /// What was measured.
         what: &'static str,
         /// Which.
-        digest: Digest,
+        name: String,
         /// Bytes it should have.
         expected: u64,
         /// Bytes seen.
@@ -130,6 +130,9 @@ pub enum Error {
     /// The name cannot be one, or not be used so.
     #[error(transparent)]
     Reference(#[from] InvalidReference),
+    /// An index does not let in, in its words.
+    #[error("{0}")]
+    Login(String),
     /// A parameter makes no sense.
     #[error("{0}")]
     Invalid(String),

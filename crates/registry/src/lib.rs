@@ -1,4 +1,5 @@
-//! Registries: images come from them and go to them, over the OCI distribution protocol (Docker's Registry v2).
+//! Registries: images come from them and go to them, over the OCI distribution protocol (Docker's Registry v2), or, where a
+//! registry speaks no other, over the protocol of before 2015 (Registry v1).
 //!
 //! [`Registries`] is the door: [`Registries::pull`] and [`Registries::push`] return what a client may follow
 //! ([`Following`]), the rest returns when it is done. Layers are unpacked while they come in: a download writes into a
@@ -26,6 +27,7 @@ mod retry;
 mod search;
 mod session;
 mod settings;
+mod v1;
 
 pub use address::Remote;
 pub use board::{Following, Message, Transferred};

@@ -5,15 +5,23 @@ use http::{HeaderMap, Method, StatusCode};
 use crate::auth::Challenge;
 use crate::error::{Error, Failure};
 use crate::registries::Access;
-use crate::session::Session;
+use crate::session::{Protocol, Session};
 use crate::settings::HUB;
-use crate::{Credentials, Registries, Result};
+use crate::{Credentials, Registries, Result, v1};
 
 /// What a registry says to credentials that are good.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Login {
     /// A token to keep instead of the secret; empty if the registry has none.
     pub identity_token: String,
+    /// What to tell the client.
+    pub status: String,
+}
+
+impl Default for Login {
+    fn default() -> Self {
+        Self { identity_token: String::new(), status: "Login Succeeded".to_owned() }
+    }
 }
 
 impl Registries {
@@ -25,7 +33,10 @@ impl Registries {
         let access = Access { credentials: credentials.clone(), ..Access::default() };
         let domain = domain(&credentials.serveraddress);
         let session = self.addresses(&domain, false, access).await.next().await?;
-        try_login(&session, credentials).await
+        match session.protocol {
+            Protocol::V1 { .. } => v1::log_in(&session, credentials).await,
+            Protocol::V2 => try_login(&session, credentials).await,
+        }
     }
 }
 

@@ -79,6 +79,7 @@ impl Registries {
                 prefix: String::new(),
                 mirror: false,
                 lenient: false,
+                legacy: true,
             }],
             _ => self.terms().settings.endpoints(&domain, false).await,
         };

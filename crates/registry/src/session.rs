@@ -22,6 +22,16 @@ pub(crate) struct Session {
     pub(crate) client: Client,
     base: String,
     authorizer: Authorizer,
+    pub(crate) protocol: Protocol,
+}
+
+/// What a registry speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// Docker's first. `standalone`: it has no index beside it, and wants name and secret itself.
+    V1 { standalone: bool },
+    /// The OCI's.
+    V2,
 }
 
 impl Session {
@@ -37,7 +47,8 @@ impl Session {
     ) -> Result<Self> {
         let client = clients.client(endpoint, meta)?;
         let credentials = if endpoint.mirror { Credentials::default() } else { credentials.clone() };
-        let session = Self { client, base: endpoint.base(), authorizer: Authorizer::new(credentials) };
+        let base = endpoint.base();
+        let mut session = Self { client, base, authorizer: Authorizer::new(credentials), protocol: Protocol::V2 };
         let url = session.url("");
         let answer = match session.ping(&url, endpoint).await {
             Ok(answer) => answer,
@@ -48,12 +59,61 @@ impl Session {
         };
         match answer.status {
             StatusCode::OK => {}
-            StatusCode::UNAUTHORIZED => session.authorizer.challenged(Challenge::of(&answer.headers)),
             // Some registries have nothing at the root, but say who they are.
-            _ if answer.header(VERSION) == "registry/2.0" => {}
+            _ if answer.header(VERSION) == "registry/2.0" => {
+                if answer.status == StatusCode::UNAUTHORIZED {
+                    session.authorizer.challenged(Challenge::of(&answer.headers));
+                }
+            }
+            StatusCode::UNAUTHORIZED => {
+                session.authorizer.challenged(Challenge::of(&answer.headers));
+                // What guards the door may guard a registry of either kind.
+                if endpoint.legacy && session.lacks_root().await {
+                    session.protocol = crate::v1::knock(&session).await.unwrap_or(Protocol::V2);
+                }
+            }
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED if endpoint.legacy => {
+                match crate::v1::knock(&session).await {
+                    Some(protocol) => session.protocol = protocol,
+                    None => return Err(Error::Refused(answer.complaint().await)),
+                }
+            }
             _ => return Err(Error::Refused(answer.complaint().await)),
         }
+        if session.protocol != Protocol::V2 {
+            session.authorizer.challenged(if session.client.may_carry_secrets() {
+                Challenge::Basic
+            } else {
+                Challenge::None
+            });
+        }
         Ok(session)
+    }
+
+    /// Whether the second protocol has no root here, for those who are let in.
+    async fn lacks_root(&self) -> bool {
+        if self.authorizer.is_empty_handed() || matches!(self.challenge(), Challenge::Bearer(_)) {
+            return false;
+        }
+        let answer = self.get(Method::GET, &self.url(""), &[], &HeaderMap::new()).await;
+        answer.is_ok_and(|answer| answer.status == StatusCode::NOT_FOUND && answer.header(VERSION).is_empty())
+    }
+
+    /// The same registry, or another address of it, for the holder of a token of the first protocol.
+    pub(crate) fn with_token(&self, client: Client, base: String, challenge: Challenge) -> Self {
+        let authorizer = self.authorizer.same_client();
+        authorizer.challenged(challenge);
+        Self { client, base, authorizer, protocol: self.protocol }
+    }
+
+    /// Whether the client gave name and secret.
+    pub(crate) fn has_pair(&self) -> bool {
+        self.authorizer.has_pair()
+    }
+
+    /// The registry's root, without a slash at the end.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
     }
 
     /// Knocks, and again if it is worth it.

@@ -43,6 +43,8 @@ pub struct Settings {
     pub certificates: PathBuf,
     /// How we call ourselves to registries.
     pub user_agent: String,
+    /// Whether registries that only speak the first protocol are used. It has no digests: such a registry is believed.
+    pub legacy: bool,
 }
 
 impl Default for Settings {
@@ -54,6 +56,7 @@ impl Default for Settings {
             uploads: UPLOADS,
             certificates: CERTIFICATES.into(),
             user_agent: concat!("longshore/", env!("CARGO_PKG_VERSION")).to_owned(),
+            legacy: true,
         }
     }
 }
@@ -78,6 +81,8 @@ pub(crate) struct Endpoint {
     pub(crate) mirror: bool,
     /// Certificates are not checked, and credentials may go over plain HTTP.
     pub(crate) lenient: bool,
+    /// If it does not speak the second protocol, the first will do.
+    pub(crate) legacy: bool,
 }
 
 impl Endpoint {
@@ -132,13 +137,20 @@ impl Settings {
                 prefix: String::new(),
                 mirror: false,
                 lenient: false,
+                legacy: false,
             };
             let mirrors = if mirrors { self.mirrors.as_slice() } else { &[] };
             return mirrors.iter().cloned().chain([hub]).collect();
         }
         let lenient = self.is_insecure(domain).await;
-        let endpoint =
-            |secure| Endpoint { secure, authority: domain.to_owned(), prefix: String::new(), mirror: false, lenient };
+        let endpoint = |secure| Endpoint {
+            secure,
+            authority: domain.to_owned(),
+            prefix: String::new(),
+            mirror: false,
+            lenient,
+            legacy: self.legacy,
+        };
         if lenient { vec![endpoint(true), endpoint(false)] } else { vec![endpoint(true)] }
     }
 
@@ -187,7 +199,7 @@ fn mirror(text: &str) -> Result<Endpoint, InvalidSetting> {
         return Err(invalid());
     }
     let prefix = uri.path().trim_end_matches('/').to_owned();
-    Ok(Endpoint { secure, authority: authority.to_owned(), prefix, mirror: true, lenient: !secure })
+    Ok(Endpoint { secure, authority: authority.to_owned(), prefix, mirror: true, lenient: !secure, legacy: false })
 }
 
 impl Insecure {

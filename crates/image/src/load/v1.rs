@@ -4,14 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{ChainId, DiffId, ImageId, Reference};
+use model::{ChainId, Reference};
 use serde::Deserialize;
 
 use super::{Found, Load, Progress, parse};
-use crate::image::{EMPTY_LAYER, digest};
-use crate::import::to_bytes;
-use crate::save::v1::{new_run_config, origins};
-use crate::{Config, Error, History, NewImage, Result, RootFs, RunConfig};
+use crate::{Config, Error, Lineage, Result, is_empty_layer};
 
 const REPOSITORIES: &str = "repositories";
 /// Longest line of steps; the engines of that time stopped at 127.
@@ -31,12 +28,10 @@ struct Folder {
 /// A step that has become an image.
 #[derive(Clone)]
 struct Made {
-    id: ImageId,
     /// Its place in `found`.
     at: usize,
-    diff_ids: Vec<DiffId>,
+    lineage: Lineage,
     top: Option<ChainId>,
-    history: Vec<History>,
 }
 
 impl Load<'_> {
@@ -101,71 +96,17 @@ impl Load<'_> {
 
     /// Makes one step's layer and image.
     fn step(&mut self, id: &str, old: Config, below: Option<&Made>) -> Result<Made> {
-        if !old.os.is_empty() && old.os != "linux" {
-            return Err(Error::OperatingSystem(old.os));
-        }
         let path = format!("{id}/layer.tar");
         let mut short_id = id.to_owned();
         short_id.truncate(short_id.floor_char_boundary(12));
         (self.progress)(Progress::Layer { short_id, size_bytes: self.spool.size(&path)? });
         let top = below.and_then(|below| below.top);
         let layer = self.lease.import(self.spool.verified(&path, None)?, top.as_ref())?;
-        let empty_layer = layer.diff_id.0 == *EMPTY_LAYER;
-        let mut diff_ids = below.map(|below| below.diff_ids.clone()).unwrap_or_default();
-        if !empty_layer {
-            diff_ids.push(layer.diff_id);
-        }
-        let mut history = below.map(|below| below.history.clone()).unwrap_or_default();
-        history.push(step_history(&old, empty_layer));
-        let config = Config {
-            container_config: old.container_config.and_then(new_run_config),
-            config: old.config.and_then(new_run_config),
-            rootfs: RootFs { diff_ids: diff_ids.clone(), ..RootFs::default() },
-            history: history.clone(),
-            ..old
-        };
-        let bytes = match known(id, &config)? {
-            Some(bytes) => bytes,
-            None => to_bytes(&config)?,
-        };
-        let made = Made {
-            id: ImageId(digest(&bytes)),
-            at: self.found.len(),
-            diff_ids,
-            top: if empty_layer { top } else { Some(layer.chain_id) },
-            history,
-        };
-        let parent = below.map(|below| below.id);
-        self.found.push(Found { new: NewImage { config: bytes, parent, names: Vec::new() }, asked: false });
+        let mut lineage = below.map(|below| below.lineage.clone()).unwrap_or_default();
+        let new = lineage.step(id, old, layer.diff_id)?;
+        let top = if is_empty_layer(&layer.diff_id) { top } else { Some(layer.chain_id) };
+        let made = Made { at: self.found.len(), lineage, top };
+        self.found.push(Found { new, asked: false });
         Ok(made)
-    }
-}
-
-/// The config of the image of which a folder is a copy, if it is one that was written here: its id is that config's digest.
-fn known(id: &str, config: &Config) -> Result<Option<Vec<u8>>> {
-    let forms = |run: &Option<RunConfig>| match run {
-        Some(run) => origins(run).map(Some).to_vec(),
-        None => vec![None],
-    };
-    for container_config in forms(&config.container_config) {
-        for run in forms(&config.config) {
-            let origin = Config { container_config: container_config.clone(), config: run, ..config.clone() };
-            let bytes = to_bytes(&origin)?;
-            if digest(&bytes).hex() == id {
-                return Ok(Some(bytes));
-            }
-        }
-    }
-    Ok(None)
-}
-
-fn step_history(old: &Config, empty_layer: bool) -> History {
-    let command = old.container_config.as_ref().and_then(|config| config.cmd.clone());
-    History {
-        created: old.created,
-        author: old.author.clone(),
-        created_by: command.unwrap_or_default().join(" "),
-        comment: old.comment.clone(),
-        empty_layer,
     }
 }

@@ -22,7 +22,7 @@ pub(crate) struct Step {
 }
 
 /// The steps of an image, oldest first; the last is the image itself.
-pub(super) fn steps(snapshot: &Snapshot, image: &Image) -> Result<Vec<Step>> {
+pub(crate) fn steps(snapshot: &Snapshot, image: &Image) -> Result<Vec<Step>> {
     let history = history(&image.config);
     let made = made(snapshot, image, history.len());
     let mut steps: Vec<Step> = Vec::new();

@@ -55,6 +55,7 @@ flags! {
     Text "default-runtime" ["--default-runtime"] "OCI runtime of containers that name none";
     Text "default-shm-size" ["--default-shm-size"] "size of /dev/shm of containers that do not say";
     Pairs "default-ulimits" ["--default-ulimit"] "limit of containers' processes: name=soft[:hard]";
+    Switch "disable-legacy-registry" ["--disable-legacy-registry"] "use no registry that speaks only the protocol of before 2015";
     List "dns" ["--dns"] "name server of containers";
     List "dns-opts" ["--dns-opt", "--dns-option"] "resolver option of containers";
     List "dns-search" ["--dns-search"] "search domain of containers";

@@ -125,6 +125,7 @@ pub(super) fn changeable(settings: &Settings) -> Result<Changeable> {
         None | Some(0) => Ok(default),
         Some(number) => usize::try_from(number).with_context(|| format!("invalid {key}: {number}")),
     };
+    registries.legacy = !settings.switch("disable-legacy-registry", false);
     registries.downloads = at_once("max-concurrent-downloads", registries.downloads)?;
     registries.uploads = at_once("max-concurrent-uploads", registries.uploads)?;
     let labels = settings.list("labels");

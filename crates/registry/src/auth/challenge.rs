@@ -14,6 +14,8 @@ pub(crate) enum Challenge {
     Basic,
     /// A token of its token server.
     Bearer(Bearer),
+    /// The token that an index of the first protocol gave; no header asks for it.
+    Token(String),
 }
 
 impl Challenge {

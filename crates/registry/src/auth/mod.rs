@@ -28,6 +28,16 @@ impl Authorizer {
         Self { credentials, challenge: Mutex::new(Challenge::None), tokens: Mutex::default() }
     }
 
+    /// Another for the same client.
+    pub(crate) fn same_client(&self) -> Self {
+        Self::new(self.credentials.clone())
+    }
+
+    /// Whether there are name and secret.
+    pub(crate) fn has_pair(&self) -> bool {
+        self.credentials.pair().is_some()
+    }
+
     /// Takes note of a challenge; tokens obtained before are of no use any more.
     pub(crate) fn challenged(&self, challenge: Challenge) {
         *self.challenge.lock().unwrap_or_else(PoisonError::into_inner) = challenge;
@@ -47,6 +57,7 @@ impl Authorizer {
         match self.challenge() {
             Challenge::None => Ok(None),
             Challenge::Basic => Ok(self.credentials.pair().as_ref().map(basic)),
+            Challenge::Token(token) => Ok(Some(format!("Token {token}"))),
             Challenge::Bearer(bearer) => {
                 if !self.credentials.registrytoken.is_empty() {
                     return Ok(Some(format!("Bearer {}", self.credentials.registrytoken)));

@@ -132,6 +132,21 @@ impl Call {
 }
 
 impl Client {
+    /// Whether name and secret may go this way.
+    pub(crate) fn may_carry_secrets(&self) -> bool {
+        self.secure || self.lenient
+    }
+
+    /// The client's own headers.
+    pub(crate) fn meta(&self) -> &HeaderMap {
+        &self.meta
+    }
+
+    /// Whether TLS is spoken.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.secure
+    }
+
     /// Sends one request and waits for the head of its answer.
     ///
     /// # Errors

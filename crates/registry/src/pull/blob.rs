@@ -8,7 +8,7 @@ use http::{HeaderMap, Method, StatusCode};
 use model::Digest;
 use sha2::{Digest as _, Sha256};
 
-use crate::auth::scope;
+use super::layers::Plan;
 use crate::board::Board;
 use crate::http::Answer;
 use crate::pipe::Writer;
@@ -19,14 +19,10 @@ use crate::{Error, Result};
 /// A blob to fetch.
 pub(super) struct Blob<'a> {
     pub(super) session: &'a Session,
-    /// The repository's path.
-    pub(super) path: &'a str,
-    pub(super) digest: Digest,
-    /// `None`: what the registry says.
-    pub(super) size_bytes: Option<u64>,
+    pub(super) plan: &'a Plan,
+    /// What reading it takes.
+    pub(super) scopes: &'a [String],
     pub(super) board: &'a Board,
-    /// What the board calls it.
-    pub(super) id: &'a str,
 }
 
 /// How far it got.
@@ -42,7 +38,7 @@ impl Blob<'_> {
     /// # Errors
     /// It cannot be had, or is not what its digest and size say; the pipe's reader is gone ([`Error::Cancelled`]).
     pub(super) async fn fetch(&self, mut sink: Writer) -> Result<()> {
-        let mut progress = Progress { hash: Sha256::new(), done: 0, total: self.size_bytes };
+        let mut progress = Progress { hash: self.plan.check.hash(), done: 0, total: self.plan.size_bytes };
         let mut backoff = Backoff::default();
         loop {
             let before = progress.done;
@@ -53,17 +49,17 @@ impl Blob<'_> {
                         backoff.reset();
                     }
                     let Some(pause) = backoff.after(&error) else { return Err(error) };
-                    tracing::debug!(%error, digest = %self.digest, done = progress.done, "a download broke off");
+                    tracing::debug!(%error, layer = self.plan.id, done = progress.done, "a download broke off");
                     self.wait(pause).await;
                 }
             }
         }
-        self.board.update(self.id, "Verifying Checksum");
+        self.board.update(&self.plan.id, "Verifying Checksum");
         let found = Digest::new(progress.hash.finalize().into());
-        if found != self.digest {
-            return Err(Error::Digest { what: "filesystem layer", expected: self.digest, found });
+        if let Some(expected) = self.plan.check.digest.filter(|expected| *expected != found) {
+            return Err(Error::Digest { what: "filesystem layer", expected, found });
         }
-        self.board.update(self.id, "Download complete");
+        self.board.update(&self.plan.id, "Download complete");
         sink.finish();
         Ok(())
     }
@@ -72,7 +68,7 @@ impl Blob<'_> {
         let seconds = pause.as_secs();
         tokio::time::sleep(pause - Duration::from_secs(seconds)).await;
         for left in (1..=seconds).rev() {
-            self.board.update(self.id, format!("Retrying in {left} second{}", if left == 1 { "" } else { "s" }));
+            self.board.update(&self.plan.id, format!("Retrying in {left} second{}", if left == 1 { "" } else { "s" }));
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
@@ -87,8 +83,7 @@ impl Blob<'_> {
             let malformed = |_| Error::Invalid("a malformed range".to_owned());
             headers.insert(RANGE, HeaderValue::from_str(&format!("bytes={}-", progress.done)).map_err(malformed)?);
         }
-        let url = self.session.url(&format!("{}/blobs/{}", self.path, self.digest));
-        let answer = self.session.get(Method::GET, &url, &[scope(self.path, false)], &headers).await?;
+        let answer = self.session.get(Method::GET, &self.plan.url, self.scopes, &headers).await?;
         let mut answer = succeeded(answer).await?;
         let skip = self.begin(&answer, progress)?;
         self.read(&mut answer, progress, sink, skip).await?;
@@ -110,14 +105,18 @@ impl Blob<'_> {
         }
         match (progress.total, length) {
             (Some(expected), Some(found)) if expected != found => {
-                return Err(Error::Size { what: "layer", digest: self.digest, expected, found });
+                return Err(self.size(expected, found));
             }
-            // Manifests of schema 1 say no size; without any, there would be no limit.
+            // Manifests of schema 1 and the first protocol say no size; without any, there would be no limit.
             (None, Some(found)) => progress.total = Some(found),
             (None, None) => return Err(answer.nonsense("the registry does not say how long the layer is".to_owned())),
             _ => {}
         }
         Ok(progress.done)
+    }
+
+    fn size(&self, expected: u64, found: u64) -> Error {
+        Error::Size { what: "layer", name: self.plan.id.clone(), expected, found }
     }
 
     async fn read(&self, answer: &mut Answer, progress: &mut Progress, sink: &mut Writer, mut skip: u64) -> Result<()> {
@@ -136,12 +135,12 @@ impl Blob<'_> {
     async fn take(&self, piece: Bytes, progress: &mut Progress, sink: &mut Writer) -> Result<()> {
         let done = progress.done + piece.len() as u64;
         if let Some(expected) = progress.total.filter(|total| done > *total) {
-            return Err(Error::Size { what: "layer", digest: self.digest, expected, found: done });
+            return Err(self.size(expected, done));
         }
         progress.hash.update(&piece);
         sink.write(piece).await?;
         progress.done = done;
-        self.board.count(self.id, "Downloading", done, progress.total);
+        self.board.count(&self.plan.id, "Downloading", done, progress.total);
         Ok(())
     }
 }

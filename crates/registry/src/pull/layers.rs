@@ -6,44 +6,81 @@ use std::sync::Arc;
 use futures_util::future::try_join_all;
 use image::{Images, Lease, NewImage};
 use model::{ChainId, DiffId, Digest, ImageId, Reference};
+use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
 
 use super::blob::Blob;
-use super::{Run, blocking};
+use super::blocking;
 use crate::board::Board;
 use crate::claims::Claim;
 use crate::pipe::{Reader, pipe};
-use crate::{Error, Result};
+use crate::session::Session;
+use crate::{Error, Registries, Result};
 
 /// A layer to be had.
 #[derive(Debug, Clone)]
-pub(super) struct Plan {
-    /// Digest of the blob.
-    pub(super) digest: Digest,
-    /// Its length, if known.
-    pub(super) size_bytes: Option<u64>,
-    /// What it must unpack to, and where it stands; unknown with manifests of schema 1.
-    pub(super) expected: Option<(DiffId, ChainId)>,
+pub(crate) struct Plan {
+    /// What clients see: twelve digits.
+    pub(crate) id: String,
+    /// Where it is.
+    pub(crate) url: String,
+    /// Its length as it comes, if known.
+    pub(crate) size_bytes: Option<u64>,
+    /// What it must be as it comes.
+    pub(crate) check: Check,
+    /// What it must unpack to, and where it stands; unknown with manifests of schema 1 and the first protocol.
+    pub(crate) expected: Option<(DiffId, ChainId)>,
 }
 
-impl Plan {
-    /// What clients see.
-    fn id(&self) -> String {
-        let mut hex = self.digest.hex();
-        hex.truncate(12);
-        hex
+/// How bytes are verified.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Check {
+    /// Bytes that are hashed before them.
+    pub(crate) before: Vec<u8>,
+    /// The digest of both; `None`: nobody said it.
+    pub(crate) digest: Option<Digest>,
+}
+
+impl Check {
+    pub(super) fn hash(&self) -> Sha256 {
+        Sha256::new_with_prefix(&self.before)
     }
 }
 
-/// Makes the config of an image once its layers are known.
-pub(super) type MakeConfig = Box<dyn FnOnce(&[DiffId]) -> Result<Vec<u8>> + Send>;
+impl Plan {
+    /// A blob of the second protocol.
+    pub(super) fn blob(session: &Session, path: &str, digest: Digest) -> Self {
+        let mut id = digest.hex();
+        id.truncate(12);
+        let url = session.url(&format!("{path}/blobs/{digest}"));
+        Self { id, url, size_bytes: None, check: Check { before: Vec::new(), digest: Some(digest) }, expected: None }
+    }
+}
+
+/// Makes an image, and those that it was made from, once its layers are known; it is the last.
+pub(crate) type MakeImages = Box<dyn FnOnce(&[DiffId]) -> Result<Vec<NewImage>> + Send>;
 
 /// An image to be put together.
-pub(super) struct Assembly {
+pub(crate) struct Assembly {
     /// Its layers, lowest first.
-    pub(super) plans: Vec<Plan>,
-    pub(super) names: Vec<Reference>,
-    pub(super) config: MakeConfig,
+    pub(crate) plans: Vec<Plan>,
+    /// What the lowest stands on.
+    pub(crate) base: Option<ChainId>,
+    pub(crate) images: MakeImages,
+}
+
+/// An image that was made from no other.
+pub(super) fn alone(config: Vec<u8>, names: Vec<Reference>) -> Vec<NewImage> {
+    vec![NewImage { config, parent: None, names }]
+}
+
+/// Puts images together from one address.
+pub(crate) struct Assembler<'a> {
+    pub(crate) registries: &'a Registries,
+    pub(crate) session: &'a Session,
+    /// What reading layers takes.
+    pub(crate) scopes: Vec<String>,
+    pub(crate) board: &'a Arc<Board>,
 }
 
 /// Where a layer comes from.
@@ -54,9 +91,9 @@ enum Source {
     Stream(Reader, Option<Claim>),
 }
 
-impl Run<'_> {
+impl Assembler<'_> {
     /// Fetches what is missing and registers the image. Nothing is left of it if it fails.
-    pub(super) async fn assemble(&self, assembly: Assembly) -> Result<ImageId> {
+    pub(crate) async fn assemble(&self, assembly: Assembly) -> Result<ImageId> {
         let plans = assembly.plans.clone();
         let (senders, receivers): (Vec<_>, Vec<_>) = plans.iter().map(|_| oneshot::channel()).unzip();
         let (ready, leased) = oneshot::channel();
@@ -84,7 +121,7 @@ impl Run<'_> {
 
     fn announce(&self, plan: &Plan) -> Result<()> {
         if !self.is_here(plan)? {
-            self.board.update(&plan.id(), "Pulling fs layer");
+            self.board.update(&plan.id, "Pulling fs layer");
         }
         Ok(())
     }
@@ -98,13 +135,13 @@ impl Run<'_> {
 
     /// Brings one layer to the unpacking side.
     async fn supply(&self, plan: &Plan, sender: oneshot::Sender<Source>) -> Result<()> {
-        let id = plan.id();
+        let id = &plan.id;
         let claim = match &plan.expected {
             Some((_, chain)) => Some(self.registries.claims.claim(*chain).await),
             None => None,
         };
         if self.is_here(plan)? {
-            self.board.update(&id, "Already exists");
+            self.board.update(id, "Already exists");
             // Only a side that has failed does not listen.
             return sender.send(Source::Here).map_err(|_| Error::Cancelled);
         }
@@ -112,14 +149,13 @@ impl Run<'_> {
         let _slot = match terms.downloads.try_acquire() {
             Ok(slot) => slot,
             Err(_) => {
-                self.board.update(&id, "Waiting");
+                self.board.update(id, "Waiting");
                 terms.downloads.acquire().await.map_err(|_| Error::Cancelled)?
             }
         };
         let (writer, reader) = pipe(&self.registries.spool);
         sender.send(Source::Stream(reader, claim)).map_err(|_| Error::Cancelled)?;
-        let (session, path) = (self.session, self.path);
-        let blob = Blob { session, path, digest: plan.digest, size_bytes: plan.size_bytes, board: self.board, id: &id };
+        let blob = Blob { session: self.session, plan, scopes: &self.scopes, board: self.board };
         blob.fetch(writer).await
     }
 }
@@ -132,7 +168,7 @@ fn unpack(
     sources: Vec<oneshot::Receiver<Source>>,
     board: &Arc<Board>,
 ) -> Result<ImageId> {
-    let mut parent = None;
+    let mut parent = assembly.base;
     let mut diffs = Vec::with_capacity(sources.len());
     for (plan, source) in assembly.plans.iter().zip(sources) {
         match source.blocking_recv().map_err(|_| Error::Cancelled)? {
@@ -144,14 +180,17 @@ fn unpack(
             Source::Stream(reader, claim) => {
                 let layer = unpack_one(lease, plan, reader, parent.as_ref(), board)?;
                 diffs.push(layer.0);
-                parent = Some(layer.1);
+                // What holds nothing is no layer of an image today, but old registries have such.
+                if plan.expected.is_some() || !image::is_empty_layer(&layer.0) {
+                    parent = Some(layer.1);
+                }
                 drop(claim);
             }
         }
     }
-    let config = (assembly.config)(&diffs)?;
-    let image = images.register(lease, NewImage { config, parent: None, names: assembly.names })?;
-    Ok(image.id)
+    let line = (assembly.images)(&diffs)?;
+    let image = images.register_line(lease, line)?;
+    image.map(|image| image.id).ok_or_else(|| Error::Document { what: "image", reason: "it has no steps".to_owned() })
 }
 
 fn unpack_one(
@@ -161,8 +200,7 @@ fn unpack_one(
     parent: Option<&ChainId>,
     board: &Arc<Board>,
 ) -> Result<(DiffId, ChainId)> {
-    let id = plan.id();
-    let mut reader = Counting { reader, board, id: &id, done: 0, total: plan.size_bytes, cut: false };
+    let mut reader = Counting { reader, board, id: &plan.id, done: 0, total: plan.size_bytes, cut: false };
     let layer = match lease.import(&mut reader, parent) {
         Ok(layer) => layer,
         // The fetching side knows why, and will say so.
@@ -176,7 +214,7 @@ fn unpack_one(
     if let Some((expected, _)) = plan.expected.filter(|(expected, _)| *expected != layer.diff_id) {
         return Err(Error::Digest { what: "unpacked layer", expected: expected.0, found: layer.diff_id.0 });
     }
-    board.update(&id, "Pull complete");
+    board.update(&plan.id, "Pull complete");
     Ok((layer.diff_id, layer.chain_id))
 }
 

@@ -13,14 +13,16 @@ use serde::Deserialize;
 
 pub(crate) use schema1::Schema1;
 
-use self::layers::{Assembly, Plan};
+use self::layers::alone;
+pub(crate) use self::layers::{Assembler, Assembly, Check, Plan};
 use crate::auth::scope;
 use crate::board::{Board, Transferred};
 use crate::distribution::{self, Document};
 use crate::http::{origin, resolve};
 use crate::manifest::{self, Manifest};
 use crate::registries::Access;
-use crate::session::Session;
+use crate::session::{Protocol, Session};
+use crate::v1;
 use crate::{Complaint, Credentials, Error, Platform, Registries, Result};
 
 /// Largest list of tags that is read, in one piece and in all.
@@ -64,8 +66,14 @@ impl Registries {
         let mut addresses = self.addresses(pull.reference.domain(), true, access).await;
         loop {
             let session = addresses.next().await?;
-            let run = Run { registries: self, session: &session, pull, board, path: pull.reference.path() };
-            match run.all().await {
+            let outcome = match session.protocol {
+                Protocol::V1 { .. } => v1::Pulling { registries: self, index: &session, pull, board }.all().await,
+                Protocol::V2 => {
+                    let path = pull.reference.path();
+                    Run { registries: self, session: &session, pull, board, path }.all().await
+                }
+            };
+            match outcome {
                 Ok(done) => return Ok(done),
                 Err(error) => addresses.failed(error)?,
             }
@@ -164,7 +172,7 @@ impl Run<'_> {
         };
         match &found.manifest {
             Manifest::Index(_) => Err(Error::Unsupported("an index of indexes".to_owned())),
-            Manifest::Schema1(one) => self.assemble(one.assembly(names)?).await,
+            Manifest::Schema1(one) => self.assembler().assemble(one.assembly(self.session, self.path, names)).await,
             Manifest::Image(image) => {
                 let id = ImageId(image.config.digest);
                 if !self.is_named(id, names).await? {
@@ -209,13 +217,18 @@ impl Run<'_> {
         let chains = chain_ids(&diffs);
         let layers = image.layers.iter().zip(diffs).zip(chains);
         let plans = layers.map(|((layer, diff), chain)| Plan {
-            digest: layer.digest,
             size_bytes: Some(layer.size_bytes),
             expected: Some((diff, chain)),
+            ..Plan::blob(self.session, self.path, layer.digest)
         });
-        let assembly =
-            Assembly { plans: plans.collect(), names: names.to_vec(), config: Box::new(move |_| Ok(config)) };
-        self.assemble(assembly).await
+        let names = names.to_vec();
+        let images = Box::new(move |_: &[_]| Ok(alone(config, names)));
+        self.assembler().assemble(Assembly { plans: plans.collect(), base: None, images }).await
+    }
+
+    fn assembler(&self) -> Assembler<'_> {
+        let scopes = vec![scope(self.path, false)];
+        Assembler { registries: self.registries, session: self.session, scopes, board: self.board }
     }
 
     /// Notes which repository has which layer, and the manifest.

@@ -7,7 +7,8 @@ use model::{DiffId, Digest, Reference};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::layers::{Assembly, Plan};
+use super::layers::{Assembly, Plan, alone};
+use crate::session::Session;
 use crate::{Error, Result};
 
 const MAX_LAYERS: usize = 500;
@@ -94,11 +95,11 @@ impl Schema1 {
     }
 
     /// How its image is put together.
-    pub(super) fn assembly(&self, names: &[Reference]) -> Result<Assembly> {
+    pub(super) fn assembly(&self, session: &Session, path: &str, names: &[Reference]) -> Assembly {
         let real = self.layers.iter().filter(|layer| !layer.is_empty());
-        let plans = real.map(|layer| Plan { digest: layer.blob, size_bytes: None, expected: None }).collect();
-        let own = self.clone();
-        Ok(Assembly { plans, names: names.to_vec(), config: Box::new(move |diffs| own.config(diffs)) })
+        let plans = real.map(|layer| Plan::blob(session, path, layer.blob)).collect();
+        let (own, names) = (self.clone(), names.to_vec());
+        Assembly { plans, base: None, images: Box::new(move |diffs| Ok(alone(own.config(diffs)?, names))) }
     }
 
     fn config(&self, diffs: &[DiffId]) -> Result<Vec<u8>> {
@@ -157,7 +158,7 @@ mod tests {
                 {"v1Compatibility": json!({"id": "1", "container_config": {"Cmd": ["ADD", "x"]}}).to_string()}],
         });
         let one = Schema1::parse(manifest.to_string().as_bytes()).unwrap();
-        assert_eq!(one.assembly(&[]).unwrap().plans.len(), 1);
+        assert_eq!(one.layers.iter().filter(|layer| !layer.is_empty()).count(), 1);
         let diff = DiffId(Digest::new([7; 32]));
         let config: image::Config = serde_json::from_slice(&one.config(&[diff]).unwrap()).unwrap();
         assert_eq!(config.rootfs.diff_ids, [diff]);

@@ -3,6 +3,8 @@
 mod layer;
 mod upload;
 
+pub(crate) use self::upload::{Counting, Tail};
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -20,8 +22,9 @@ use crate::manifest::{self, DOCKER_CONFIG, DOCKER_MANIFEST, Descriptor, Manifest
 use crate::pull::blocking;
 use crate::registries::{Access, start};
 use crate::retry::Backoff;
-use crate::session::{Session, succeeded};
+use crate::session::{Protocol, Session, succeeded};
 use crate::settings::HUB;
+use crate::v1;
 use crate::{Credentials, Error, Following, Registries, Result};
 
 /// What to push, on whose behalf.
@@ -101,7 +104,13 @@ impl Registries {
                 images
             }
         };
-        let run = Run { registries: self, session: &session, repository: push.reference.without_tag(), board };
+        let repository = push.reference.without_tag();
+        if let Protocol::V1 { .. } = session.protocol {
+            return v1::Pushing { registries: self, index: &session, repository: &repository, board }
+                .all(&images)
+                .await;
+        }
+        let run = Run { registries: self, session: &session, repository, board };
         let mut done = Vec::new();
         for (reference, image) in &images {
             run.one(reference, image).await?;

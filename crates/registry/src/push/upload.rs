@@ -172,23 +172,32 @@ fn is_gone(error: &Error) -> bool {
 /// Writes a layer's compressed stream, from byte `skip` on. The same layer gives the same bytes each time, so that an
 /// upload can go on and the digest is the same everywhere.
 fn compress(images: &Images, chain: &ChainId, feed: Feed, skip: u64, tell: impl FnMut(u64)) -> Result<(Digest, u64)> {
-    let out = Tail { feed, skip, length: 0, hash: Sha256::new() };
+    let out = Tail { skip, ..Tail::new(feed, Sha256::new()) };
     let encoder = GzBuilder::new().mtime(0).operating_system(UNKNOWN_SYSTEM).write(out, Compression::new(LEVEL));
     let mut counting = Counting { out: encoder, done: 0, tell };
     images.export_layer(chain, &mut counting)?;
     let gone = |source| Error::File { path: "the upload".into(), source };
-    let tail = counting.out.finish().map_err(gone)?;
-    let done = (Digest::new(tail.hash.finalize().into()), tail.length);
-    tail.feed.finish().map_err(gone)?;
-    Ok(done)
+    counting.out.finish().and_then(Tail::finish).map_err(gone)
 }
 
 /// Passes on what comes after the first bytes; hashes and counts all.
-struct Tail {
+pub(crate) struct Tail {
     feed: Feed,
     skip: u64,
     length: u64,
     hash: Sha256,
+}
+
+impl Tail {
+    pub(crate) fn new(feed: Feed, hash: Sha256) -> Self {
+        Self { feed, skip: 0, length: 0, hash }
+    }
+
+    /// Ends the body; digest and length of all.
+    pub(crate) fn finish(self) -> io::Result<(Digest, u64)> {
+        self.feed.finish()?;
+        Ok((Digest::new(self.hash.finalize().into()), self.length))
+    }
 }
 
 impl Write for Tail {
@@ -208,10 +217,10 @@ impl Write for Tail {
 }
 
 /// Tells how far a layer is.
-struct Counting<W, F> {
-    out: W,
-    done: u64,
-    tell: F,
+pub(crate) struct Counting<W, F> {
+    pub(crate) out: W,
+    pub(crate) done: u64,
+    pub(crate) tell: F,
 }
 
 impl<W: Write, F: FnMut(u64)> Write for Counting<W, F> {

@@ -5,3 +5,4 @@ mod hostile;
 mod place;
 mod real;
 mod secure;
+mod v1;

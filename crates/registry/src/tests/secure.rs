@@ -31,8 +31,14 @@ async fn a_registry_with_its_own_certificate() {
     let authority = format!("127.0.0.1:{}", real.port);
     let mut settings = Settings::default();
     settings.certificates = folder.path().join("certs.d");
-    let strict =
-        |mirror| Endpoint { secure: true, authority: authority.clone(), prefix: String::new(), mirror, lenient: false };
+    let strict = |mirror| Endpoint {
+        secure: true,
+        authority: authority.clone(),
+        prefix: String::new(),
+        mirror,
+        lenient: false,
+        legacy: false,
+    };
     let open = async |endpoint: &Endpoint| {
         let clients = Clients::new(&settings).unwrap();
         Session::open(&clients, endpoint, &Credentials::default(), &HeaderMap::new()).await

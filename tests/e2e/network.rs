@@ -62,6 +62,23 @@ fn a_daemon_that_cannot_start_leaves_no_bridge() {
 }
 
 #[test]
+fn a_firewall_that_is_closed_by_others_is_passed_or_told_of() {
+    let mut daemon = Daemon::with_busybox();
+    assert_eq!(daemon.docker(&["info", "-f", "{{.Warnings}}"]).ok(), "[]");
+    // As another engine or ufw leaves it.
+    daemon.on_host(&["iptables-nft", "-P", "FORWARD", "DROP"]).ok();
+    eventually(|| daemon.on_host(&["iptables-nft", "-S", "FORWARD"]).ok().matches("longshore0").count() == 4);
+    assert_eq!(daemon.docker(&["info", "-f", "{{.Warnings}}"]).ok(), "[]");
+    let chain = "table inet mine { chain gate { type filter hook forward priority 0; policy drop; }; }";
+    daemon.on_host(&["nft", chain]).ok();
+    let told = daemon.docker(&["info", "-f", "{{.Warnings}}"]).ok();
+    assert!(told.contains("chain gate of the table inet mine drops"), "{told}");
+    daemon.end();
+    daemon.restart();
+    assert!(daemon.log().contains("chain gate of the table inet mine drops"));
+}
+
+#[test]
 fn udp_is_published_too() {
     let daemon = Daemon::with_busybox();
     let program = daemon.path("udp_echo").display().to_string();

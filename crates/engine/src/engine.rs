@@ -80,6 +80,9 @@ impl Engine {
             .map_err(|error| Error::system("opening the engine broke down").caused_by(error))??;
         let engine = Arc::new(engine);
         reconcile::reconcile(&engine).await?;
+        for warning in engine.warnings().await {
+            tracing::warn!("{}", warning.trim_start_matches("WARNING: "));
+        }
         Ok(engine)
     }
 

@@ -62,6 +62,20 @@ fn variable(names: [&str; 2]) -> String {
 }
 
 impl Engine {
+    /// What of the machine keeps containers from working as they should, a sentence each.
+    pub(crate) async fn warnings(self: &Arc<Self>) -> Vec<String> {
+        let engine = Arc::clone(self);
+        let look = move || engine.bridge.as_ref().map_or(Ok(Vec::new()), network::Bridge::obstacles);
+        match self.at_once(look).await {
+            Ok(Ok(obstacles)) => obstacles.into_iter().map(|obstacle| format!("WARNING: {obstacle}")).collect(),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "cannot look at the firewall");
+                Vec::new()
+            }
+            Err(error) => vec![format!("WARNING: cannot look at the firewall: {error}")],
+        }
+    }
+
     pub(crate) async fn show_info(self: &Arc<Self>) -> Result<Info> {
         let count = |wanted: &dyn Fn(Status) -> bool| {
             let all = self.containers.all();
@@ -136,7 +150,7 @@ impl Engine {
             security_options: list(&["name=seccomp,profile=builtin"]),
             firewall_backend: Some(FirewallBackend { driver: "nftables".to_owned(), info: Vec::new() })
                 .filter(|_| self.bridge.as_ref().is_some_and(|bridge| bridge.config().firewall)),
-            warnings: None,
+            warnings: Some(self.warnings().await).filter(|list| !list.is_empty()),
             ..Info::default()
         })
     }

@@ -271,6 +271,11 @@ impl Bridge {
         Ok(())
     }
 
+    /// What of other tools keeps containers from reaching others or being reached, a sentence each.
+    pub fn obstacles(&self) -> Result<Vec<String>> {
+        self.firewall.as_ref().map_or(Ok(Vec::new()), |firewall| lock(firewall).obstacles())
+    }
+
     fn firewalled(&self, change: impl FnOnce(&mut Firewall) -> Result<()>) -> Result<()> {
         self.firewall.as_ref().map_or(Ok(()), |firewall| change(&mut lock(firewall)))
     }

@@ -7,8 +7,8 @@
 //! The table is `ip longshore_<bridge>` (with `icc` off, and where the kernel does not show bridged frames to
 //! it, `bridge longshore_<bridge>` as well). It is ours alone: it is put back when somebody removes it, and what
 //! a user adds to it is lost. Rules of one's own belong into a table of one's own, which we never touch: a
-//! chain there at the `forward` hook can drop what ours accepts. For the same reason a `FORWARD` policy of drop
-//! in another table stays in force, and must let the bridge through itself.
+//! chain there at the `forward` hook can drop what ours accepts. Only where the policy of iptables' `FORWARD` is to drop,
+//! two rules at its head let the bridge through.
 
 mod addresses;
 mod bridge;

@@ -137,6 +137,61 @@ fn a_bridge_that_cannot_be_opened_leaves_nothing() {
 }
 
 #[test]
+fn a_closed_forward_chain_of_iptables_lets_the_bridge_through() {
+    isolated(|| {
+        let other = other_host();
+        let iptables = |arguments: &str| {
+            let output = Command::new("iptables-nft").args(arguments.split_whitespace()).output().expect("iptables");
+            assert!(output.status.success(), "iptables {arguments}: {output:?}");
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        iptables("-P FORWARD DROP");
+        iptables("-A FORWARD -i docker0 -j ACCEPT");
+        let bridge = bridge();
+        let sandbox = bridge.take(Wanted::default()).expect("a sandbox");
+        serve(&sandbox);
+        let wish = request(80, HostPort::Exact(8080), Protocol::Tcp);
+        bridge.publish("web", sandbox.address, &[wish]).expect("published");
+        let reached = || within(&other, || call([192, 0, 2, 1], 8080)).is_some();
+        let kept = || {
+            let started = Instant::now();
+            while !reached() {
+                assert!(started.elapsed() < PATIENCE, "the way is closed:\n{}", iptables("-S FORWARD"));
+            }
+        };
+        assert!(reached());
+        assert_eq!(bridge.obstacles().expect("a look"), Vec::<String>::new());
+        let rule = |way: &str| format!("-A FORWARD -{way} lsh0 -m comment --comment \"longshore lsh0\" -j ACCEPT\n");
+        let ours = rule("o") + &rule("i");
+        assert_eq!(iptables("-S FORWARD"), format!("-P FORWARD DROP\n{ours}-A FORWARD -i docker0 -j ACCEPT\n"));
+        iptables("-F FORWARD");
+        kept();
+        // What comes later is noticed too, and rules are not put there twice.
+        iptables("-P FORWARD ACCEPT");
+        iptables("-P FORWARD DROP");
+        iptables("-D FORWARD 2");
+        std::thread::sleep(Duration::from_millis(500));
+        assert_eq!(iptables("-S FORWARD"), format!("-P FORWARD DROP\n{ours}"));
+        bridge.destroy().expect("destroyed");
+        assert_eq!(iptables("-S FORWARD"), "-P FORWARD DROP\n");
+    });
+}
+
+#[test]
+fn chains_that_nobody_but_the_administrator_can_open_are_told_of() {
+    isolated(|| {
+        let nft = |text: &str| assert!(Command::new("nft").arg(text).status().expect("nft").success(), "{text}");
+        nft("table inet mine { chain gate { type filter hook forward priority 0; policy drop; }; }");
+        let bridge = bridge();
+        let told = bridge.obstacles().expect("a look");
+        assert!(matches!(&told[..], [one] if one.contains("chain gate of the table inet mine")), "{told:?}");
+        nft("add rule inet mine gate iifname lsh0 accept");
+        assert_eq!(bridge.obstacles().expect("a look"), Vec::<String>::new());
+        bridge.destroy().expect("destroyed");
+    });
+}
+
+#[test]
 fn a_sandbox_is_complete() {
     isolated(|| {
         let bridge = bridge();

@@ -1,9 +1,11 @@
 //! The firewall: one nftables table a bridge, spoken to by netlink.
 //!
-//! Tables of others are never read or changed. A table of ours that an earlier daemon left is replaced in one
+//! Tables of others are left alone, but for a [way through](passage) iptables' `FORWARD` chain where that drops by default.
+//! A table of ours that an earlier daemon left is replaced in one
 //! transaction that takes its elements over, so that published ports answer without a gap.
 
 mod element;
+mod passage;
 mod rule;
 mod ruleset;
 mod transaction;
@@ -69,7 +71,19 @@ impl Firewall {
         if firewall.families.len() == 1 {
             transaction::discard_table(&mut firewall.socket, &firewall.table, NetfilterProtoFamily::Bridge)?;
         }
+        // What stays in the way is told of as an obstacle; it must not keep the daemon from starting.
+        let _ = firewall.pass();
         Ok(firewall)
+    }
+
+    /// Makes sure that other tools' default is not to drop what the table lets through.
+    pub(crate) fn pass(&mut self) -> Result<()> {
+        passage::open(&mut self.socket, &self.policy.bridge)
+    }
+
+    /// What of others keeps the bridge's packets from passing, a sentence each.
+    pub(crate) fn obstacles(&mut self) -> Result<Vec<String>> {
+        passage::obstacles(&mut self.socket, &self.policy.bridge)
     }
 
     /// Removes what an earlier daemon left for a bridge that is to have no firewall now.
@@ -78,7 +92,7 @@ impl Firewall {
         for family in [NetfilterProtoFamily::IPv4, NetfilterProtoFamily::Bridge] {
             transaction::discard_table(&mut socket, &table_of(bridge), family)?;
         }
-        Ok(())
+        passage::close(&mut socket, bridge)
     }
 
     /// Puts the table in place as it should be, whatever is there.
@@ -158,7 +172,8 @@ impl Firewall {
             transaction.remove_table(*family);
         }
         self.elements.clear();
-        transaction.commit(&mut self.socket)
+        transaction.commit(&mut self.socket)?;
+        passage::close(&mut self.socket, &self.policy.bridge)
     }
 
     /// Forgets UDP flows that would go on as if the ports of the container at `address` had not changed.

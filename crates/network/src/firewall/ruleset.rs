@@ -2,8 +2,7 @@
 //!
 //! Made once; a container only adds elements to the maps and sets. Everything is about the bridge alone: for
 //! other packets the chains do nothing. The hooks accept by default, and an `accept` here does not overrule
-//! another table's drop: a host whose `FORWARD` policy is to drop must let the bridge through itself, and a
-//! user's own table with a forward chain can forbid what we allow.
+//! another table's drop: a user's own table with a forward chain can forbid what we allow.
 
 use netlink_packet_netfilter::nftables::Operator::{Equal, NotEqual};
 
@@ -42,7 +41,7 @@ pub(super) struct Chain {
 }
 
 const PRE_ROUTING: u32 = 0;
-const FORWARD: u32 = 2;
+pub(super) const FORWARD: u32 = 2;
 const LOCAL_OUT: u32 = 3;
 const POST_ROUTING: u32 = 4;
 

@@ -132,6 +132,29 @@ impl Transaction {
         self.push(family, NfTablesMessage::NewRule(RuleMessage { attributes }), NLM_F_CREATE | APPEND, asked);
     }
 
+    /// Puts a rule at the head of a chain, with user data.
+    pub(super) fn insert_rule(&mut self, family: NetfilterProtoFamily, chain: &str, rule: Rule, user_data: Vec<u8>) {
+        let attributes = vec![
+            RuleAttribute::Table(self.table.clone()),
+            RuleAttribute::Chain(chain.to_owned()),
+            RuleAttribute::Expressions(rule.expressions()),
+            RuleAttribute::UserData(user_data),
+        ];
+        let asked = format!("put a rule into the chain {chain}");
+        self.push(family, NfTablesMessage::NewRule(RuleMessage { attributes }), NLM_F_CREATE, asked);
+    }
+
+    /// Removes one rule.
+    pub(super) fn remove_rule(&mut self, family: NetfilterProtoFamily, chain: &str, handle: u64) {
+        let attributes = vec![
+            RuleAttribute::Table(self.table.clone()),
+            RuleAttribute::Chain(chain.to_owned()),
+            RuleAttribute::Handle(handle),
+        ];
+        let asked = format!("remove a rule of the chain {chain}");
+        self.push(family, NfTablesMessage::DeleteRule(RuleMessage { attributes }), 0, asked);
+    }
+
     /// Adds elements to their sets.
     pub(super) fn add_elements(&mut self, family: NetfilterProtoFamily, elements: &[&Element]) {
         for (set, message) in self.element_messages(elements) {

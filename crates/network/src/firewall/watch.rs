@@ -1,4 +1,4 @@
-//! Restoring the table when somebody else removed it or part of it.
+//! Restoring the table when somebody else removed it or part of it, and the way through chains of others.
 
 use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::AsFd;
@@ -13,7 +13,7 @@ use netlink_packet_netfilter::{NetfilterMessage, NetfilterMessageInner};
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use rustix::event::{PollFd, PollFlags, poll};
 
-use super::{CHANGES_GROUP, Firewall};
+use super::{CHANGES_GROUP, Firewall, passage};
 use crate::netlink::Socket;
 use crate::{Error, Result};
 
@@ -65,6 +65,12 @@ struct Watcher {
     firewall: Weak<Mutex<Firewall>>,
 }
 
+#[derive(Default)]
+struct Wanting {
+    table: bool,
+    passage: bool,
+}
+
 /// What a wait ended with.
 enum Event {
     Ended,
@@ -74,16 +80,18 @@ enum Event {
 
 impl Watcher {
     fn run(mut self) {
-        // Set while the table is known or feared to be damaged.
-        let mut damaged = false;
+        // What is known or feared to be wanting.
+        let mut wanting = Wanting::default();
         loop {
-            match self.wait(damaged.then_some(SETTLE)) {
+            match self.wait((wanting.table || wanting.passage).then_some(SETTLE)) {
                 Event::Ended => return,
-                Event::Changes => damaged |= self.damage(),
+                Event::Changes => self.look(&mut wanting),
                 Event::Quiet => {
                     let Some(firewall) = self.firewall.upgrade() else { return };
+                    let mut firewall = firewall.lock().unwrap_or_else(PoisonError::into_inner);
                     // A failure (the other tool may hold on to it) is tried again after the next pause.
-                    damaged = firewall.lock().unwrap_or_else(PoisonError::into_inner).install().is_err();
+                    wanting.table = wanting.table && firewall.install().is_err();
+                    wanting.passage = wanting.passage && firewall.pass().is_err();
                 }
             }
         }
@@ -104,16 +112,24 @@ impl Watcher {
         }
     }
 
-    fn damage(&mut self) -> bool {
-        match self.socket.notifications::<NetfilterMessage>() {
-            Ok(messages) => messages.iter().any(|(sender, message)| *sender != self.ours && self.is_loss(message)),
-            Err(error) => error.errno() == Some(OVERRUN),
+    fn look(&mut self, wanting: &mut Wanting) {
+        let messages = match self.socket.notifications::<NetfilterMessage>() {
+            Ok(messages) => messages,
+            Err(error) => {
+                let overrun = error.errno() == Some(OVERRUN);
+                (wanting.table, wanting.passage) = (wanting.table || overrun, wanting.passage || overrun);
+                return;
+            }
+        };
+        for (_, message) in messages.into_iter().filter(|(sender, _)| *sender != self.ours) {
+            let NetfilterMessageInner::NfTables(message) = message.inner else { continue };
+            wanting.table |= self.is_loss(&message);
+            wanting.passage |= passage::is_touched(&message);
         }
     }
 
     /// Whether the message tells that something of our table is gone.
-    fn is_loss(&self, message: &NetfilterMessage) -> bool {
-        let NetfilterMessageInner::NfTables(message) = &message.inner else { return false };
+    fn is_loss(&self, message: &NfTablesMessage) -> bool {
         let ours = |name: &String| *name == self.table;
         match message {
             NfTablesMessage::DeleteTable(m) => {

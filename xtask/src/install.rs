@@ -38,6 +38,8 @@ pub(crate) struct Installed {
     pub(crate) python: PathBuf,
     /// A Python 2.7 with docker-py of 2014, where the machine has a Python 2.7.
     pub(crate) python2: Option<PathBuf>,
+    /// The program behind `docker buildx`.
+    pub(crate) buildx: PathBuf,
 }
 
 /// Installs what is missing.
@@ -55,7 +57,58 @@ pub(crate) fn all() -> Result<Installed> {
         succeed(&mut install)?;
     }
     let busybox = find("busybox").context("busybox is not installed")?;
-    Ok(Installed { busybox, python: python()?, python2: python2()? })
+    Ok(Installed { busybox, python: python()?, python2: python2()?, buildx: buildx()? })
+}
+
+/// Where Debian's package of `docker buildx` puts it.
+const BUILDX: &str = "usr/libexec/docker/cli-plugins/docker-buildx";
+
+/// The program behind `docker buildx`: the machine's, or that of the Debian after this one, unpacked beneath `target`. The
+/// machine's own lists of packages stay as they are.
+fn buildx() -> Result<PathBuf> {
+    let installed = ["/", "/usr/local/"].map(|root| Path::new(root).join(BUILDX));
+    if let Some(plugin) = installed.into_iter().find(|plugin| plugin.is_file()) {
+        return Ok(plugin);
+    }
+    let folder = target().join("buildx");
+    let plugin = folder.join(BUILDX);
+    if plugin.is_file() {
+        return Ok(plugin);
+    }
+    for part in ["lists/partial", "cache/archives/partial"] {
+        std::fs::create_dir_all(folder.join(part))?;
+    }
+    let keys = "/usr/share/keyrings/debian-archive-keyring.gpg";
+    std::fs::write(
+        folder.join("sources.list"),
+        format!("deb [signed-by={keys}] http://deb.debian.org/debian trixie main\n"),
+    )?;
+    std::fs::write(folder.join("status"), "")?;
+    let apt = || {
+        let mut apt = Command::new("apt-get");
+        let path = |name: &str| folder.join(name).display().to_string();
+        let settings = [
+            format!("Dir::State::Lists={}", path("lists")),
+            format!("Dir::State::status={}", path("status")),
+            format!("Dir::Cache={}", path("cache")),
+            format!("Dir::Etc::SourceList={}", path("sources.list")),
+            "Dir::Etc::SourceParts=/dev/null".to_owned(),
+            "Dir::Etc::Parts=/dev/null".to_owned(),
+            "APT::Sandbox::User=root".to_owned(),
+            "Acquire::Languages=none".to_owned(),
+        ];
+        apt.current_dir(&folder).args(settings.iter().flat_map(|setting| ["-o", setting]));
+        apt
+    };
+    succeed(apt().args(["update", "-q"]))?;
+    succeed(apt().args(["download", "-q", "docker-buildx"]))?;
+    let package = std::fs::read_dir(&folder)?
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|extension| extension == "deb"));
+    let package = package.context("apt-get downloaded no package of docker-buildx")?;
+    succeed(Command::new("dpkg-deb").arg("-x").arg(package).arg(&folder))?;
+    Ok(plugin)
 }
 
 /// The Python with docker-py of today.

@@ -45,6 +45,7 @@ fn end_to_end(disk: &Path, installed: &Installed) -> Result<()> {
     let mut command = cargo();
     command.args(["test", "--package", "tests"]).env("LONGSHORE_BIN", binary()?).env("LONGSHORE_TEST_DISK", disk);
     command.env("LONGSHORE_BUSYBOX", &installed.busybox).env("LONGSHORE_PYTHON", &installed.python);
+    command.env("LONGSHORE_BUILDX", &installed.buildx);
     match &installed.python2 {
         Some(python2) => drop(command.env("LONGSHORE_PYTHON2", python2)),
         None => eprintln!("no Python 2.7 on this machine: the docker-py of 2014 was NOT tried"),

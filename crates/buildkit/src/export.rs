@@ -32,7 +32,15 @@ impl Export {
             [exporter] => (&exporter.kind, &exporter.attrs),
             _ => return Err(unbuilt("exporting a build to several places at once (--output twice)")),
         };
-        match kind.as_str() {
+        Self::to(kind, attributes)
+    }
+
+    /// What an exporter does by its name.
+    ///
+    /// # Errors
+    /// It is not built.
+    pub(crate) fn to(kind: &str, attributes: &HashMap<String, String>) -> Result<Option<Self>, Status> {
+        match kind {
             "" => Ok(None),
             "moby" | "image" => Ok(Some(Self::Image { names: names(attributes) })),
             kind => Err(unbuilt(&format!("exporting a build as {kind} (--output type={kind})"))),

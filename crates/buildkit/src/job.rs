@@ -1,11 +1,12 @@
 //! Builds that run: one call starts a build, another asks how it goes, and a third may carry it out.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use build::Built;
+use engine::Upload;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +37,9 @@ pub(crate) struct Job {
     news: Mutex<Option<mpsc::Receiver<StatusResponse>>>,
     returned: Mutex<Option<oneshot::Sender<Returned>>>,
     results: Mutex<HashMap<String, Arc<Built>>>,
+    /// The context that another request brings.
+    upload: Mutex<Option<oneshot::Receiver<Upload>>>,
+    brought: Mutex<Option<oneshot::Sender<Upload>>>,
     ended: Mutex<Option<Instant>>,
 }
 
@@ -49,15 +53,20 @@ pub(crate) struct Trace {
 
 /// All builds of a daemon.
 #[derive(Debug)]
-pub(crate) struct Jobs(Directory<Arc<Job>>);
+pub(crate) struct Jobs(Directory<Arc<Job>>, AtomicU64);
 
 impl Default for Jobs {
     fn default() -> Self {
-        Self(Directory::new(JOBS))
+        Self(Directory::new(JOBS), AtomicU64::new(0))
     }
 }
 
 impl Jobs {
+    /// A name for a build whose client gives it none.
+    pub(crate) fn new_name(&self) -> String {
+        format!("build-{}", self.1.fetch_add(1, Ordering::Relaxed))
+    }
+
     /// Begins a build; it is cancelled when the value is dropped.
     ///
     /// # Errors
@@ -70,6 +79,7 @@ impl Jobs {
         self.0.retain(|job| job.ended().is_none_or(|ended| ended.elapsed() < KEPT_FOR));
         let (sender, news) = mpsc::channel(NEWS);
         let (returned, outcome) = oneshot::channel();
+        let (brought, upload) = oneshot::channel();
         let job = Arc::new(Job {
             session: session.to_owned(),
             cancelled: CancellationToken::new(),
@@ -77,6 +87,8 @@ impl Jobs {
             news: Mutex::new(Some(news)),
             returned: Mutex::new(Some(returned)),
             results: Mutex::default(),
+            upload: Mutex::new(Some(upload)),
+            brought: Mutex::new(Some(brought)),
             ended: Mutex::default(),
         });
         self.0.insert(reference, job.clone()).map_err(|refused| match refused {
@@ -176,6 +188,26 @@ impl Job {
         let told = || Status::new(Code::FailedPrecondition, "this build has ended already");
         let sender = lock(&self.returned).take().ok_or_else(told)?;
         sender.send(returned).map_err(|_| told())
+    }
+
+    /// Brings the build's context.
+    ///
+    /// # Errors
+    /// It was brought before, or the build has ended.
+    pub(crate) fn bring(&self, upload: Upload) -> Result<(), Status> {
+        let late = || Status::new(Code::FailedPrecondition, "this build wants no context");
+        let sender = lock(&self.brought).take().ok_or_else(late)?;
+        sender.send(upload).map_err(|_| late())
+    }
+
+    /// The context that another request brings.
+    ///
+    /// # Errors
+    /// It was taken before.
+    pub(crate) async fn upload(&self) -> Result<Upload, Status> {
+        let missing = || Status::new(Code::FailedPrecondition, "this build has its context already");
+        let upload = lock(&self.upload).take().ok_or_else(missing)?;
+        upload.await.map_err(|error| missing().caused_by(error))
     }
 
     fn ended(&self) -> Option<Instant> {

@@ -21,6 +21,7 @@ mod job;
 mod lend;
 mod message;
 mod progress;
+mod request;
 mod session;
 mod solve;
 mod source;
@@ -29,6 +30,7 @@ pub mod grpc;
 pub mod receive;
 
 pub use message::{Packet, PacketType, Stat};
+pub use request::{Output, Request};
 pub use session::Offer;
 
 use std::sync::Arc;

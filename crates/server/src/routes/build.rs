@@ -1,9 +1,12 @@
 //! Builds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
+use ::buildkit::{Output, Request};
 use api::host_config::{HostConfig, Ulimit};
 use engine::{BuildOptions, Credentials};
+use futures_util::future::{BoxFuture, Fuse, FusedFuture};
+use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt, stream};
 
 use super::unbuilt::not_built;
@@ -13,13 +16,51 @@ use crate::message::{End, lines};
 use crate::query::Query;
 use crate::reply::Reply;
 
+/// What a build's id begins with in the request that brings its context.
+const UPLOAD: &str = "upload-request:";
+
 /// Builds an image. Messages go out while the body may still come in.
 pub(crate) async fn build(call: &mut Call) -> Result<Reply, Error> {
+    match call.query.text("version") {
+        "" | "1" => {}
+        "2" => return build_in_session(call).await,
+        other => return Err(Error::invalid(format!("invalid version {other}"))),
+    }
     let options = options(call)?;
     let (upload, carry) = call.upload();
     let mut carry = carry.boxed().fuse();
     let progress = with_upload(&mut carry, call.server.engine.build(options, upload)).await?;
-    let documents = stream::unfold((lines(progress), carry), async |(mut documents, mut carry)| {
+    Ok(progressing(lines(progress), carry))
+}
+
+/// Builds by BuildKit's rules.
+async fn build_in_session(call: &mut Call) -> Result<Reply, Error> {
+    let (upload, carry) = call.upload();
+    let mut carry = carry.boxed().fuse();
+    let id = call.query.text("buildid").to_owned();
+    if let Some(id) = id.strip_prefix(UPLOAD) {
+        with_upload(&mut carry, call.server.buildkit.bring(id, upload)).await?;
+        if !carry.is_terminated() {
+            carry.await;
+        }
+        return Ok(Reply::empty(http::StatusCode::OK));
+    }
+    let request = Request {
+        id,
+        session: call.query.text("session").to_owned(),
+        remote: call.query.text("remote").to_owned(),
+        attributes: attributes(&call.query)?,
+        output: output(&call.query)?,
+        quiet: call.query.flag("q"),
+        body: upload,
+    };
+    let documents = with_upload(&mut carry, call.server.buildkit.build(request)).await?;
+    Ok(progressing(documents, carry))
+}
+
+/// An answer that goes on while the request's body may still come in.
+fn progressing(documents: BoxStream<'static, Vec<u8>>, carry: Fuse<BoxFuture<'static, ()>>) -> Reply {
+    let documents = stream::unfold((documents, carry), async |(mut documents, mut carry)| {
         loop {
             tokio::select! {
                 biased;
@@ -29,16 +70,75 @@ pub(crate) async fn build(call: &mut Call) -> Result<Reply, Error> {
             }
         }
     });
-    Ok(Reply::messages(documents.boxed(), End::CarriageReturn))
+    Reply::messages(documents.boxed(), End::CarriageReturn)
+}
+
+/// The parameters by the names that BuildKit's frontend has for them.
+fn attributes(query: &Query) -> Result<BTreeMap<String, String>, Error> {
+    let mut attributes = BTreeMap::new();
+    let same = [
+        ("filename", "dockerfile"),
+        ("target", "target"),
+        ("platform", "platform"),
+        ("force-network-mode", "networkmode"),
+        ("cgroup-parent", "cgroupparent"),
+        ("shm-size", "shmsize"),
+        ("memory", "memory"),
+        ("memswap", "memswap"),
+        ("cpushares", "cpushares"),
+        ("cpuperiod", "cpuperiod"),
+        ("cpuquota", "cpuquota"),
+        ("cpusetcpus", "cpusetcpus"),
+        ("cpusetmems", "cpusetmems"),
+    ];
+    let given = same.iter().filter_map(|(name, parameter)| Some((*name, query.given(parameter)?)));
+    attributes
+        .extend(given.filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name.to_owned(), value.to_owned())));
+    for (name, value) in map::<Option<String>>(query, "buildargs")? {
+        attributes.extend(value.map(|value| (format!("build-arg:{name}"), value)));
+    }
+    attributes
+        .extend(map::<String>(query, "labels")?.into_iter().map(|(name, value)| (format!("label:{name}"), value)));
+    if query.flag("nocache") {
+        attributes.insert("no-cache".to_owned(), String::new());
+    }
+    if query.flag("pull") {
+        attributes.insert("image-resolve-mode".to_owned(), "pull".to_owned());
+    }
+    let hosts = hosts(query.all("extrahosts")).into_iter().map(|host| host.replacen(':', "=", 1));
+    attributes.insert("add-hosts".to_owned(), hosts.collect::<Vec<_>>().join(","));
+    let ulimits = json::<Vec<Ulimit>>(query, "ulimits")?.unwrap_or_default();
+    let ulimits = ulimits.into_iter().map(|limit| format!("{}={}:{}", limit.name, limit.soft, limit.hard));
+    attributes.insert("ulimit".to_owned(), ulimits.collect::<Vec<_>>().join(","));
+    Ok(attributes)
+}
+
+/// What becomes of the result: the image store has it, if nothing else is said.
+fn output(query: &Query) -> Result<Option<Output>, Error> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Wanted {
+        r#type: String,
+        attrs: Option<HashMap<String, String>>,
+    }
+    let mut wanted = json::<Vec<Wanted>>(query, "outputs")?.unwrap_or_default();
+    if wanted.len() > 1 {
+        return Err(Error::invalid("multiple outputs not supported"));
+    }
+    let mut output = match wanted.pop() {
+        None => Output { kind: "moby".to_owned(), ..Output::default() },
+        Some(wanted) if wanted.r#type == "cacheonly" => return Ok(None),
+        Some(wanted) => Output { kind: wanted.r#type, attributes: wanted.attrs.unwrap_or_default() },
+    };
+    let names = query.all("t");
+    if !names.is_empty() {
+        output.attributes.insert("name".to_owned(), names.join(","));
+    }
+    Ok(Some(output))
 }
 
 fn options(call: &Call) -> Result<BuildOptions, Error> {
     let query = &call.query;
-    match query.text("version") {
-        "" | "1" => {}
-        "2" => return Err(not_built("building with BuildKit (POST /build?version=2; set DOCKER_BUILDKIT=0)")),
-        other => return Err(Error::invalid(format!("invalid version {other}"))),
-    }
     if query.flag("squash") {
         return Err(not_built("squashing the layers of a build (POST /build?squash=1)"));
     }

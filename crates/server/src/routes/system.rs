@@ -24,7 +24,7 @@ pub(crate) fn ping(_call: &Call, whole: bool) -> Reply {
         reply
     };
     reply
-        .with(BUILDER, HeaderValue::from_static("1"))
+        .with(BUILDER, HeaderValue::from_static("2"))
         .with(SWARM, HeaderValue::from_static("inactive"))
         .with(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, must-revalidate"))
         .with(PRAGMA, HeaderValue::from_static("no-cache"))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use build::Built;
 use engine::Engine;
+use model::Reference;
 use tokio::runtime::Handle;
 use tokio::task::JoinError;
 
@@ -42,7 +43,7 @@ impl Export {
     pub(crate) fn to(kind: &str, attributes: &HashMap<String, String>) -> Result<Option<Self>, Status> {
         match kind {
             "" => Ok(None),
-            "moby" | "image" => Ok(Some(Self::Image { names: names(attributes) })),
+            "moby" | "image" => Ok(Some(Self::Image { names: names(attributes)? })),
             kind => Err(unbuilt(&format!("exporting a build as {kind} (--output type={kind})"))),
         }
     }
@@ -87,6 +88,14 @@ fn told(id: String, names: &[String]) -> BTreeMap<String, String> {
     told
 }
 
-fn names(attributes: &HashMap<String, String>) -> Vec<String> {
-    attributes.get("name").map(|names| csv(names).collect()).unwrap_or_default()
+/// The names for an image, in full.
+fn names(attributes: &HashMap<String, String>) -> Result<Vec<String>, Status> {
+    let given = attributes.get("name").map(|names| csv(names).collect::<Vec<_>>()).unwrap_or_default();
+    let full = |name: &String| match Reference::from_repository(name, "") {
+        Ok(reference) => Ok(reference.to_string()),
+        Err(error) => {
+            Err(Status::new(Code::InvalidArgument, format!("invalid name {name:?}: {error}")).caused_by(error))
+        }
+    };
+    given.iter().map(full).collect()
 }

@@ -1,9 +1,10 @@
-//! What a session's client lends: secrets and SSH agents.
+//! What a session's client lends: secrets, SSH agents, credentials for registries.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use build::{Agent, Error, Result, Secrets};
+use engine::{Credentials, Keys};
 use http::{HeaderMap, HeaderValue};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -13,10 +14,16 @@ use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::grpc::{Code, Status};
-use crate::message::{BytesMessage, CheckAgentRequest, Empty, GetSecretRequest, GetSecretResponse};
+use crate::message::{
+    BytesMessage, CheckAgentRequest, CredentialsRequest, CredentialsResponse, Empty, GetSecretRequest,
+    GetSecretResponse,
+};
 use crate::session::Session;
 
 const GET_SECRET: &str = "/moby.buildkit.secrets.v1.Secrets/GetSecret";
+const CREDENTIALS: &str = "/moby.filesync.v1.Auth/Credentials";
+/// Docker Hub, by its names in references and in BuildKit's protocol.
+const HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
 const CHECK_AGENT: &str = "/moby.sshforward.v1.SSH/CheckAgent";
 const FORWARD_AGENT: &str = "/moby.sshforward.v1.SSH/ForwardAgent";
 /// The agent that is lent without a name.
@@ -73,6 +80,29 @@ impl Secrets for Lender {
         let agent = LentAgent::listen(session.clone(), id, self)
             .map_err(|source| Error::Io { action: "making a socket for the SSH agent", source })?;
         Ok(Some(Box::new(agent)))
+    }
+}
+
+impl Keys for Lender {
+    fn for_registry(&self, host: &str) -> Credentials {
+        let Some(session) = self.session(CREDENTIALS) else { return Credentials::default() };
+        let host = if host == HUB.0 { HUB.1 } else { host }.to_owned();
+        let request = CredentialsRequest { host };
+        match self.wait(session.channel.ask::<CredentialsResponse>(CREDENTIALS, &request)) {
+            // A secret of nobody is a token to get tokens with.
+            Ok(Ok(CredentialsResponse { username, secret })) if username.is_empty() => {
+                Credentials { identitytoken: secret, ..Credentials::default() }
+            }
+            Ok(Ok(CredentialsResponse { username, secret })) => {
+                Credentials { username, password: secret, ..Credentials::default() }
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "a client has no credentials for a registry");
+                Credentials::default()
+            }
+            // The pull itself will notice that the build is over.
+            Err(_) => Credentials::default(),
+        }
     }
 }
 

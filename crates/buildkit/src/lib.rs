@@ -25,6 +25,7 @@ mod request;
 mod session;
 mod solve;
 mod source;
+mod upload;
 
 pub mod grpc;
 pub mod receive;

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::Buildkit;
-use crate::attributes::{Attributes, unbuilt};
+use crate::attributes::Attributes;
 use crate::export::Export;
 use crate::grpc::{Code, Status};
 use crate::job::Running;
@@ -101,13 +101,16 @@ impl Buildkit {
         };
         let built = match request.remote.as_str() {
             "client-session" => solve.run().await?,
+            address if address.contains(['/', ':']) => solve.run().await?,
             "" => self.build_upload(solve, request.body).await?,
             "upload-request" => {
                 let late = |_| Status::new(Code::DeadlineExceeded, "the build context did not come in time");
                 let body = timeout(UPLOAD_WITHIN, job.upload()).await.map_err(late)??;
                 self.build_upload(solve, body).await?
             }
-            address => return Err(unbuilt(&format!("building from an address ({address}) with BuildKit"))),
+            other => {
+                return Err(Status::new(Code::InvalidArgument, format!("{other:?} is no place of a build context")));
+            }
         };
         let Some(export) = export else { return Ok(None) };
         let mut told = export.carry_out(&self.engine, Arc::new(built), Recorder::new(job.trace()?)).await?;
@@ -117,7 +120,7 @@ impl Buildkit {
     async fn build_upload(&self, solve: Solve<'_>, body: Upload) -> Result<build::Built, Status> {
         let session = solve.session().await?;
         let temporary = self.engine.build_folder();
-        let unpack = tokio::task::spawn_blocking(move || Context::unpack(body, &temporary));
+        let unpack = tokio::task::spawn_blocking(move || Context::of_body(body, "Dockerfile", &temporary));
         let context = unpack
             .await
             .map_err(|error| Status::new(Code::Internal, "unpacking the build context broke down").caused_by(error))?

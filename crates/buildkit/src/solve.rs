@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use build::{Built, ContextSource};
+use build::{Built, Context, ContextSource};
 use engine::{BuildRequest, Engine};
 use model::ErrorKind;
 use serde_json::json;
@@ -17,6 +17,7 @@ use crate::lend::Lender;
 use crate::progress::{Recorder, range};
 use crate::session::{Session, Sessions};
 use crate::source::{Local, Locals, Named, SessionFiles};
+use crate::upload;
 
 /// Largest Dockerfile whose lines are shown with an error, in bytes: it goes in a header.
 const SHOWN_BYTES: usize = 32 * 1024;
@@ -42,7 +43,12 @@ impl Solve<'_> {
         let session = self.session().await?;
         let locals = self.locals(session.as_ref()).await?;
         let temporary = self.engine.build_folder();
-        let files = SessionFiles::new(locals, self.recorder.clone(), self.cancelled.clone(), &temporary)?;
+        let fetched = match text(self.attributes, "context") {
+            "" => None,
+            address => Some(self.fetch(address, session.as_ref()).await?),
+        };
+        let (recorder, cancelled) = (self.recorder.clone(), self.cancelled.clone());
+        let files = SessionFiles::new(locals, fetched, recorder, cancelled, &temporary)?;
         self.run_with(Box::new(files), session).await
     }
 
@@ -64,20 +70,19 @@ impl Solve<'_> {
         session: Option<Arc<Session>>,
     ) -> Result<Built, Status> {
         let version = self.engine.version().await.map_err(|error| of_engine(&error))?.version;
-        let lender = Lender {
+        let lender = Arc::new(Lender {
             session,
             handle: Handle::current(),
             cancelled: self.cancelled.clone(),
             temporary: self.engine.build_folder(),
-        };
+        });
         let request = BuildRequest {
             source,
             options: attributes::options(self.attributes, version)?,
             host: attributes::host(self.attributes)?,
-            // Base images are fetched as whoever has no account; the session's credentials are its own affair.
-            credentials: std::collections::BTreeMap::new(),
+            keys: lender.clone(),
             progress: self.recorder.clone(),
-            secrets: Arc::new(lender),
+            secrets: lender,
             cancelled: self.cancelled,
         };
         self.engine.solve(request).await.map_err(|error| failure(&error, &self.recorder))
@@ -86,13 +91,14 @@ impl Solve<'_> {
     /// Which folders of the client's the build uses.
     async fn locals(&self, session: Option<&Arc<Session>>) -> Result<Locals, Status> {
         let attributes = self.attributes;
-        if let Some(address) = attributes.get("context").or_else(|| attributes.get("input:context")) {
-            return Err(unbuilt(&format!("building from an address ({address}) with BuildKit")));
+        if let Some((name, _)) = under(attributes, "input:").next() {
+            return Err(unbuilt(&format!("the build context {name} as a graph of low-level operations (LLB)")));
         }
         let name = |key: &str, name: &str| attributes.get(key).map_or(name, String::as_str).to_owned();
         let dockerfile = self.local(name("dockerfilekey", "dockerfile"), session).await?;
         let context = self.local(name("contextkey", "context"), session).await?;
-        let mut locals = Locals { dockerfile, context, ..Locals::default() };
+        let own_dockerfile = attributes.contains_key("dockerfilekey");
+        let mut locals = Locals { dockerfile, context, own_dockerfile, ..Locals::default() };
         for (name, value) in under(attributes, "context:") {
             let named = match value.split_once(':') {
                 Some(("docker-image", image)) => Named::Image(image.trim_start_matches('/').to_owned()),
@@ -104,6 +110,22 @@ impl Solve<'_> {
             locals.named.insert(name.to_owned(), named);
         }
         Ok(locals)
+    }
+
+    /// The context from an address: of the network, or of the client, who then sends an archive or a Dockerfile.
+    async fn fetch(&self, address: &str, session: Option<&Arc<Session>>) -> Result<Context, Status> {
+        let Some(path) = address.strip_prefix("http://buildkit-session/") else {
+            let context = self.engine.context_at(address, self.cancelled.clone()).await;
+            return context.map_err(|error| of_engine(&error));
+        };
+        let missing = || Status::new(Code::FailedPrecondition, "the client sends no files: the build has no session");
+        let session = session.ok_or_else(missing)?;
+        let temporary = self.engine.build_folder();
+        let upload = upload::pull(session, path, |body| {
+            tokio::task::spawn_blocking(move || Context::of_body(body, "Dockerfile", &temporary))
+        });
+        let unpacked = self.cancelled.run_until_cancelled(upload).await;
+        unpacked.ok_or_else(|| Status::new(Code::Cancelled, "context canceled"))?
     }
 
     async fn local(&self, name: String, session: Option<&Arc<Session>>) -> Result<Local, Status> {

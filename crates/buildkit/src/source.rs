@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use build::ignore::Ignore;
-use build::{ContextSource, Error, NamedContext, Result};
+use build::{Context, ContextSource, Error, NamedContext, Result};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use model::path;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -37,6 +37,8 @@ pub(crate) struct Locals {
     pub(crate) dockerfile: Local,
     /// The build context.
     pub(crate) context: Local,
+    /// The Dockerfile is in the client's folder wherever the context is.
+    pub(crate) own_dockerfile: bool,
     /// What the client gave under other names.
     pub(crate) named: BTreeMap<String, Named>,
 }
@@ -60,10 +62,12 @@ pub(crate) enum Named {
 /// The files of a build that a session's client has.
 #[derive(Debug)]
 pub(crate) struct SessionFiles {
-    pub(crate) locals: Locals,
-    pub(crate) recorder: Arc<Recorder>,
-    pub(crate) handle: Handle,
-    pub(crate) cancelled: CancellationToken,
+    locals: Locals,
+    /// The context, if it comes from an address.
+    context: Option<Context>,
+    recorder: Arc<Recorder>,
+    handle: Handle,
+    cancelled: CancellationToken,
     /// Holds what is fetched; removed with this.
     folder: TempDir,
     fetched: Mutex<HashMap<String, Arc<Root>>>,
@@ -73,6 +77,9 @@ impl ContextSource for SessionFiles {
     fn read(&self, path: &str, limit_bytes: usize) -> Result<Option<Vec<u8>>> {
         // The Dockerfile's own ignore file lies beside it, the other in the context.
         let is_ignore = path == IGNORE;
+        if let Some(context) = self.context.as_ref().filter(|_| is_ignore || !self.locals.own_dockerfile) {
+            return context.read(path, limit_bytes);
+        }
         let local = if is_ignore { &self.locals.context } else { &self.locals.dockerfile };
         let what = if is_ignore { "load .dockerignore" } else { "load build definition from Dockerfile" };
         let read = || self.wait(fetch_file(local, path, limit_bytes));
@@ -90,6 +97,9 @@ impl ContextSource for SessionFiles {
     }
 
     fn files(&self, ignore: &Ignore) -> Result<Arc<Root>> {
+        if let Some(context) = &self.context {
+            return context.files(ignore);
+        }
         self.recorder.internal("load build context", |transfer| {
             self.fetch(&self.locals.context, ignore.lines(), &mut |bytes| transfer.at(bytes))
         })
@@ -126,6 +136,7 @@ impl SessionFiles {
     /// The folder cannot be made.
     pub(crate) fn new(
         locals: Locals,
+        context: Option<Context>,
         recorder: Arc<Recorder>,
         cancelled: CancellationToken,
         temporary: &std::path::Path,
@@ -134,7 +145,7 @@ impl SessionFiles {
             Status::new(Code::Internal, format!("making a folder for the build context: {error}")).caused_by(error)
         })?;
         let handle = Handle::current();
-        Ok(Self { locals, recorder, handle, cancelled, folder, fetched: Mutex::default() })
+        Ok(Self { locals, context, recorder, handle, cancelled, folder, fetched: Mutex::default() })
     }
 
     /// Runs something on the session to its end, or the build's.

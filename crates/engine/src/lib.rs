@@ -42,7 +42,7 @@ mod system;
 mod transfer;
 mod volumes;
 
-pub use self::build::BuildRequest;
+pub use self::build::{BuildRequest, Keys};
 pub use ::registry::{Credentials, InvalidSetting, Settings as RegistrySettings};
 pub use config::{Changeable, EngineConfig};
 pub use container::attach::Attachment;

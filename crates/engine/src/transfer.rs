@@ -1,6 +1,5 @@
 //! Images that come from registries and go to them.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -17,7 +16,7 @@ use crate::{Credentials, Error, Result};
 /// Columns of a bar.
 const COLUMNS: u64 = 50;
 
-fn refused(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+pub(crate) fn refused(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::invalid(error.to_string()).caused_by(error)
 }
 
@@ -52,13 +51,11 @@ impl Engine {
     /// Pulls what a build needs. Dropped before its end, it is given up.
     pub(crate) async fn pull_for_build(
         &self,
-        name: &str,
-        credentials: &BTreeMap<String, Credentials>,
+        reference: &Reference,
+        credentials: Credentials,
         told: &mut dyn FnMut(serde_json::Value),
     ) -> Result<()> {
-        let reference: Reference = name.parse().map_err(refused)?;
-        let credentials = Credentials::for_registry(credentials, reference.domain());
-        let name = reference.with_default_tag().to_string();
+        let name = reference.clone().with_default_tag().to_string();
         let mut following = self.begin_pull(TransferOptions { name, credentials, ..TransferOptions::default() })?;
         while let Some(message) = following.next().await {
             // It waits for the build's client.

@@ -26,6 +26,21 @@ pub(crate) struct GetSecretResponse {
     pub(crate) data: Vec<u8>,
 }
 
+/// `moby.filesync.v1.Auth/Credentials`.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct CredentialsRequest {
+    #[prost(string, tag = "1")]
+    pub(crate) host: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct CredentialsResponse {
+    #[prost(string, tag = "1")]
+    pub(crate) username: String,
+    #[prost(string, tag = "2")]
+    pub(crate) secret: String,
+}
+
 /// `moby.sshforward.v1.SSH/CheckAgent`.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct CheckAgentRequest {

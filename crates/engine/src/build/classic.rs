@@ -87,8 +87,8 @@ impl Engine {
         let told = Arc::clone(&console);
         let text = Classic::new(dialect(options), options.quiet_commands, move |message| told.say(&message));
         let progress = InOrder::new(text);
-        let (host, credentials) = (options.host.clone(), options.credentials.clone());
-        let executor = EngineExecutor { engine: Arc::clone(self), handle, host, credentials, cancelled };
+        let (host, keys) = (options.host.clone(), Arc::new(options.credentials.clone()));
+        let executor = EngineExecutor { engine: Arc::clone(self), handle, host, keys, cancelled };
         match self.carry_out(build, &executor, &progress, &NoSession) {
             Ok(built) if options.quiet => console.send(&Message::Text(format!("{}\n", built.image.id))),
             Ok(_) => {}

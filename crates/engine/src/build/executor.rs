@@ -1,6 +1,5 @@
 //! Containers of a build's steps.
 
-use std::collections::BTreeMap;
 use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -8,13 +7,15 @@ use std::sync::Arc;
 use api::container::{ContainerConfig, CreateRequest, HealthConfig};
 use api::host_config::{HostConfig, Mount, TmpfsOptions};
 use build::{Error as BuildError, Executor, Fetched, RunStep, StepMount, StepSource, Stream};
+use model::Reference;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
 use crate::images::container_config_of;
 use crate::options::{AttachOptions, ClientStream, RemoveOptions, WaitCondition};
-use crate::{Credentials, Error, Result, Waiting};
+use crate::transfer::refused;
+use crate::{Error, Keys, Result, Waiting};
 
 /// Bytes of a frame that are handed over at once.
 const PIECE_BYTES: usize = 32 * 1024;
@@ -28,7 +29,7 @@ pub(super) struct EngineExecutor {
     /// Limits, network and the like of all containers.
     pub(super) host: HostConfig,
     /// By registry.
-    pub(super) credentials: BTreeMap<String, Credentials>,
+    pub(super) keys: Arc<dyn Keys>,
     pub(super) cancelled: CancellationToken,
 }
 
@@ -82,7 +83,8 @@ impl Executor for EngineExecutor {
     }
 
     fn pull(&self, name: &str, told: &mut dyn FnMut(serde_json::Value)) -> Result<(), BuildError> {
-        let pull = self.engine.pull_for_build(name, &self.credentials, told);
+        let reference: Reference = name.parse().map_err(|error| failed(refused(error)))?;
+        let pull = self.engine.pull_for_build(&reference, self.keys.for_registry(reference.domain()), told);
         let outcome = self.handle.block_on(self.cancelled.run_until_cancelled(pull));
         outcome.ok_or(BuildError::Cancelled)?.map_err(failed)
     }

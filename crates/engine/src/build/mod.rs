@@ -28,14 +28,27 @@ pub struct BuildRequest {
     pub options: Options,
     /// Limits, network and the like of the containers of steps.
     pub host: api::host_config::HostConfig,
-    /// Credentials by registry, for base images.
-    pub credentials: BTreeMap<String, Credentials>,
+    /// Credentials for base images.
+    pub keys: Arc<dyn Keys>,
     /// Is told how it goes.
     pub progress: Arc<dyn Progress>,
     /// What the client lends.
     pub secrets: Arc<dyn Secrets>,
     /// Ends the build: its containers are killed and removed.
     pub cancelled: CancellationToken,
+}
+
+/// Someone who has credentials for registries. Asked from blocking code, when a base image is fetched.
+pub trait Keys: Send + Sync {
+    /// Those for a registry, by its host (`docker.io` for Docker Hub); empty if there are none.
+    fn for_registry(&self, host: &str) -> Credentials;
+}
+
+/// Credentials that came with the request.
+impl Keys for BTreeMap<String, Credentials> {
+    fn for_registry(&self, host: &str) -> Credentials {
+        Credentials::for_registry(self, host)
+    }
 }
 
 /// Folders of all builds.
@@ -79,10 +92,10 @@ impl Engine {
     /// See [`Engine::solve`].
     pub(crate) async fn solve_build(self: &Arc<Self>, request: BuildRequest) -> Result<Built> {
         let (engine, handle) = (Arc::clone(self), Handle::current());
-        let BuildRequest { source, options, host, credentials, progress, secrets, cancelled } = request;
+        let BuildRequest { source, options, host, keys, progress, secrets, cancelled } = request;
         self.blocking(move || {
             let build = Build::read(source, options)?;
-            let executor = EngineExecutor { engine: Arc::clone(&engine), handle, host, credentials, cancelled };
+            let executor = EngineExecutor { engine: Arc::clone(&engine), handle, host, keys, cancelled };
             Ok(engine.carry_out(&build, &executor, progress.as_ref(), secrets.as_ref())?)
         })
         .await

@@ -109,6 +109,10 @@ fn attributes(query: &Query) -> Result<BTreeMap<String, String>, Error> {
     attributes.insert("add-hosts".to_owned(), hosts.collect::<Vec<_>>().join(","));
     let ulimits = json::<Vec<Ulimit>>(query, "ulimits")?.unwrap_or_default();
     let ulimits = ulimits.into_iter().map(|limit| format!("{}={}:{}", limit.name, limit.soft, limit.hard));
+    let remote = query.text("remote");
+    if remote.contains(['/', ':']) {
+        attributes.insert("context".to_owned(), remote.to_owned());
+    }
     attributes.insert("ulimit".to_owned(), ulimits.collect::<Vec<_>>().join(","));
     Ok(attributes)
 }

@@ -9,6 +9,7 @@ mod clients;
 mod copy;
 mod daemon;
 mod decisions;
+mod demo;
 mod exec;
 mod faults;
 mod health;

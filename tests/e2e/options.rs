@@ -1,5 +1,6 @@
 //! Options of containers that are tried less often: update, shared namespaces, security, limits, failed starts, prune.
 
+use serde_json::json;
 use testkit::Daemon;
 
 use crate::lifecycle::eventually;
@@ -135,4 +136,93 @@ fn prune_removes_what_nobody_uses() {
     daemon.docker(&["network", "prune", "-f"]).ok();
     daemon.docker(&["image", "prune", "-af"]).ok();
     assert_eq!(daemon.docker(&["images", "-q"]).ok().lines().count(), 1);
+}
+
+#[test]
+fn processors_are_limited_in_thousandths() {
+    let daemon = Daemon::with_busybox();
+    let quota = "cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us 2>/dev/null || cut -d' ' -f1 /sys/fs/cgroup/cpu.max";
+    daemon.docker(&["run", "-d", "--name", "tenth", "--cpus", "0.1", "busybox", "sleep", "1000"]).ok();
+    assert_eq!(daemon.docker(&["exec", "tenth", "sh", "-c", quota]).ok(), "10000");
+    assert_eq!(daemon.docker(&["inspect", "-f", "{{.HostConfig.NanoCpus}}", "tenth"]).ok(), "100000000");
+    let work = "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; cat /sys/fs/cgroup/cpu/cpu.stat 2>/dev/null || cat /sys/fs/cgroup/cpu.stat";
+    let throttled = daemon.docker(&["exec", "tenth", "sh", "-c", work]).ok();
+    let periods = throttled.lines().find_map(|line| line.strip_prefix("nr_throttled ")?.parse::<u32>().ok());
+    assert!(periods.is_some_and(|periods| periods > 0), "{throttled}");
+    let refused = daemon.docker(&["run", "--rm", "--cpus", "1000", "busybox", "true"]).fails(125);
+    assert!(refused.contains("range of CPUs is from 0.01 to"), "{refused}");
+}
+
+#[test]
+fn the_out_of_memory_killer_can_be_kept_away() {
+    let daemon = Daemon::with_busybox();
+    let file = "/sys/fs/cgroup/memory/memory.oom_control";
+    let run = ["run", "--rm", "-m", "32m", "--oom-kill-disable", "busybox"];
+    if !std::path::Path::new(file).exists() {
+        // The unified hierarchy has no such switch.
+        daemon.docker(&[&run[..], &["true"]].concat()).ok();
+        return;
+    }
+    assert!(daemon.docker(&[&run[..], &["cat", file]].concat()).ok().contains("oom_kill_disable 1"));
+}
+
+#[test]
+fn system_prune_keeps_what_is_used() {
+    let daemon = Daemon::with_busybox();
+    daemon.docker(&["run", "-d", "--name", "up", "-v", "used:/data", "busybox", "sleep", "1000"]).ok();
+    daemon.docker(&["run", "--name", "down", "-v", "/anonymous", "busybox", "touch", "/anonymous/file"]).ok();
+    let dangling = daemon.docker(&["commit", "down"]).ok();
+    daemon.docker(&["tag", "busybox", "spare"]).ok();
+    let pruned = daemon.docker(&["system", "prune", "-f", "--volumes"]).ok();
+    assert!(pruned.contains("Deleted Containers") && pruned.contains("Total reclaimed space"), "{pruned}");
+    assert_eq!(daemon.docker(&["ps", "-a", "--format", "{{.Names}}"]).ok(), "up");
+    assert_eq!(daemon.docker(&["volume", "ls", "-q"]).ok(), "used");
+    daemon.docker(&["image", "inspect", &dangling]).fails(1);
+    daemon.docker(&["image", "inspect", "spare"]).ok();
+    daemon.docker(&["system", "prune", "-af"]).ok();
+    // The image of a running container stays, under all of its names.
+    daemon.docker(&["image", "inspect", "busybox"]).ok();
+    assert!(daemon.docker(&["system", "df"]).ok().contains("Local Volumes"));
+}
+
+#[test]
+fn limits_are_understood_beside_the_command_and_in_the_host_configuration() {
+    let daemon = Daemon::with_busybox();
+    let memory = 64 << 20;
+    // Until API 1.18 limits stood beside the command, and a start brought the host configuration.
+    let old = json!({"Image": "busybox", "Cmd": ["sleep", "1000"], "Memory": memory, "MemorySwap": 2 * memory,
+        "CpuShares": 512, "Cpuset": "0", "Hostname": "box", "Domainname": "example.com"});
+    let new = json!({"Image": "busybox", "Cmd": ["sleep", "1000"], "Hostname": "box", "Domainname": "example.com",
+        "HostConfig": {"Memory": memory, "MemorySwap": 2 * memory, "CpuShares": 512, "CpusetCpus": "0",
+            "Dns": ["192.0.2.1"], "CapAdd": ["NET_ADMIN"], "ReadonlyRootfs": true}});
+    let brought = json!({"Dns": ["192.0.2.1"], "CapAdd": ["NET_ADMIN"], "ReadonlyRootfs": true});
+    let mut shown = Vec::new();
+    for (version, create, start) in [("/v1.14", &old, Some(&brought)), ("/v1.51", &new, None)] {
+        // The root's being read-only came with API 1.17.
+        let created = daemon.post(&format!("{version}/containers/create"), create);
+        assert_eq!(created.status, 201, "{}", created.text());
+        let id = created.json()["Id"].as_str().expect("an id").to_owned();
+        let started = daemon.call("POST", &format!("{version}/containers/{id}/start"), start);
+        assert_eq!(started.status, 204, "{}", started.text());
+        let inspect = daemon.get(&format!("/v1.51/containers/{id}/json")).json();
+        let host = &inspect["HostConfig"];
+        assert_eq!(inspect["Config"]["Hostname"], json!("box"));
+        let keys = ["Memory", "MemorySwap", "CpuShares", "CpusetCpus", "Dns", "CapAdd"];
+        shown.push(keys.map(|key| host[key].clone()));
+        let limit = "cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.max";
+        assert_eq!(daemon.docker(&["exec", &id, "sh", "-c", limit]).ok(), memory.to_string());
+        let inside = ["exec", &id, "sh", "-c", "grep Cpus_allowed_list /proc/self/status; cat /etc/resolv.conf"];
+        let inside = daemon.docker(&inside).ok();
+        assert!(inside.starts_with("Cpus_allowed_list:\t0\n") && inside.contains("nameserver 192.0.2.1"), "{inside}");
+    }
+    assert_eq!(shown[0], shown[1]);
+}
+
+#[test]
+fn an_ipv6_address_of_the_host_is_refused_in_a_sentence() {
+    let daemon = Daemon::with_busybox();
+    for binding in ["[::1]:8080:80", "[::]:8080:80"] {
+        let refused = daemon.docker(&["run", "--rm", "-p", binding, "busybox", "true"]).fails(125);
+        assert!(refused.contains("not supported yet; use an IPv4 address"), "{refused}");
+    }
 }

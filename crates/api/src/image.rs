@@ -176,6 +176,16 @@ pub struct ImagesPruned {
     pub space_reclaimed: u64,
 }
 
+/// `POST /build/prune`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct BuildCachePruned {
+    /// Ids of the records that are gone; `null` if there were none.
+    pub caches_deleted: Option<Vec<String>>,
+    /// Bytes.
+    pub space_reclaimed: u64,
+}
+
 /// One line of `GET /images/search`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

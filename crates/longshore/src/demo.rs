@@ -3,6 +3,8 @@
 //! A daemon on a private root folder, socket and network namespace; an image made out of the binary itself (so that no
 //! network is needed); a container run through the API with live output; then everything is cleaned up.
 
+use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -19,6 +21,9 @@ use crate::daemon::prerequisites;
 /// The argument by which the binary knows that it is the demo's container.
 pub(crate) const GUEST: &str = "demo-guest";
 
+/// The demo's container.
+const NAME: &str = "demo";
+
 /// How long the daemon may take to answer first.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
@@ -26,6 +31,10 @@ const READY_WITHIN: Duration = Duration::from_secs(10);
 pub(crate) fn run() -> ExitCode {
     match demonstrate() {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever looked has seen enough (`longshore demo | head`), and all is cleaned up.
+        Err(error) if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) => {
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             eprintln!("longshore: {error:#}");
             ExitCode::FAILURE
@@ -40,17 +49,32 @@ fn demonstrate() -> Result<()> {
     sys::netns::unshare().context("cannot make a network namespace")?;
     let daemon = Daemon::start(folder.path())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let shown = runtime.block_on(show(&daemon));
+    let client = Client::new(&folder.path().join("docker.sock"));
+    let shown = runtime.block_on(async {
+        let shown = tokio::select! {
+            shown = show(&daemon, &client) => shown,
+            _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+        };
+        if shown.is_err() {
+            // There is none if the demo did not come so far.
+            drop(client.delete(&format!("/containers/{NAME}?force=1")).await);
+        }
+        shown
+    });
     daemon.end()?;
-    shown?;
     folder.close().context("cannot remove the demo's folder")?;
-    println!(
+    shown?;
+    say(format_args!(
         "\nAll of it is gone again. To use it for real:\n\
          \n  longshore daemon &                                   # listens on /var/run/docker.sock\
          \n  export DOCKER_HOST=unix:///var/run/docker.sock       # where the docker program looks anyway\
          \n  docker import rootfs.tar mine && docker run -it mine sh   # or: docker load -i image.tar"
-    );
-    Ok(())
+    ))
+}
+
+/// Prints a line; a reader that has left is an error as any other, not a panic.
+fn say(line: std::fmt::Arguments<'_>) -> Result<()> {
+    Ok(writeln!(io::stdout(), "{line}")?)
 }
 
 /// What runs inside the demo's container: says where it is, line by line.
@@ -64,14 +88,13 @@ pub(crate) fn guest() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-async fn show(daemon: &Daemon<'_>) -> Result<()> {
-    let client = Client::new(&daemon.folder.join("docker.sock"));
-    daemon.ready(&client).await?;
-    println!("daemon      answers after {:.0} ms", daemon.started.elapsed().as_secs_f64() * 1e3);
+async fn show(daemon: &Daemon<'_>, client: &Client) -> Result<()> {
+    daemon.ready(client).await?;
+    say(format_args!("daemon      answers after {:.0} ms", daemon.started.elapsed().as_secs_f64() * 1e3))?;
 
     let begun = Instant::now();
     client.upload("/images/create?fromSrc=-&repo=longshore-demo", image()?.into()).await?;
-    println!("image       made out of this binary in {:.0} ms", begun.elapsed().as_secs_f64() * 1e3);
+    say(format_args!("image       made out of this binary in {:.0} ms", begun.elapsed().as_secs_f64() * 1e3))?;
 
     let config = ContainerConfig {
         image: "longshore-demo".to_owned(),
@@ -81,25 +104,25 @@ async fn show(daemon: &Daemon<'_>) -> Result<()> {
         ..ContainerConfig::default()
     };
     let request = CreateRequest { config, ..CreateRequest::default() };
-    let CreateResponse { id, .. } = client.post("/containers/create?name=demo", &request).await?;
-    println!("container   {id}");
+    let CreateResponse { id, .. } = client.post(&format!("/containers/create?name={NAME}"), &request).await?;
+    say(format_args!("container   {id}"))?;
     let attach = format!("/containers/{id}/attach?stream=1&stdout=1&stderr=1");
     let mut output = client.hijack(&attach, &api::Empty {}).await?;
     let begun = Instant::now();
     client.act(&format!("/containers/{id}/start")).await?;
-    println!("started     in {:.1} ms", begun.elapsed().as_secs_f64() * 1e3);
+    say(format_args!("started     in {:.1} ms", begun.elapsed().as_secs_f64() * 1e3))?;
     let inspected: ContainerInspect = client.get(&format!("/containers/{id}/json")).await?;
-    println!("address     {}, process {}", inspected.network_settings.ip_address, inspected.state.pid);
+    say(format_args!("address     {}, process {}", inspected.network_settings.ip_address, inspected.state.pid))?;
     let listed: Vec<ContainerSummary> = client.get("/containers/json").await?;
     for container in &listed {
         let name = container.names.first().map_or("", |name| name.trim_start_matches('/'));
-        println!("ps          {}  {}  {}  {}", &container.id[..12], container.image, container.status, name);
+        say(format_args!("ps          {}  {}  {}  {}", &container.id[..12], container.image, container.status, name))?;
     }
     while let Some((_, line)) = output.next().await? {
-        print!("output      {}", String::from_utf8_lossy(&line));
+        say(format_args!("output      {}", String::from_utf8_lossy(&line).trim_end()))?;
     }
     let ended: WaitResponse = client.patient().post(&format!("/containers/{id}/wait"), &api::Empty {}).await?;
-    println!("exit code   {}", ended.status_code);
+    say(format_args!("exit code   {}", ended.status_code))?;
     client.delete(&format!("/containers/{id}")).await?;
     Ok(())
 }
@@ -141,6 +164,8 @@ impl<'a> Daemon<'a> {
             .arg(folder.join("exec"))
             .arg("--pidfile")
             .arg(folder.join("pid"))
+            // What interrupts the demo at a terminal lets it clean up first.
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

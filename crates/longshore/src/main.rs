@@ -20,19 +20,10 @@ fn main() -> ExitCode {
         "daemon" | "-d" | "--daemon" => daemon::run(rest),
         "demo" => demo::run(),
         demo::GUEST => demo::guest(),
-        "version" | "--version" | "-v" => {
-            println!("{}", release::line());
-            ExitCode::SUCCESS
-        }
+        "version" | "--version" | "-v" => print(&format!("{}\n", release::line())),
         "store" => store::run(rest),
-        "api-versions" => {
-            print!("{}", release::api_versions());
-            ExitCode::SUCCESS
-        }
-        "" | "help" | "--help" | "-h" => {
-            print!("{}", release::USAGE);
-            ExitCode::SUCCESS
-        }
+        "api-versions" => print(&release::api_versions()),
+        "" | "help" | "--help" | "-h" => print(release::USAGE),
         // Docker of 2014 took the daemon's flags before -d as well.
         _ if first.starts_with('-') && arguments.iter().any(|word| word == "-d" || word == "--daemon") => {
             let flags: Vec<String> = arguments.into_iter().filter(|word| word != "-d" && word != "--daemon").collect();
@@ -42,5 +33,16 @@ fn main() -> ExitCode {
             eprintln!("longshore: unknown command {unknown:?}; `longshore help` lists the commands");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Prints a text whole; a reader that has left before its end (`| head`) is none of our business.
+fn print(text: &str) -> ExitCode {
+    match std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            eprintln!("longshore: cannot write to standard output: {error}");
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
     }
 }

@@ -27,8 +27,7 @@ pub(crate) fn data_root(arguments: &[String]) -> anyhow::Result<PathBuf> {
 /// Runs the daemon until a signal ends it.
 pub(crate) fn run(arguments: &[String]) -> ExitCode {
     if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
-        print!("{}", flags::help());
-        return ExitCode::SUCCESS;
+        return crate::print(&flags::help());
     }
     match start(arguments) {
         Ok(()) => ExitCode::SUCCESS,

@@ -141,6 +141,12 @@ fn output(query: &Query) -> Result<Option<Output>, Error> {
     Ok(Some(output))
 }
 
+/// Removes build cache. That of the classic builder are images, which go when images are pruned: beside them there is
+/// none.
+pub(crate) fn prune() -> Result<Reply, Error> {
+    Reply::json(&api::image::BuildCachePruned::default())
+}
+
 fn options(call: &Call) -> Result<BuildOptions, Error> {
     let query = &call.query;
     if query.flag("squash") {

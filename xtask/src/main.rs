@@ -2,6 +2,7 @@
 
 mod bench;
 mod check;
+mod clients;
 mod daemon;
 mod disk;
 mod install;
@@ -13,6 +14,7 @@ use anyhow::{Result, bail};
 const USAGE: &str = "\
 cargo xtask test [unit|e2e|contract|check]...   all tests, or only the named parts
 cargo xtask check                               formatting, lints, licences, direction of dependencies
+cargo xtask clients                             every client of the package registries, into docs/clients.md
 cargo xtask bench [--docker SOCKET] [--podman SOCKET]
                                                 the benchmark, as ratios against peers that already run";
 
@@ -21,6 +23,7 @@ fn main() -> Result<()> {
     match arguments.split_first() {
         Some((command, parts)) if command == "test" => test::run(parts),
         Some((command, [])) if command == "check" => check::run(),
+        Some((command, [])) if command == "clients" => test::clients(),
         Some((command, flags)) if command == "bench" => bench::run(flags),
         _ => bail!("{USAGE}"),
     }

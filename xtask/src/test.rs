@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
+use crate::clients;
 use crate::daemon::Daemon;
 use crate::disk::Disk;
 use crate::install::{self, Installed};
@@ -44,13 +45,22 @@ fn unit(disk: &Path) -> Result<()> {
 fn end_to_end(disk: &Path, installed: &Installed) -> Result<()> {
     let mut command = cargo();
     command.args(["test", "--package", "tests"]).env("LONGSHORE_BIN", binary()?).env("LONGSHORE_TEST_DISK", disk);
-    command.env("LONGSHORE_BUSYBOX", &installed.busybox).env("LONGSHORE_PYTHON", &installed.python);
+    let few = clients::install(clients::Choice::Few, installed.python2.as_deref())?;
+    command.env("LONGSHORE_BUSYBOX", &installed.busybox).env("LONGSHORE_CLIENTS", few);
     command.env("LONGSHORE_BUILDX", &installed.buildx);
-    match &installed.python2 {
-        Some(python2) => drop(command.env("LONGSHORE_PYTHON2", python2)),
-        None => eprintln!("no Python 2.7 on this machine: the docker-py of 2014 was NOT tried"),
-    }
     succeed(&mut command)
+}
+
+/// Tries every client there is, and writes `docs/clients.md`.
+pub(crate) fn clients() -> Result<()> {
+    let installed = install::all()?;
+    let disk = Disk::mount()?;
+    let list = clients::install(clients::Choice::All, installed.python2.as_deref())?;
+    let mut command = cargo();
+    command.args(["test", "--package", "tests", "--", "--exact", "clients::every_client_takes_every_step"]);
+    command.env("LONGSHORE_BIN", binary()?).env("LONGSHORE_TEST_DISK", disk.folder());
+    command.env("LONGSHORE_BUSYBOX", &installed.busybox).env("LONGSHORE_CLIENTS", list);
+    succeed(command.env("LONGSHORE_CLIENTS_PAGE", crate::run::workspace().join("docs/clients.md")))
 }
 
 /// Versions whose recordings are replayed: the newest of them, and those at which much changed. All others can be named

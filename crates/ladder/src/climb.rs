@@ -179,10 +179,16 @@ impl Descent {
         response
     }
 
-    /// Takes one message of a stream down, and encodes it. Empty if older clients never saw such a message.
-    pub fn message(&self, message: Value) -> Vec<u8> {
+    /// Takes one message of a stream down, and encodes what it becomes: nothing if older clients never saw such a message, or
+    /// several. Each belongs into a chunk of its own, because there are clients that read chunk by chunk.
+    pub fn messages(&self, message: Value) -> Vec<Vec<u8>> {
         let steps = self.changes.iter().filter_map(|change| change.message).chain(self.old.and_then(|old| old.message));
         lower_message(steps, message, &self.asked)
+    }
+
+    /// The same, all in one.
+    pub fn message(&self, message: Value) -> Vec<u8> {
+        self.messages(message).concat()
     }
 
     /// How the connection behaves.
@@ -207,10 +213,10 @@ fn lower(change: &Change, response: &mut Response, asked: &Asked) {
 }
 
 /// Takes a message down steps, and encodes it. A step may make several of one, or none.
-fn lower_message(steps: impl Iterator<Item = Message>, message: Value, asked: &Asked) -> Vec<u8> {
+fn lower_message(steps: impl Iterator<Item = Message>, message: Value, asked: &Asked) -> Vec<Vec<u8>> {
     let messages = steps.fold(vec![message], |messages, step| lowered(step, messages, asked));
-    let encoded = messages.into_iter().flat_map(several).map(|message| encode(message, asked.endpoint));
-    encoded.collect::<String>().into_bytes()
+    let encoded = messages.into_iter().flat_map(several).map(|message| encode(message, asked.endpoint).into_bytes());
+    encoded.filter(|message| !message.is_empty()).collect()
 }
 
 /// Takes messages down one step.
@@ -257,7 +263,7 @@ pub(crate) fn descend_message(from: Version, to: Version, message: Value, asked:
         .filter(|rung| rung.version <= from)
         .flat_map(|rung| rung.changes)
         .filter(|change| change.touches(asked.endpoint));
-    lower_message(changes.filter_map(|change| change.message), message, asked)
+    lower_message(changes.filter_map(|change| change.message), message, asked).concat()
 }
 
 /// The rungs above a version, newest first.

@@ -310,11 +310,10 @@ async fn descend(reply: Reply, descent: Box<Descent>) -> Response<Body> {
         }
         Payload::Messages(messages) => {
             let response = lower(descent.response(head(LadderBody::Stream)));
-            let body = messages.documents.filter_map(move |document| {
-                let lowered = serde_json::from_slice(&document).map(|message| descent.message(message));
+            let body = messages.documents.flat_map(move |document| {
+                let lowered = serde_json::from_slice(&document).map(|message| descent.messages(message));
                 // Never the case with our own documents; what is not JSON is no message of any version.
-                let lowered = lowered.unwrap_or_default();
-                std::future::ready((!lowered.is_empty()).then(|| Ok(Bytes::from(lowered))))
+                futures_util::stream::iter(lowered.unwrap_or_default().into_iter().map(|piece| Ok(Bytes::from(piece))))
             });
             with_body(response, Body::stream(body))
         }

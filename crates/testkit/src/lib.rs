@@ -2,8 +2,7 @@
 //!
 //! What a test needs from outside comes in the environment, set by `cargo xtask test`: `LONGSHORE_BIN` (the release
 //! binary), `LONGSHORE_TEST_DISK` (a folder for data roots), `LONGSHORE_BUSYBOX` (a static busybox),
-//! `LONGSHORE_PYTHON` and `LONGSHORE_PYTHON2` (Pythons with docker-py of today and of 2014), `LONGSHORE_BUILDX` (the program
-//! behind `docker buildx`).
+//! `LONGSHORE_CLIENTS` (a list of clients to be tried), `LONGSHORE_BUILDX` (the program behind `docker buildx`).
 //! When a [`Daemon`] is dropped it is ended, and the test fails if anything was left behind.
 
 mod daemon;

@@ -4,6 +4,7 @@ mod archives;
 mod bad_input;
 mod build;
 mod build_mounts;
+mod build_options;
 mod build_sources;
 mod clients;
 mod copy;

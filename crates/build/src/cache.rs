@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use image::{Image, Images, RunConfig};
+use image::{History, Image, Images, RunConfig};
 use model::ImageId;
+use storage::{Layer, Storage};
 
 /// The key under which a step's configuration keeps what it depends on beside its words.
 pub(crate) const INPUTS: &str = "BuildInputs";
@@ -23,6 +24,47 @@ pub(crate) fn find(images: &Images, parent: Option<&ImageId>, config: &RunConfig
             snapshot.images().filter(first).filter(fits).max_by_key(newest).cloned()
         }
     }
+}
+
+/// What a step of another image left, that came from a registry or an archive and so has no parents here.
+pub(crate) enum Foreign {
+    /// It was the image's last step: the image itself.
+    Whole(Arc<Image>),
+    /// It left this layer, or none.
+    Step(Option<Layer>),
+}
+
+/// The step of an image that comes after the same steps and layers as the parent's and had the same words.
+pub(crate) fn find_foreign(
+    images: &Images,
+    storage: &Storage,
+    names: &[String],
+    parent: Option<&Image>,
+    config: &RunConfig,
+) -> Option<Foreign> {
+    let words = config.cmd.as_ref()?.join(" ");
+    let (history, layers) = match parent {
+        Some(parent) => (parent.config.history.as_slice(), parent.layers.as_slice()),
+        None => (&[][..], &[][..]),
+    };
+    for image in names.iter().filter_map(|name| images.resolve(name).ok()) {
+        let Some(steps) = image.config.steps().filter(|_| image.layers.starts_with(layers)) else { continue };
+        let same = |(ours, (theirs, _)): (&History, &(&History, Option<usize>))| ours.created_by == theirs.created_by;
+        let Some((step, layer)) = steps.get(history.len()).filter(|_| history.iter().zip(&steps).all(same)) else {
+            continue;
+        };
+        if step.created_by != words {
+            continue;
+        }
+        if steps.len() == history.len() + 1 {
+            return Some(Foreign::Whole(image));
+        }
+        let layer = layer.and_then(|number| image.layers.get(number)).map(|chain| storage.layer(chain));
+        if let Ok(layer) = layer.transpose() {
+            return Some(Foreign::Step(layer));
+        }
+    }
+    None
 }
 
 /// Whether two steps are one: all that an instruction can change, but nothing of the container it ran in.

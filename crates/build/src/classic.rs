@@ -36,6 +36,8 @@ struct State {
     /// The text of each step, with its number in the whole build and how many there are.
     steps: HashMap<StepId, (usize, String)>,
     total: usize,
+    /// The image that the last step left, as it is shown.
+    image: String,
     /// Characters of each step's output that arrived in part.
     texts: HashMap<StepId, Texts>,
 }
@@ -55,18 +57,33 @@ impl<S: Fn(Message) + Send + Sync> Classic<S> {
         (self.say)(if self.dialect.is_old() { Message::ErrorText(text) } else { Message::Text(text) });
     }
 
-    fn image(&self, image: Option<ImageId>) {
-        self.text(format!(" ---> {}\n", image.map(|id| id.short()).unwrap_or_default()));
+    fn begin(&self, state: &State, id: StepId) {
+        let Some((number, text)) = state.steps.get(&id) else { return };
+        match self.dialect {
+            Dialect::Current => self.text(format!("Step {number}/{} : {text}\n", state.total)),
+            Dialect::Of2014 => self.text(format!("Step {number}/{} : {}\n", state.total, text.replace('\t', " "))),
+            Dialect::Of2013 => {
+                let (name, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+                self.text(format!("{} {} ({})\n", name.to_ascii_uppercase(), rest.trim_start(), state.image));
+            }
+        }
+    }
+
+    fn image(&self, state: &mut State, image: Option<ImageId>) {
+        let image = image.map(|id| id.short()).unwrap_or_default();
+        state.image.clone_from(&image);
+        if self.dialect == Dialect::Of2013 {
+            return self.text(format!("===> {image}\n"));
+        }
+        self.text(format!(" ---> {image}\n"));
     }
 
     fn step(&self, state: &mut State, id: StepId, event: StepEvent) {
         let old = self.dialect.is_old();
         match event {
-            StepEvent::Began => {
-                if let Some((number, text)) = state.steps.get(&id) {
-                    let text = if old { text.replace('\t', " ") } else { text.clone() };
-                    self.text(format!("Step {number}/{} : {text}\n", state.total));
-                }
+            StepEvent::Began => self.begin(state, id),
+            StepEvent::Skipped { instruction } if self.dialect == Dialect::Of2013 => {
+                self.text(format!("Skipping unknown instruction {instruction}\n"));
             }
             StepEvent::Skipped { instruction } => {
                 self.red_once(format!("# Skipping unknown instruction {instruction}\n"));
@@ -76,8 +93,10 @@ impl<S: Fn(Message) + Send + Sync> Classic<S> {
                 self.red_once(format!("# Executing {count} build trigger{plural}\n"));
             }
             StepEvent::Trigger { number, text } if old => self.text(format!("Step onbuild-{number} : {text}\n")),
-            StepEvent::TriggerDone(image) if old => self.image(image),
+            StepEvent::TriggerDone(image) if old => self.image(state, image),
             StepEvent::Trigger { .. } | StepEvent::TriggerDone(_) | StepEvent::Failed { .. } => {}
+            // The first builder did not tell how it came to an image.
+            StepEvent::Cached | StepEvent::Container(_) | StepEvent::Removed(_) if self.dialect == Dialect::Of2013 => {}
             StepEvent::Cached => self.text(" ---> Using cache\n"),
             StepEvent::Container(container) => self.text(format!(" ---> Running in {}\n", short(&container))),
             StepEvent::Output(stream, bytes) if !self.quiet => {
@@ -93,7 +112,7 @@ impl<S: Fn(Message) + Send + Sync> Classic<S> {
                 self.text(format!("Error removing intermediate container {}: {reason}\n", short(&container)));
             }
             // What stands before the first `FROM` leaves nothing.
-            StepEvent::Done(image) if id.stage.is_some() => self.image(image),
+            StepEvent::Done(image) if id.stage.is_some() => self.image(state, image),
             StepEvent::Done(_) => {}
         }
     }
@@ -124,7 +143,11 @@ impl<S: Fn(Message) + Send + Sync> Progress for Classic<S> {
                 self.text(format!("[Warning] One or more build-args [{}] were not consumed\n", names.join(" ")));
             }
             Event::Warning { message, .. } => self.text(format!("[Warning] {message}\n")),
+            Event::Built(image) if self.dialect == Dialect::Of2013 => {
+                self.text(format!("Build successful.\n===> {}\n", image.short()));
+            }
             Event::Built(image) => self.text(format!("Successfully built {}\n", image.short())),
+            Event::Named(_) if self.dialect == Dialect::Of2013 => {}
             Event::Named(name) => self.text(format!("Successfully tagged {name}\n")),
         }
     }

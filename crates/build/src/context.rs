@@ -179,7 +179,11 @@ fn drop_ignored(root: &Root, ignore: &Ignore) -> Result<()> {
     }
     let mut folders = vec![String::new()];
     let mut excluded_folders = Vec::new();
+    let mut times = Vec::new();
     while let Some(folder) = folders.pop() {
+        // What was never there leaves no trace in the folder that it would have been in.
+        let modified = root.symlink_metadata(if folder.is_empty() { "." } else { folder.as_str() })?.modified();
+        times.push((folder.clone(), modified));
         for entry in root.read_dir(Path::new(&folder))? {
             // A name that is no text fits no pattern.
             let Some(name) = entry.name.to_str() else { continue };
@@ -197,6 +201,12 @@ fn drop_ignored(root: &Root, ignore: &Ignore) -> Result<()> {
     for folder in excluded_folders.iter().rev() {
         match root.rmdir(Path::new(folder)) {
             Err(error) if error.errno() == Errno::NOTEMPTY => {}
+            other => other?,
+        }
+    }
+    for (folder, modified) in times.iter().filter(|(folder, _)| !folder.is_empty()) {
+        match root.set_modified(folder, *modified) {
+            Err(error) if error.is_not_found() => {}
             other => other?,
         }
     }

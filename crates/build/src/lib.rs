@@ -39,6 +39,7 @@ mod run;
 mod secrets;
 mod solve;
 mod source;
+mod squash;
 mod stage;
 mod stages;
 mod steps;

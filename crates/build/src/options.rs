@@ -10,6 +10,8 @@ pub enum Dialect {
     /// Those of the newest API.
     #[default]
     Current,
+    /// Those of API 1.2 and below: as [`Dialect::Of2014`], told in the words of the first builder.
+    Of2013,
     /// Those of API 1.14 and below: the Dockerfile is read step by step, so that an error in it shows when its step is
     /// reached; unknown instructions are skipped and unknown variables kept; relative destinations begin at `/`; and
     /// `.dockerignore` is the client's affair.
@@ -19,7 +21,7 @@ pub enum Dialect {
 impl Dialect {
     /// Whether the old rules hold.
     pub(crate) fn is_old(self) -> bool {
-        self == Self::Of2014
+        self != Self::Current
     }
 }
 
@@ -34,6 +36,12 @@ pub struct Options {
     pub names: Vec<Reference>,
     /// Do every step, whatever was done before.
     pub no_cache: bool,
+    /// Images whose steps count as done before, beside those of earlier builds; what is not here does not count.
+    pub cache_from: Vec<String>,
+    /// Ask the registry for base images that are here too.
+    pub pull: bool,
+    /// Make one layer of all that the target's stage adds to its base image.
+    pub squash: bool,
     /// Remove containers of steps that succeeded.
     pub remove: bool,
     /// Remove containers whatever became of the build.

@@ -8,9 +8,10 @@ use model::ContainerId;
 use serde_json::Value;
 use storage::Layer;
 
+use crate::cache::{self, Foreign};
 use crate::progress::StepEvent;
 use crate::work::{StepContainer, Work};
-use crate::{Error, Result, RunStep, cache};
+use crate::{Error, Result, RunStep};
 
 /// Bytes of a tar stream on their way between two threads.
 const PIPE_BYTES: usize = 1 << 16;
@@ -36,10 +37,34 @@ impl Work<'_> {
         if self.options.no_cache {
             return Ok(false);
         }
-        let Some(image) = cache::find(self.solve.site.images, self.stage()?.id().as_ref(), config) else {
+        let parent = self.stage()?.image.clone();
+        if let Some(image) = cache::find(self.solve.site.images, parent.as_ref().map(|image| &image.id), config) {
+            self.tell(StepEvent::Cached);
+            self.stage_mut()?.image = Some(image);
+            return Ok(true);
+        }
+        self.cached_elsewhere(config, parent.as_deref())
+    }
+
+    /// Goes on with a step of an image that the client named.
+    fn cached_elsewhere(&mut self, config: &RunConfig, parent: Option<&Image>) -> Result<bool> {
+        let (site, names) = (self.solve.site, &self.options.cache_from);
+        if names.is_empty() {
+            return Ok(false);
+        }
+        // No layer is to go between being found and being used.
+        let lease = site.images.lease();
+        let Some(found) = cache::find_foreign(site.images, site.storage, names, parent, config) else {
             return Ok(false);
         };
         self.tell(StepEvent::Cached);
+        let image = match found {
+            Foreign::Whole(image) => image,
+            Foreign::Step(layer) => {
+                let commit = self.commit("", config)?;
+                site.images.append(&lease, &commit, layer.as_ref())?
+            }
+        };
         self.stage_mut()?.image = Some(image);
         Ok(true)
     }

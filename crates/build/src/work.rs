@@ -24,6 +24,8 @@ pub(crate) struct Work<'a> {
     /// Where it is; `None` before its `FROM` is done.
     pub(crate) begun: Option<Stage>,
     pub(crate) arguments: Arguments,
+    /// The image that it stands on.
+    pub(crate) base: Option<Arc<Image>>,
     /// The present step.
     step: StepId,
     /// Containers that steps left, real ones and those that only got an id.
@@ -46,6 +48,7 @@ impl<'a> Work<'a> {
             number,
             begun: None,
             arguments: solve.arguments(),
+            base: None,
             step: StepId { stage: Some(number), number: 0 },
             pending: Vec::new(),
         }
@@ -64,6 +67,9 @@ impl<'a> Work<'a> {
             self.solve.site.progress.tell(Event::StageFailed { stage: self.number });
         }
         outcome?;
+        if self.options.squash && self.number == self.solve.build.stages.target {
+            self.squash()?;
+        }
         let image = self.begun.and_then(|stage| stage.image);
         let built = Event::StageBuilt { stage: self.number, image: image.as_ref().map(|image| image.id) };
         self.solve.site.progress.tell(built);
@@ -130,6 +136,7 @@ impl<'a> Work<'a> {
                 None => Some(self.base_image(&base)?),
             },
         };
+        self.base.clone_from(&found);
         let mut stage = Stage::begin(found);
         let triggers = stage.config.on_build.take().unwrap_or_default();
         if self.options.dialect.is_old() {
@@ -156,11 +163,15 @@ impl<'a> Work<'a> {
     /// An image that is here, or that the engine fetches.
     pub(crate) fn base_image(&self, name: &str) -> Result<Arc<Image>> {
         let site = &self.solve.site;
+        let pull = || {
+            site.executor.pull(name, &mut |message| self.tell(StepEvent::Fetching(message)))?;
+            Ok(site.images.resolve(name)?)
+        };
+        if self.options.pull {
+            return pull();
+        }
         match site.images.resolve(name) {
-            Err(image::Error::NotFound(_)) => {
-                site.executor.pull(name, &mut |message| self.tell(StepEvent::Fetching(message)))?;
-                Ok(site.images.resolve(name)?)
-            }
+            Err(image::Error::NotFound(_)) => pull(),
             Err(image::Error::Reference(error)) => {
                 Err(Error::Invalid(format!("failed to parse stage name {name:?}: {error}")))
             }

@@ -43,6 +43,7 @@ mod transfer;
 mod volumes;
 
 pub use self::build::{BuildRequest, Keys};
+pub use ::build::Dialect;
 pub use ::registry::{Credentials, InvalidSetting, Settings as RegistrySettings};
 pub use config::{Changeable, EngineConfig};
 pub use container::attach::Attachment;

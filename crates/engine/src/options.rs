@@ -296,8 +296,14 @@ pub struct BuildOptions {
     pub credentials: BTreeMap<String, crate::Credentials>,
     /// Limits, network and the like of the containers of steps.
     pub host: api::host_config::HostConfig,
-    /// The rules of API 1.14 and below.
-    pub old: bool,
+    /// Images whose steps count as done before.
+    pub cache_from: Vec<String>,
+    /// Ask the registry for base images that are here too.
+    pub pull: bool,
+    /// Make one layer of all that is added to the base image.
+    pub squash: bool,
+    /// Which builder's rules hold.
+    pub dialect: build::Dialect,
 }
 
 /// Parts of an image as they are stored.

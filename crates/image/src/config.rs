@@ -204,7 +204,7 @@ pub fn chain_ids(diff_ids: &[DiffId]) -> Vec<ChainId> {
 
 impl Config {
     /// The history's steps with the index of the layer each left; `None` if the history does not fit the layers.
-    pub(crate) fn steps(&self) -> Option<Vec<(&History, Option<usize>)>> {
+    pub fn steps(&self) -> Option<Vec<(&History, Option<usize>)>> {
         let mut layer = 0;
         let mut steps = Vec::with_capacity(self.history.len());
         for step in &self.history {

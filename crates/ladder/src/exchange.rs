@@ -41,6 +41,9 @@ pub const OLD_NAME_HEADER: &str = "x-longshore-old-name";
 /// On a climbed `POST /build`: the Dockerfile is read by the rules of 2014, step by step, unknown instructions skipped (below 1.15).
 pub const OLD_BUILD_HEADER: &str = "x-longshore-old-build";
 
+/// On a climbed `POST /build`: progress is told in the words of the first builder, and the body may be a Dockerfile alone (below 1.3).
+pub const FIRST_BUILD_HEADER: &str = "x-longshore-first-build";
+
 /// On a climbed `POST /build` with `q`: only what commands write is kept back, not all of the build's progress (below 1.22).
 pub const QUIET_COMMANDS_HEADER: &str = "x-longshore-quiet-commands";
 

@@ -117,6 +117,24 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
+    fn those_of_several_registries() {
+        for document in [
+            r#"{"https://index.docker.io/v1/":{"username":"hub"},"h:5000":{"auth":"dTpw"},"bad":1}"#,
+            r#"{"configs":{"https://index.docker.io/v1/":{"username":"hub"},"http://h:5000/v1/":{"auth":"dTpw"}}}"#,
+        ] {
+            let several = Credentials::several_from_header(&URL_SAFE.encode(document));
+            let name = |host: &str| Credentials::for_registry(&several, host).pair().map(|(name, _)| name);
+            assert_eq!(
+                (name("docker.io").as_deref(), name("h:5000").as_deref(), name("h")),
+                (Some("hub"), Some("u"), None)
+            );
+        }
+        for text in ["", "bad!", "e30=", "W10="] {
+            assert!(Credentials::several_from_header(text).is_empty(), "{text}");
+        }
+    }
+
+    #[test]
     fn every_alphabet_and_padding() {
         let json = r#"{"username":"ü?>","password":"p","email":"x","auth":null}"#;
         for text in

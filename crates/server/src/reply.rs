@@ -3,7 +3,7 @@
 use std::fmt;
 
 use engine::ByteStream;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, Fuse};
 use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 use http::StatusCode;
 use http::header::{HeaderName, HeaderValue};
@@ -109,6 +109,24 @@ impl Reply {
     /// JSON documents as they come.
     pub(crate) fn messages(documents: BoxStream<'static, Vec<u8>>, end: End) -> Self {
         Self::new(StatusCode::OK, Some(JSON), Payload::Messages(Messages { documents, end }))
+    }
+
+    /// Progress that is told while the request's body may still come in: `carry` is what brings it.
+    pub(crate) fn progress(
+        documents: BoxStream<'static, Vec<u8>>,
+        carry: Fuse<BoxFuture<'static, ()>>,
+    ) -> Self {
+        let documents = stream::unfold((documents, carry), async |(mut documents, mut carry)| {
+            loop {
+                tokio::select! {
+                    biased;
+                    document = documents.next() => return document.map(|document| (document, (documents, carry))),
+                    // Once it has ended it stays silent.
+                    () = &mut carry => {}
+                }
+            }
+        });
+        Self::messages(documents.boxed(), End::CarriageReturn)
     }
 
     /// A document after the head.

@@ -55,14 +55,21 @@ impl Engine {
         cancelled: &CancellationToken,
     ) -> Result<Build> {
         let context = match options.remote.as_str() {
+            // The first builder took a Dockerfile alone as well.
+            "" if options.dialect == Dialect::Of2013 => {
+                Context::of_body(body, "Dockerfile", &self.build_folders.temporary)?
+            }
             "" => Context::unpack(body, &self.build_folders.temporary)?,
             remote => self.remote_context(remote, handle, cancelled)?,
         };
         let options = Options {
-            dialect: dialect(options),
+            dialect: options.dialect,
             dockerfile: options.dockerfile.clone(),
             names,
             no_cache: options.no_cache,
+            cache_from: options.cache_from.clone(),
+            pull: options.pull,
+            squash: options.squash,
             remove: options.remove || options.force_remove,
             force_remove: options.force_remove,
             arguments: options.arguments.clone(),
@@ -85,7 +92,7 @@ impl Engine {
     ) {
         let console = Arc::new(Console::new(sender, options.quiet));
         let told = Arc::clone(&console);
-        let text = Classic::new(dialect(options), options.quiet_commands, move |message| told.say(&message));
+        let text = Classic::new(options.dialect, options.quiet_commands, move |message| told.say(&message));
         let progress = InOrder::new(text);
         let (host, keys) = (options.host.clone(), Arc::new(options.credentials.clone()));
         let executor = EngineExecutor { engine: Arc::clone(self), handle, host, keys, cancelled };
@@ -106,10 +113,6 @@ async fn cancel_when_closed(sender: ByteSender, cancelled: CancellationToken) {
     }
 }
 
-fn dialect(options: &BuildOptions) -> Dialect {
-    if options.old { Dialect::Of2014 } else { Dialect::Current }
-}
-
 /// The names for the image; by the rules of 2014 one that cannot be a name is no name.
 fn names(options: &BuildOptions) -> Result<Vec<Reference>> {
     let mut names: Vec<Reference> = Vec::new();
@@ -117,7 +120,9 @@ fn names(options: &BuildOptions) -> Result<Vec<Reference>> {
         match Reference::from_repository(text, "") {
             Ok(name) if names.contains(&name) => {}
             Ok(name) => names.push(name),
-            Err(error) if options.old => tracing::debug!(%error, text, "a build's image gets no name"),
+            Err(error) if options.dialect != Dialect::Current => {
+                tracing::debug!(%error, text, "a build's image gets no name")
+            }
             Err(error) => {
                 return Err(Error::invalid(error.to_string()).caused_by(error));
             }

@@ -1,17 +1,19 @@
 //! API 1.3, Docker 0.4.5.
 
 use super::tar;
-use crate::exchange::{Body, Request, Response};
-use crate::rung::{Change, Rung};
+use crate::exchange::{Body, FIRST_BUILD_HEADER, Request, Response};
+use crate::rung::{Asked, Change, Rung};
 use crate::version::Version;
 use api::routes::Endpoint::{Build, ContainerTop};
+use serde_json::{Value, json};
 
 pub(super) const RUNG: Rung = Rung {
     version: Version::new(1, 3),
     release: "0.4.5",
     changes: &[
         Change::to(&[Build], "The body of build is an archive rather than a form with `Dockerfile` and `Context`.")
-            .up(form),
+            .up(form)
+            .message(failure),
         Change::to(&[ContainerTop], "Top tells the processes of a container.")
             .up(|_| Err(Response::error(500, "top was improved a lot since 1.3, Please upgrade your docker client."))),
         Change::note("A start takes HostConfig; `Entrypoint`; events."),
@@ -24,6 +26,7 @@ const COMPRESSED: &[&[u8]] = &[b"BZh", b"\x1f\x8b\x08", b"\xfd7zXZ\0"];
 /// The Dockerfile of the form goes first into its context. A compressed context is taken as it is: clients put the same
 /// Dockerfile into it.
 fn form(request: &mut Request) -> Result<(), Response> {
+    request.set_header(FIRST_BUILD_HEADER, "1");
     let kind = request.header("Content-Type").unwrap_or_default();
     let Some(boundary) = kind.strip_prefix("multipart/form-data").and_then(boundary) else { return Ok(()) };
     let Body::Bytes(form) = &request.body else { return Ok(()) };
@@ -38,6 +41,13 @@ fn form(request: &mut Request) -> Result<(), Response> {
     request.body = Body::Bytes(archive);
     request.set_header("Content-Type", "application/x-tar");
     Ok(())
+}
+
+/// A build that failed said so in its own words. By here a message is text.
+fn failure(message: &mut Value, _: &Asked) {
+    if let Some(reason) = message.as_str().and_then(|text| text.strip_prefix("Error: ")) {
+        *message = json!(format!("Error build: {}\n", reason.trim_end()));
+    }
 }
 
 fn boundary(parameters: &str) -> Option<String> {

@@ -4,15 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 
 use ::buildkit::{Output, Request};
 use api::host_config::{HostConfig, Ulimit};
-use engine::{BuildOptions, Credentials};
-use futures_util::future::{BoxFuture, Fuse, FusedFuture};
-use futures_util::stream::BoxStream;
-use futures_util::{FutureExt, StreamExt, stream};
+use engine::{BuildOptions, Credentials, Dialect};
+use futures_util::FutureExt;
+use futures_util::future::FusedFuture;
 
 use super::unbuilt::not_built;
 use crate::call::{Call, with_upload};
 use crate::error::Error;
-use crate::message::{End, lines};
+use crate::message::lines;
 use crate::query::Query;
 use crate::reply::Reply;
 
@@ -30,7 +29,7 @@ pub(crate) async fn build(call: &mut Call) -> Result<Reply, Error> {
     let (upload, carry) = call.upload();
     let mut carry = carry.boxed().fuse();
     let progress = with_upload(&mut carry, call.server.engine.build(options, upload)).await?;
-    Ok(progressing(lines(progress), carry))
+    Ok(Reply::progress(lines(progress), carry))
 }
 
 /// Builds by BuildKit's rules.
@@ -55,22 +54,7 @@ async fn build_in_session(call: &mut Call) -> Result<Reply, Error> {
         body: upload,
     };
     let documents = with_upload(&mut carry, call.server.buildkit.build(request)).await?;
-    Ok(progressing(documents, carry))
-}
-
-/// An answer that goes on while the request's body may still come in.
-fn progressing(documents: BoxStream<'static, Vec<u8>>, carry: Fuse<BoxFuture<'static, ()>>) -> Reply {
-    let documents = stream::unfold((documents, carry), async |(mut documents, mut carry)| {
-        loop {
-            tokio::select! {
-                biased;
-                document = documents.next() => return document.map(|document| (document, (documents, carry))),
-                // Once it has ended it stays silent.
-                () = &mut carry => {}
-            }
-        }
-    });
-    Reply::messages(documents.boxed(), End::CarriageReturn)
+    Ok(Reply::progress(documents, carry))
 }
 
 /// The parameters by the names that BuildKit's frontend has for them.
@@ -149,16 +133,17 @@ pub(crate) fn prune() -> Result<Reply, Error> {
 
 fn options(call: &Call) -> Result<BuildOptions, Error> {
     let query = &call.query;
-    if query.flag("squash") {
-        return Err(not_built("squashing the layers of a build (POST /build?squash=1)"));
-    }
     if query.text("remote") == "client-session" {
         return Err(not_built("building over a session (POST /build?remote=client-session)"));
     }
     if query.given("outputs").is_some_and(|outputs| outputs != "[]" && outputs != "null") {
         return Err(not_built("exporting what was built (POST /build?outputs=)"));
     }
-    let old = call.headers.contains_key(ladder::OLD_BUILD_HEADER);
+    let dialect = match (call.header(ladder::OLD_BUILD_HEADER), call.header(ladder::FIRST_BUILD_HEADER)) {
+        ("", _) => Dialect::Current,
+        (_, "") => Dialect::Of2014,
+        _ => Dialect::Of2013,
+    };
     let quiet_commands = query.flag("q") && call.headers.contains_key(ladder::QUIET_COMMANDS_HEADER);
     Ok(BuildOptions {
         names: query.all("t"),
@@ -175,7 +160,10 @@ fn options(call: &Call) -> Result<BuildOptions, Error> {
         platform: query.text("platform").to_owned(),
         credentials: Credentials::several_from_header(call.header("x-registry-config")),
         host: host(query)?,
-        old,
+        cache_from: json(query, "cachefrom")?.unwrap_or_default(),
+        pull: query.flag("pull"),
+        squash: query.flag("squash"),
+        dialect,
     })
 }
 

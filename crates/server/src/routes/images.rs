@@ -143,17 +143,7 @@ pub(crate) async fn load(call: &mut Call) -> Result<Reply, Error> {
     let (upload, carry) = call.upload();
     let mut carry = carry.boxed().fuse();
     let progress = with_upload(&mut carry, call.server.engine.image_load(upload, quiet)).await?;
-    let documents = stream::unfold((lines(progress), carry), async |(mut documents, mut carry)| {
-        loop {
-            tokio::select! {
-                biased;
-                document = documents.next() => return document.map(|document| (document, (documents, carry))),
-                // Once it has ended it stays silent.
-                () = &mut carry => {}
-            }
-        }
-    });
-    Ok(Reply::messages(documents.boxed(), End::CarriageReturn))
+    Ok(Reply::progress(lines(progress), carry))
 }
 
 pub(crate) async fn save(call: &mut Call) -> Result<Reply, Error> {

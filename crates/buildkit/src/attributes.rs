@@ -20,6 +20,7 @@ pub(crate) fn options(attributes: &Attributes, engine_version: String) -> Result
         dockerfile: text(attributes, "filename").to_owned(),
         // With stages to leave out the cache for in it, or alone. More than was asked is done again then, never less.
         no_cache: attributes.contains_key("no-cache"),
+        pull: text(attributes, "image-resolve-mode") == "pull",
         remove: true,
         force_remove: true,
         arguments: under(attributes, "build-arg:")

@@ -112,10 +112,7 @@ impl Reply {
     }
 
     /// Progress that is told while the request's body may still come in: `carry` is what brings it.
-    pub(crate) fn progress(
-        documents: BoxStream<'static, Vec<u8>>,
-        carry: Fuse<BoxFuture<'static, ()>>,
-    ) -> Self {
+    pub(crate) fn progress(documents: BoxStream<'static, Vec<u8>>, carry: Fuse<BoxFuture<'static, ()>>) -> Self {
         let documents = stream::unfold((documents, carry), async |(mut documents, mut carry)| {
             loop {
                 tokio::select! {

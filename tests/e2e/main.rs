@@ -11,6 +11,7 @@ mod copy;
 mod daemon;
 mod decisions;
 mod demo;
+mod dockerfiles;
 mod exec;
 mod faults;
 mod health;

@@ -5,6 +5,7 @@
 //! are medians, and what counts is the ratio of a row.
 
 mod floor;
+mod image;
 mod memory;
 mod peers;
 mod table;
@@ -44,21 +45,37 @@ type Figure = (f64, String);
 /// Rows of one engine, by the metric's name.
 type Rows = BTreeMap<String, Figure>;
 
-/// Builds everything, measures, prints the table.
+/// Builds everything, measures, prints the table. `image` alone measures only the traffic of images.
 pub(crate) fn run(flags: &[String]) -> Result<()> {
+    if flags == ["image"] {
+        return images();
+    }
     let live = sockets(flags)?;
     let installed = crate::install::all()?;
     let disk = Disk::mount()?;
     let rootfs = crate::test::rootfs_tar(&installed.busybox)?;
     let dbench = client()?;
     let text = text_file(disk.folder())?;
-    let ours = longshore(disk.folder(), &rootfs, &dbench, &text)?;
+    let mut ours = longshore(disk.folder(), &rootfs, &dbench, &text)?;
+    let (image, podman) = image::measure(disk.folder())?;
+    ours.extend(image);
     let floor = floor::measure(disk.folder(), &rootfs)?;
     let mut columns = peers::recorded()?;
     for (name, socket) in &live {
         columns.insert(name, measure(&dbench, socket, &text)?);
     }
+    columns.entry("podman").or_default().extend(podman.unwrap_or_default());
     table::print(&ours, &floor, &columns);
+    Ok(())
+}
+
+/// Load, save and import beside the recorded peers, and podman if the machine has it.
+fn images() -> Result<()> {
+    let disk = Disk::mount()?;
+    let (ours, podman) = image::measure(disk.folder())?;
+    let mut columns = peers::recorded()?;
+    columns.extend(podman.map(|rows| ("podman here", rows)));
+    table::print(&ours, &Rows::new(), &columns);
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 mod archives;
 mod bad_input;
+mod browser;
 mod build;
 mod build_mounts;
 mod build_options;

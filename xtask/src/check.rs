@@ -18,7 +18,10 @@ const ARROWS: &[(&str, &[&str])] = &[
         "engine",
         &["api", "build", "image", "model", "network", "registry", "runtime", "shim", "storage", "store", "sys"],
     ),
-    ("hostile", &["api", "build", "buildkit", "image", "ladder", "model", "network", "runtime", "shim", "storage"]),
+    (
+        "hostile",
+        &["api", "build", "buildkit", "image", "ladder", "model", "network", "runtime", "shim", "storage", "sys"],
+    ),
     ("image", &["model", "storage", "store"]),
     ("ladder", &["api", "model"]),
     (

@@ -84,9 +84,17 @@ pub(crate) fn unbuilt(what: &str) -> Status {
     Status::new(Code::Unimplemented, format!("{what} is not built into this version of longshore"))
 }
 
+/// The refusal of a frontend that is not our own.
+pub(crate) fn other_frontend(name: &str) -> Status {
+    unbuilt(&format!("the frontend {name} (Dockerfiles are built by longshore itself, without fetching a frontend)"))
+}
+
 fn refuse_unbuilt(attributes: &Attributes) -> Result<(), Status> {
     if let Some(request) = attributes.get("requestid").filter(|request| !request.is_empty()) {
         return Err(unbuilt(&format!("asking the frontend without a build ({request}: --check, --call)")));
+    }
+    if let Some(syntax) = attributes.get("build-arg:BUILDKIT_SYNTAX") {
+        return Err(other_frontend(syntax));
     }
     if text(attributes, "platform").contains(',') || text(attributes, "multi-platform") == "true" {
         return Err(unbuilt("building for several platforms at once (--platform a,b)"));

@@ -9,7 +9,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 use http::HeaderMap;
 
 use crate::Buildkit;
-use crate::attributes::{Attributes, unbuilt};
+use crate::attributes::{Attributes, other_frontend, unbuilt};
 use crate::export::Export;
 use crate::grpc::{self, Answer, Call, Code, Service, Status, unary};
 use crate::job::Job;
@@ -215,9 +215,7 @@ fn result_of(result: Option<BridgeResult>) -> Result<Option<String>, Status> {
 
 fn check_frontend(frontend: &str, input: Option<&Definition>) -> Result<(), Status> {
     if frontend != DOCKERFILE {
-        return Err(unbuilt(&format!(
-            "the frontend {frontend} (Dockerfiles are built by longshore itself; leave BUILDKIT_SYNTAX away)"
-        )));
+        return Err(other_frontend(frontend));
     }
     if is_given(input) {
         return Err(unbuilt("a build context that is a graph of low-level operations (LLB)"));

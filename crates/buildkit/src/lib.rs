@@ -34,6 +34,9 @@ pub use message::{Packet, PacketType, Stat};
 pub use request::{Output, Request};
 pub use session::Offer;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use engine::Engine;

@@ -15,7 +15,7 @@ const SESSIONS: usize = 256;
 /// Methods that a client may say it has.
 const METHODS: usize = 64;
 /// How long a build waits for the session that it names: both are opened side by side.
-const ARRIVES_WITHIN: Duration = Duration::from_secs(10);
+const ARRIVES_WITHIN: Duration = Duration::from_secs(5);
 
 const ID: &str = "x-docker-expose-session-uuid";
 const METHOD: &str = "x-docker-expose-session-grpc-method";

@@ -15,6 +15,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::attributes::other_frontend;
 use crate::grpc::{Code, Questions, Responses, Status};
 use crate::message::{Packet, PacketType, Stat};
 use crate::progress::Recorder;
@@ -91,6 +92,7 @@ impl ContextSource for SessionFiles {
             transfer.done(found.as_ref().map_or(2, Vec::len) as u64);
             if let Some(bytes) = found.as_ref().filter(|_| !is_ignore) {
                 self.recorder.dockerfile(path, bytes, transfer);
+                check_syntax(bytes)?;
             }
             Ok(found)
         })
@@ -274,6 +276,21 @@ async fn next(responses: &mut Responses) -> Result<Option<Packet>, Status> {
     timeout(SILENT_FOR, responses.next()).await.map_err(silent)?
 }
 
+/// Refuses a Dockerfile that asks for another frontend than Docker's own.
+fn check_syntax(dockerfile: &[u8]) -> Result<()> {
+    let text = String::from_utf8_lossy(dockerfile);
+    let directives = text.lines().map_while(|line| line.trim().strip_prefix('#')?.split_once('='));
+    let syntax = directives.into_iter().find(|(name, _)| name.trim().eq_ignore_ascii_case("syntax"));
+    let Some((_, image)) = syntax else { return Ok(()) };
+    let image = image.split_ascii_whitespace().next().unwrap_or_default();
+    let path = image.strip_prefix("docker.io/").unwrap_or(image);
+    let ours = ["docker/dockerfile", "docker/dockerfile-upstream"];
+    match path.split([':', '@']).next() {
+        Some(name) if ours.contains(&name) => Ok(()),
+        _ => Err(Error::Unsupported(other_frontend(image).to_string())),
+    }
+}
+
 /// Adds values of a header. If one is not ASCII all are escaped, and another header says so.
 fn add(metadata: &mut HeaderMap, name: &'static str, values: &[String]) {
     let plain = values.iter().all(|value| value.is_ascii() && HeaderValue::try_from(value).is_ok());
@@ -326,6 +343,21 @@ mod tests {
         ];
         assert_eq!(place(&stats, "a"), Some(3));
         assert_eq!((place(&stats, "d"), place(&stats, "e"), place(&stats, "x")), (None, None, None));
+    }
+
+    #[test]
+    fn frontends() {
+        for ours in [
+            "FROM x",
+            "# syntax=docker/dockerfile:1\nFROM x",
+            "#escape=`\n# Syntax = docker.io/docker/dockerfile@sha256:1",
+            "",
+        ] {
+            assert!(check_syntax(ours.as_bytes()).is_ok(), "{ours}");
+        }
+        for other in ["#syntax=mine/frontend\nFROM x", "# check=skip=all\n# syntax=docker/dockerfile2", "# syntax="] {
+            assert!(matches!(check_syntax(other.as_bytes()), Err(Error::Unsupported(_))), "{other}");
+        }
     }
 
     #[test]

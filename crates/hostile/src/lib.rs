@@ -12,11 +12,16 @@ use api::routes::ROUTES;
 use build::dockerfile::{Dockerfile, Reading};
 use build::expand::Expander;
 use build::ignore::Ignore;
+use buildkit::Packet;
+use buildkit::grpc::Decoder;
+use buildkit::receive::Receiver;
 use ladder::{Body, Climbed, Request, Response, Version};
 use model::{Reference, Timestamp};
 use network::{hosts, resolv};
+use prost::Message;
 use serde_json::Value;
 use shim::log::{Record, Style, Timestamps};
+use sys::root::Root;
 
 /// A target: its name, which is also its corpus's and its program's, and the function.
 pub type Target = (&'static str, fn(&[u8]));
@@ -27,6 +32,7 @@ pub const TARGETS: &[Target] = &[
     ("compression", compression),
     ("create_body", create_body),
     ("dockerfile", dockerfile),
+    ("file_transfer", file_transfer),
     ("ignore_file", ignore_file),
     ("image_config", image_config),
     ("ladder", climb),
@@ -76,6 +82,21 @@ pub fn dockerfile(bytes: &[u8]) {
         for instruction in &file.instructions {
             let _ = expander.words(&instruction.rest);
             let _ = expander.document(&instruction.rest);
+        }
+    }
+}
+
+/// What a build's session sends of a folder: gRPC messages, packets in them, and the files that these become.
+pub fn file_transfer(bytes: &[u8]) {
+    let mut decoder = Decoder::new(1 << 20);
+    decoder.push(bytes);
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let root = Root::open(folder.path()).expect("a folder can be opened");
+    let mut receiver = Receiver::new(&root);
+    while let Ok(Some(message)) = decoder.next_message() {
+        let Ok(packet) = Packet::decode(message) else { return };
+        if receiver.take(packet).is_err() {
+            return;
         }
     }
 }

@@ -1,0 +1,152 @@
+//! The daemon's side of a session against clients of every kind.
+
+mod client;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use build::ignore::Ignore;
+use build::{ContextSource, Secrets};
+use engine::Keys;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use self::client::{Client, Files, file, folder, open};
+use crate::grpc::Code;
+use crate::job::{Jobs, Running};
+use crate::lend::Lender;
+use crate::progress::Recorder;
+use crate::session::{Session, Sessions};
+use crate::source::{Local, Locals, SessionFiles};
+
+/// Everything that fetching files needs, and what must live as long.
+struct Fixture {
+    files: Arc<SessionFiles>,
+    cancelled: CancellationToken,
+    temporary: tempfile::TempDir,
+    _running: Running,
+}
+
+async fn fixture(client: Client) -> Fixture {
+    let (session, _) = open(client).await;
+    let jobs = Arc::new(Jobs::default());
+    let (running, _) = jobs.begin("build", "").unwrap();
+    let local = |name: &str| Local { name: name.to_owned(), session: Some(session.clone()) };
+    let locals = Locals { dockerfile: local("dockerfile"), context: local("context"), ..Locals::default() };
+    let recorder = Arc::new(Recorder::new(running.job.trace().unwrap()));
+    let cancelled = CancellationToken::new();
+    let temporary = tempfile::tempdir().unwrap();
+    let files = SessionFiles::new(locals, None, recorder, cancelled.clone(), temporary.path()).unwrap();
+    Fixture { files: Arc::new(files), cancelled, temporary, _running: running }
+}
+
+impl Fixture {
+    /// Fetches the context, in a blocking thread as the builder does.
+    async fn fetch(&self) -> Result<Arc<sys::root::Root>, String> {
+        let files = self.files.clone();
+        let fetch = move || files.files(&Ignore::parse("*.log\nä").unwrap()).map_err(|error| error.to_string());
+        tokio::time::timeout(Duration::from_secs(20), tokio::task::spawn_blocking(fetch)).await.unwrap().unwrap()
+    }
+
+    async fn read(&self, path: &'static str, limit_bytes: usize) -> Result<Option<Vec<u8>>, String> {
+        let files = self.files.clone();
+        let read = move || files.read(path, limit_bytes).map_err(|error| error.to_string());
+        tokio::task::spawn_blocking(read).await.unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_context_is_fetched_whole() {
+    let large: &'static [u8] = vec![7; 3_000_000].leak();
+    let mut tree = vec![file("Dockerfile", b"FROM x\n"), folder("d"), file("d/large", large)];
+    tree.extend((0..200).map(|number| file(&format!("e{number:03}"), b"small")));
+    let fixture = fixture(Client { files: Files::Tree(tree) }).await;
+    assert_eq!(fixture.read("Dockerfile", 100).await.unwrap().unwrap(), b"FROM x\n");
+    assert_eq!(fixture.read("Dockerfile.dockerignore", 100).await.unwrap(), None);
+    assert!(fixture.read("Dockerfile", 3).await.unwrap_err().contains("longer than 3 bytes"));
+    let root = fixture.fetch().await.unwrap();
+    assert_eq!(root.read("d/large", 4_000_000).unwrap(), large);
+    assert_eq!(root.read_dir("").unwrap().len(), 202);
+    drop(root);
+    let Fixture { files, temporary, .. } = fixture;
+    drop(files);
+    assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_do_not_keep_to_it() {
+    for (files, words) in [
+        (Files::Tree(vec![file("../out", b"x")]), "../out"),
+        (Files::Tree(vec![file("/etc/passwd", b"x")]), "/etc/passwd"),
+        (Files::Tree(vec![client::link("l", "/tmp"), file("l/escaped", b"x")]), "escaped"),
+        (Files::Unasked, "not asked for"),
+        (Files::Fails("no such folder".to_owned()), "no such folder"),
+        (Files::Endless, "at most"),
+        (Files::Vanishes, ""),
+    ] {
+        let fixture = fixture(Client { files }).await;
+        let error = fixture.fetch().await.unwrap_err();
+        assert!(error.contains(words), "{words:?} in {error}");
+    }
+    assert!(!std::path::Path::new("/tmp/escaped").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_client_is_left_when_the_build_is_cancelled() {
+    let fixture = fixture(Client { files: Files::Silent }).await;
+    let cancelled = fixture.cancelled.clone();
+    let (fetched, ()) = tokio::join!(fixture.fetch(), async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        cancelled.cancel();
+    });
+    assert_eq!(fetched.unwrap_err(), build::Error::Cancelled.to_string());
+}
+
+fn lender(session: Arc<Session>, temporary: &std::path::Path) -> Arc<Lender> {
+    let handle = Handle::current();
+    let temporary = temporary.to_owned();
+    Arc::new(Lender { session: Some(session), handle, cancelled: CancellationToken::new(), temporary })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_credentials_and_agents() {
+    let (session, _) = open(Client::default()).await;
+    let temporary = tempfile::tempdir().unwrap();
+    let lender = lender(session, temporary.path());
+    let asked = tokio::task::spawn_blocking(move || {
+        assert_eq!(lender.secret("known").unwrap().unwrap(), b"secret");
+        assert_eq!(lender.secret("unknown").unwrap(), None);
+        let credentials = lender.for_registry("docker.io");
+        assert_eq!((&*credentials.username, &*credentials.password), ("registry-1.docker.io", "word"));
+        assert_eq!(lender.for_registry("token.example").identitytoken, "word");
+        assert!(lender.agent("unknown").unwrap().is_none());
+        lender.agent("").unwrap().unwrap()
+    });
+    let agent = asked.await.unwrap();
+    let mut stream = tokio::net::UnixStream::connect(agent.socket()).await.unwrap();
+    stream.write_all(b"question").await.unwrap();
+    let mut answer = [0; 8];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"QUESTION");
+    let socket = agent.socket().to_owned();
+    drop(agent);
+    assert!(!socket.exists());
+    assert_eq!(stream.read(&mut answer).await.unwrap_or(0), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_end_with_their_connections() {
+    let sessions = Arc::new(Sessions::default());
+    let (client, server) = tokio::io::duplex(1024);
+    let offer = sessions.read(&client::headers("one")).unwrap();
+    let carried = tokio::spawn(offer.carry(server));
+    let answering = tokio::spawn(crate::grpc::serve(client, Arc::new(Client::default())));
+    assert!(sessions.find("shared:one").await.unwrap().has("/moby.filesync.v1.FileSync/DiffCopy"));
+    assert_eq!(sessions.read(&client::headers("one")).unwrap_err().code(), Code::AlreadyExists);
+    assert_eq!(sessions.read(&http::HeaderMap::new()).unwrap_err().code(), Code::InvalidArgument);
+    answering.abort();
+    // However it ends.
+    drop(carried.await.unwrap());
+    assert!(sessions.read(&client::headers("one")).is_ok());
+}

@@ -151,3 +151,42 @@ fn the_first_builder() {
         "{told}"
     );
 }
+
+/// A daemon that is killed in the middle of a step leaves nothing of it to the next one but what was done before.
+#[test]
+fn a_build_that_is_cut_off_leaves_only_cache() {
+    let mut daemon = Daemon::with_busybox();
+    let file = "FROM busybox\nRUN echo done > /done\nVOLUME /v\nRUN sleep 1000\n";
+    let folder = context(&daemon, "cut", &[("Dockerfile", file)]);
+    for (kill, arguments) in [(true, &["build", "--rm=false"][..]), (false, &["build"])] {
+        let words = [arguments, &[folder.as_str()]].concat();
+        let mut client = daemon.docker_program(&words).env("DOCKER_BUILDKIT", "0").start();
+        let running = |daemon: &Daemon| daemon.docker(&["ps", "-q"]).ok();
+        eventually("the step runs", || !running(&daemon).is_empty());
+        if kill {
+            daemon.kill();
+            client.wait().expect("a child can be waited for");
+            daemon.restart();
+        } else {
+            client.kill().expect("a child can be killed");
+            client.wait().expect("a child can be waited for");
+        }
+        eventually("the step's container is gone", || running(&daemon).is_empty());
+        let left = daemon.docker(&["ps", "-aq"]).ok();
+        let kept = if kill { 1 } else { 0 };
+        assert!(left.lines().count() <= kept, "{left}");
+        daemon.docker(&["container", "prune", "-f"]).ok();
+        assert_eq!(daemon.docker(&["volume", "ls", "-q"]).ok(), "");
+    }
+    let file = "FROM busybox\nRUN echo done > /done\nVOLUME /v\n";
+    let told = build(&daemon, &[&context(&daemon, "cut", &[("Dockerfile", file)])]).ok();
+    assert_eq!(told.matches("Using cache").count(), 2, "{told}");
+}
+
+fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let begun = std::time::Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(20), "not within 20 s: {what}");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}

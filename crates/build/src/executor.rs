@@ -98,6 +98,12 @@ pub trait Executor: Sync {
     /// The engine's.
     fn remove(&self, container: &str) -> Result<()>;
 
+    /// Lets a container stay when the build has ended: one that was neither removed nor kept goes with the build.
+    ///
+    /// # Errors
+    /// The engine's.
+    fn keep(&self, container: &str) -> Result<()>;
+
     /// An image that is not here: fetches it, if the engine can, and tells how that goes in messages of the API's stream.
     ///
     /// # Errors

@@ -63,6 +63,7 @@ impl<'a> Work<'a> {
         if outcome.is_err() && (self.options.force_remove || given_up) {
             self.remove_pending();
         }
+        self.keep_pending();
         if outcome.is_err() {
             self.solve.site.progress.tell(Event::StageFailed { stage: self.number });
         }
@@ -208,6 +209,15 @@ impl<'a> Work<'a> {
             self.tell(StepEvent::TriggerDone(self.begun.as_ref().and_then(Stage::id)));
         }
         Ok(())
+    }
+
+    /// Lets containers stay that nobody wanted removed.
+    fn keep_pending(&mut self) {
+        for container in std::mem::take(&mut self.pending).into_iter().filter(|container| container.exists) {
+            if let Err(error) = self.solve.site.executor.keep(&container.id) {
+                self.tell(StepEvent::NotRemoved { container: container.id, reason: error.to_string() });
+            }
+        }
     }
 
     /// Removes containers that steps left, and says so.

@@ -18,6 +18,7 @@ use crate::container::life::{Actor, Shim};
 use crate::container::record::{Record, Status};
 use crate::container::{Container, links};
 use crate::engine::Engine;
+use crate::options::RemoveOptions;
 use crate::restart::Policy;
 use crate::{Error, Result};
 
@@ -39,6 +40,7 @@ pub(crate) async fn reconcile(engine: &Arc<Engine>) -> Result<()> {
     let mut greeted = greet(engine, &records).await;
     let mut to_start = Vec::new();
     let mut live = Vec::new();
+    let mut of_builds = Vec::new();
     for mut record in records {
         let shim = greeted.remove(&record.id.hex());
         if record.state.status == Status::Removing {
@@ -53,7 +55,12 @@ pub(crate) async fn reconcile(engine: &Arc<Engine>) -> Result<()> {
         }
         // Before a restart, which waits for it.
         let cleaning = if unseen { engine.clean_cgroup(&record) } else { None };
+        let of_build = record.of_build;
         let container = register(engine, record, shim, cleaning)?;
+        if of_build {
+            of_builds.push(container.id);
+            continue;
+        }
         if restart {
             to_start.push(container);
         }
@@ -62,6 +69,12 @@ pub(crate) async fn reconcile(engine: &Arc<Engine>) -> Result<()> {
     restore_network(engine, live)?;
     let engine = Arc::clone(engine);
     tokio::spawn(async move {
+        for id in of_builds {
+            let options = RemoveOptions { force: true, volumes: true, link: false };
+            if let Err(error) = engine.remove(&id.hex(), options).await {
+                tracing::warn!(container = %id, %error, "cannot remove the container of a build that was cut off");
+            }
+        }
         for container in to_start {
             if let Err(error) = container.step(|actor| Box::pin(actor.start())).await {
                 tracing::warn!(container = %container.id, %error, "cannot start a container by its restart policy");

@@ -54,7 +54,7 @@ impl Executor for EngineExecutor {
             ..container_config_of(step.config)
         };
         let request = CreateRequest { config, host_config: Some(host), networking_config: None };
-        let created = self.handle.block_on(self.engine.create("", "", request)).map_err(failed)?;
+        let created = self.handle.block_on(Arc::clone(&self.engine).create_for_build(request)).map_err(failed)?;
         Ok(created.id)
     }
 
@@ -80,6 +80,10 @@ impl Executor for EngineExecutor {
     fn remove(&self, container: &str) -> Result<(), BuildError> {
         let options = RemoveOptions { force: true, volumes: true, link: false };
         self.handle.block_on(self.engine.remove(container, options)).map_err(failed)
+    }
+
+    fn keep(&self, container: &str) -> Result<(), BuildError> {
+        self.handle.block_on(self.engine.keep_of_build(container)).map_err(failed)
     }
 
     fn pull(&self, name: &str, told: &mut dyn FnMut(serde_json::Value)) -> Result<(), BuildError> {

@@ -30,8 +30,32 @@ impl Engine {
         request: CreateRequest,
     ) -> Result<CreateResponse> {
         check_platform(&platform)?;
+        self.add_container(name, request, false).await
+    }
+
+    /// Makes a container of a build's step.
+    pub(crate) async fn create_for_build(self: Arc<Self>, request: CreateRequest) -> Result<CreateResponse> {
+        self.add_container(String::new(), request, true).await
+    }
+
+    /// The container of a build's step stays when the build has ended.
+    pub(crate) async fn keep_of_build(&self, container: &str) -> Result<()> {
+        let container = self.containers.find(container)?;
+        let keep = |actor: &mut Actor| {
+            actor.record.of_build = false;
+            actor.save()
+        };
+        container.step(move |actor| Box::pin(async move { keep(actor) })).await
+    }
+
+    async fn add_container(
+        self: Arc<Self>,
+        name: String,
+        request: CreateRequest,
+        of_build: bool,
+    ) -> Result<CreateResponse> {
         let engine = Arc::clone(&self);
-        let (record, warnings) = self.at_once(move || make(&engine, &name, request)).await??;
+        let (record, warnings) = self.at_once(move || make(&engine, &name, request, of_build)).await??;
         let (container, steps) = Container::new(record.clone());
         Actor::spawn(&self, Arc::clone(&container), steps, |_| {});
         self.containers.add(container);
@@ -89,7 +113,7 @@ fn check_platform(platform: &str) -> Result<()> {
 }
 
 /// Checks, completes and writes down a new container.
-fn make(engine: &Engine, name: &str, request: CreateRequest) -> Result<(Record, Vec<String>)> {
+fn make(engine: &Engine, name: &str, request: CreateRequest, of_build: bool) -> Result<(Record, Vec<String>)> {
     let CreateRequest { mut config, host_config, networking_config } = request;
     let mut host = host_config.unwrap_or_default();
     let image = engine.images.resolve(&config.image).map_err(|error| match error {
@@ -129,6 +153,7 @@ fn make(engine: &Engine, name: &str, request: CreateRequest) -> Result<(Record, 
             state: State::default(),
             restart_count: 0,
             stopped_by_user: false,
+            of_build,
             volumes_filled: false,
         };
         engine.storage.create_snapshot(&id.hex(), image.top().as_ref())?;

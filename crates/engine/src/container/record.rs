@@ -46,6 +46,9 @@ pub(crate) struct Record {
     /// The user stopped it: `unless-stopped` leaves it alone.
     #[serde(default)]
     pub(crate) stopped_by_user: bool,
+    /// It belongs to a build that has not ended: a daemon that finds it at its start removes it.
+    #[serde(default)]
+    pub(crate) of_build: bool,
     /// The next start copies the image's files into new volumes.
     #[serde(default)]
     pub(crate) volumes_filled: bool,

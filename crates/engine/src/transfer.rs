@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ::registry::{Following, Message, Pull, Push, Search};
 use api::image::{Distribution, Progress, ProgressDetail, SearchResult};
 use api::system::{AuthConfig, AuthResponse};
-use model::{Digest, Reference};
+use model::{Digest, ErrorKind, Reference};
 
 use crate::engine::Engine;
 use crate::options::{ImportOptions, SearchOptions, TransferOptions};
@@ -27,6 +27,15 @@ fn named(options: &TransferOptions) -> Result<Reference> {
         "" => Ok(reference),
         digest if digest.contains(':') => Ok(reference.with_digest(digest.parse::<Digest>().map_err(refused)?)),
         tag => reference.with_tag(tag).map_err(refused),
+    }
+}
+
+/// A pull or push that wants other credentials has failed (500), as Docker has it: the `docker` program takes 401 as an
+/// invitation to ask for them.
+fn refusal(error: Arc<::registry::Error>) -> Error {
+    match Error::from(error) {
+        error if error.kind() == ErrorKind::Unauthorized => Error::system(error.message().to_owned()).caused_by(error),
+        error => error,
     }
 }
 
@@ -77,7 +86,7 @@ impl Engine {
         let first = following.next().await;
         let (sender, stream) = byte_stream();
         let Some(first) = first else {
-            self.told(following.outcome().await?, action);
+            self.told(following.outcome().await.map_err(refusal)?, action);
             return Ok(stream);
         };
         let engine = Arc::clone(self);

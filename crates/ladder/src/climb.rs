@@ -106,7 +106,7 @@ pub fn climb(version: Version, mut request: Request) -> Climbed {
     let descent = Box::new(Descent {
         changes,
         old: old.map(|old| old.route),
-        asked: Asked::new(endpoint, asked, asked_params),
+        asked: Asked::new(version, endpoint, asked, asked_params),
         traits: traits(version),
     });
     for up in descent.changes.iter().rev().filter_map(|change| change.up) {
@@ -119,7 +119,7 @@ pub fn climb(version: Version, mut request: Request) -> Climbed {
 
 /// Takes an error that belongs to no operation (no such page, a refused version) down to a version.
 pub fn error_for(version: Version, mut response: Response) -> Response {
-    let asked = Asked::new(Endpoint::Ping, nothing(), Params::default());
+    let asked = Asked::new(version, Endpoint::Ping, nothing(), Params::default());
     for change in above(version).flat_map(|rung| rung.changes).filter(|change| change.routes.is_empty()) {
         lower(change, &mut response, &asked);
     }

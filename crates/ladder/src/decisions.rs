@@ -104,4 +104,27 @@ pub const DECISIONS: &[Decision] = &[
                gave none.",
         test: "decisions::a_stop_without_seconds_waits",
     },
+    Decision {
+        versions: "1.0",
+        text: "What pull, push and import tell is unframed text that ends with the connection: clients of Docker 0.3 took the connection over, others \
+               see an ordinary answer. Docker 1.2.0 sent it in chunks, which those clients showed.",
+        test: "decisions_registry::transfers_of_1_0_are_unframed",
+    },
+    Decision {
+        versions: "1.0 to 1.11",
+        text: "`POST /images/{name}/insert` fetches a file into an image, as a build with `ADD` does; up to 1.6 the id of the image comes once more at \
+               the end. Docker 1.2.0 had dropped it.",
+        test: "decisions_registry::insert_fetches_a_file",
+    },
+    Decision {
+        versions: "1.0 and 1.1",
+        text: "The credentials of a login are kept until the daemon ends, told by `GET /auth` without the secret, and used by pull and push that bring \
+               none, at the registry of that login alone. A login that names the kept user and no secret uses the kept one. Docker 1.2.0 had dropped it.",
+        test: "decisions_registry::logins_below_1_2_are_kept",
+    },
+    Decision {
+        versions: "1.0 to 1.14",
+        text: "The body of a push may hold the credentials, if there is no `X-Registry-Auth`.",
+        test: "decisions_registry::credentials_in_the_body_of_a_push",
+    },
 ];

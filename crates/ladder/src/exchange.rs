@@ -55,6 +55,10 @@ pub const STORED_IMAGE_HEADER: &str = "x-longshore-stored-image";
 /// there are as `aux.Tags` (below 1.15).
 pub const ENDPOINT_FIRST_HEADER: &str = "x-longshore-endpoint-first";
 
+/// Below 1.2 the daemon kept the credentials of the last login. On a climbed `POST /auth`: `keep` them if they are good, or only `show`
+/// those that are kept; on a climbed pull or push: `use` them.
+pub const KEPT_CREDENTIALS_HEADER: &str = "x-longshore-kept-credentials";
+
 /// On the answer to `POST /containers/{name}/wait`, set by the server: the container's process never ran, so that older versions
 /// know no exit code of it.
 pub const NEVER_STARTED_HEADER: &str = "x-longshore-never-started";

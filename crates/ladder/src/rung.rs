@@ -82,6 +82,8 @@ pub struct OldRoute {
 /// What the client asked, in its own version's form; for those ways down that depend on it.
 #[derive(Debug)]
 pub struct Asked {
+    /// The client's version.
+    pub version: Version,
     /// The operation of the newest API that the request came to.
     pub endpoint: Endpoint,
     /// The request as the client sent it; of its body only JSON.
@@ -95,8 +97,8 @@ pub struct Asked {
 const NOTES: usize = 1024;
 
 impl Asked {
-    pub(crate) fn new(endpoint: Endpoint, request: Request, params: Params) -> Self {
-        Self { endpoint, request, params, notes: Mutex::default() }
+    pub(crate) fn new(version: Version, endpoint: Endpoint, request: Request, params: Params) -> Self {
+        Self { version, endpoint, request, params, notes: Mutex::default() }
     }
 
     /// The name or id in the path.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::climb::{Climbed, Descent, climb, descend, descend_message};
 use crate::exchange::{Body, Request, Response};
 use crate::rung::Asked;
-use crate::version::Version;
+use crate::version::{NEWEST, Version};
 
 fn version(text: &str) -> Version {
     Version::parse(text).unwrap()
@@ -32,7 +32,7 @@ fn ask_endpoint(endpoint: Endpoint, query: &str, body: Value) -> Request {
 fn asked(endpoint: Endpoint) -> Asked {
     let request = ask_endpoint(endpoint, "", Value::Null);
     let params = resolve(&request.method, &request.path).map_or_else(Params::default, |(_, params)| params);
-    Asked::new(endpoint, request, params)
+    Asked::new(NEWEST, endpoint, request, params)
 }
 
 /// Takes the JSON of an answer from one version to an older.

@@ -33,6 +33,8 @@ pub struct Traits {
     pub ws_origin: bool,
     /// `wait` sends its headers before the container ends (1.30).
     pub wait_headers_early: bool,
+    /// What a pull, push or import tells is unframed and ends with the connection (1.0): clients took the connection over.
+    pub bare_transfers: bool,
     /// What `Access-Control-Allow-Headers` names, where CORS is on (`X-Registry-Auth` since 1.16).
     pub cors_headers: &'static str,
     /// What `Access-Control-Allow-Methods` names, where CORS is on (`HEAD` since 1.20).
@@ -56,6 +58,7 @@ impl Default for Traits {
             ws_streams: true,
             ws_origin: false,
             wait_headers_early: true,
+            bare_transfers: false,
             cors_headers: "Origin, X-Requested-With, Content-Type, Accept, X-Registry-Auth",
             cors_methods: "HEAD, GET, POST, DELETE, PUT, OPTIONS",
         }

@@ -89,6 +89,11 @@ impl Credentials {
             .unwrap_or_default()
     }
 
+    /// Whether they are for the registry of this name.
+    pub fn are_for(&self, domain: &str) -> bool {
+        crate::login::domain(&self.serveraddress) == domain
+    }
+
     /// Name and secret, if there are any.
     pub(crate) fn pair(&self) -> Option<(String, String)> {
         if !self.username.is_empty() {

@@ -67,7 +67,7 @@ async fn try_login(session: &Session, credentials: &Credentials) -> Result<Login
 }
 
 /// The registry that an address in credentials means: `https://index.docker.io/v1/` stands for the default one.
-fn domain(address: &str) -> String {
+pub(crate) fn domain(address: &str) -> String {
     let rest = address.strip_prefix("https://").or_else(|| address.strip_prefix("http://")).unwrap_or(address);
     let host = rest.split('/').next().unwrap_or_default();
     match host {

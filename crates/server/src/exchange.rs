@@ -146,7 +146,13 @@ impl Exchange<'_> {
         };
         let mut call = self.climbed(request, endpoint, params, received, &traits);
         let reply = crate::routes::answer(&mut call).await.unwrap_or_else(|error| refusal(&error));
-        self.finish(descend(reply, descent).await, &traits, true)
+        let mut response = descend(reply, descent).await;
+        if traits.bare_transfers && matches!(endpoint, Endpoint::ImageCreate | Endpoint::ImagePush) {
+            // An answer of HTTP/1.0 has no frames, and ends with the connection.
+            *response.version_mut() = http::Version::HTTP_10;
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        self.finish(response, &traits, true)
     }
 
     /// The call that a climbed request has become.

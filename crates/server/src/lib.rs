@@ -32,7 +32,7 @@ pub use cors::Cors;
 pub use listen::{Address, InvalidAddress, ListenError, Listener, Security, listen, serve};
 pub use tls::{TlsError, TlsFiles, acceptor};
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use http::HeaderValue;
 use ladder::Policy;
@@ -48,6 +48,8 @@ pub struct Server {
     pub policy: Policy,
     /// Headers for web pages of other origins, if allowed.
     pub cors: Option<Cors>,
+    /// Those of the last login below API 1.2, in which the daemon kept them.
+    pub(crate) kept: Mutex<Option<engine::Credentials>>,
     product: HeaderValue,
     newest: HeaderValue,
 }
@@ -66,6 +68,6 @@ impl Server {
         let product = HeaderValue::try_from(format!("Docker/{release} (linux)"))?;
         let newest = HeaderValue::try_from(ladder::NEWEST.to_string())?;
         let buildkit = Arc::new(buildkit::Buildkit::new(engine.clone()));
-        Ok(Self { engine, buildkit, policy, cors, product, newest })
+        Ok(Self { engine, buildkit, policy, cors, kept: Mutex::default(), product, newest })
     }
 }

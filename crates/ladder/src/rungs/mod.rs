@@ -2,6 +2,7 @@
 
 use crate::rung::Rung;
 
+mod insert;
 mod shapes;
 mod tar;
 mod v1_01;

@@ -11,7 +11,9 @@ pub(super) const RUNG: Rung = Rung {
     changes: &[
         Change::to(&[ImageCreate, ImagePush], "Pull, import and push answer with JSON messages rather than text.")
             .answer(plain_type)
-            .message(plain_text),
+            .message(plain_text)
+            .traits(|traits| traits.bare_transfers = true),
+        Change::note("Insert answers with JSON messages rather than text."),
         Change::to(&[ImageSave], "A saved image has the type `application/x-tar`.").answer(|response, _| {
             if !response.is_error() {
                 response.set_header("Content-Type", "application/octet-stream");

@@ -1,12 +1,10 @@
 //! API 1.12, Docker 1.0.0.
 
-use super::tar;
-use crate::exchange::{Body, Request, Response};
+use super::insert;
 use crate::json::{is_empty, remove, rename};
 use crate::rung::{Asked, Change, OldRoute, Rung};
 use crate::version::Version;
 use api::routes::Endpoint::{Build, ContainerInspect, ImageInspect};
-use api::routes::Params;
 use serde_json::{Value, json};
 
 pub(super) const RUNG: Rung = Rung {
@@ -74,40 +72,14 @@ fn raw_image(image: &mut Value, _: &Asked) {
     }
 }
 
-/// Fetches a file into an image. A build of two instructions does just that.
 static INSERT: OldRoute = OldRoute {
     method: "POST",
     pattern: "/images/{name}/insert",
     since: Version::new(1, 0),
     alias: false,
-    up: |request, params: &Params| {
-        let (url, path) = (
-            request.parameter("url").unwrap_or_default().to_owned(),
-            request.parameter("path").unwrap_or_default().to_owned(),
-        );
-        if url.is_empty() || path.is_empty() || params.first().contains(char::is_whitespace) {
-            return Err(Response::error(500, "Bad parameter: url and path are needed"));
-        }
-        let dockerfile = format!("FROM {}\nADD {}\n", params.first(), json!([url, path]));
-        *request = Request {
-            method: "POST".into(),
-            path: "/build".into(),
-            query: vec![("rm".into(), "1".into()), ("forcerm".into(), "1".into())],
-            headers: vec![("Content-Type".into(), "application/x-tar".into())],
-            body: Body::Bytes(tar::archive("Dockerfile", dockerfile.as_bytes())),
-        };
-        Ok(())
-    },
-    answer: Some(|_, _| {}),
-    message: Some(|message, _| {
-        let Some(line) = message.get("stream").and_then(Value::as_str) else { return };
-        let line = line.trim();
-        *message = match line.strip_prefix("Successfully built ") {
-            Some(id) => json!({ "status": id }),
-            None if line.is_empty() => Value::Null,
-            None => json!({ "status": line }),
-        };
-    }),
+    up: insert::up,
+    answer: Some(insert::answer),
+    message: Some(insert::message),
 };
 
 #[cfg(test)]
@@ -135,7 +107,7 @@ mod tests {
     #[test]
     fn insert_is_a_build() {
         let (request, endpoint, descent) =
-            climbed("1.5", ask("POST", "/images/busybox/insert", "url=http://a/b&path=/c", Value::Null));
+            climbed("1.7", ask("POST", "/images/busybox/insert", "url=http://a/b&path=/c", Value::Null));
         let Body::Bytes(tar) = request.body else { panic!("no archive") };
         assert!(
             endpoint == Build

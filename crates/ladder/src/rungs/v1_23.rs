@@ -6,7 +6,7 @@ use crate::json::{each, object, remove};
 use crate::rung::{Asked, Change, Rung};
 use crate::version::Version;
 use api::routes::Endpoint::{
-    ContainerAttach, ContainerAttachWs, ContainerCreate, ContainerInspect, ContainerList, ContainerLogs,
+    Auth, ContainerAttach, ContainerAttachWs, ContainerCreate, ContainerInspect, ContainerList, ContainerLogs,
     ContainerStart, ContainerUpdate, Events, ExecCreate, ImageLoad, Info, NetworkCreate, NetworkInspect, NetworkList,
     VolumeCreate, VolumeInspect,
 };
@@ -28,6 +28,8 @@ pub(super) const RUNG: Rung = Rung {
         Change::to(&[ContainerInspect], "Containers tell `PidsLimit` and `UsernsMode`.").down(|container, _| {
             object(container, &["HostConfig"]).into_iter().for_each(|config| remove(config, BROUGHT))
         }),
+        Change::to(&[Auth], "A login tells a token to keep instead of the secret, `IdentityToken`.")
+            .down(|told, _| object(told, &[]).into_iter().for_each(|told| remove(told, &["IdentityToken"]))),
         Change::to(&[ContainerUpdate], "Update takes `RestartPolicy`.").up(|request| {
             request.object().into_iter().for_each(|body| remove(body, &["RestartPolicy"]));
             Ok(())

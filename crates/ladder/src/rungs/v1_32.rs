@@ -74,7 +74,7 @@ mod tests {
             headers: Vec::new(),
             body: Body::Empty,
         };
-        let asked = Asked::new(Build, request, Params::default());
+        let asked = Asked::new(RUNG.version, Build, request, Params::default());
         let lower = |text: &str| {
             let mut message = json!({"stream": text});
             image_first(&mut message, &asked);

@@ -23,7 +23,7 @@ const MAX_LAYERS: usize = 500;
 const DOCUMENTS: usize = 4;
 /// Most tags of a repository.
 const MAX_TAGS: usize = 10_000;
-/// What is noted of an image instead of a manifest: the id that it had in a registry.
+/// What is noted of an image instead of a manifest: the id that it had in a registry, as JSON.
 const NOTE: &str = "application/vnd.docker.image.v1+id";
 
 /// A pull from one registry.
@@ -215,7 +215,8 @@ impl Pulling<'_> {
             for image in snapshot.images() {
                 let noted = images.manifest(&image.id)?.filter(|note| note.media_type == NOTE);
                 let own = image.id.hex();
-                let place = places.get(noted.as_ref().map_or(own.as_str(), |note| note.document.as_str()));
+                let noted = noted.and_then(|note| serde_json::from_str::<String>(&note.document).ok());
+                let place = places.get(noted.as_ref().unwrap_or(&own).as_str());
                 if let Some(at) = place.copied().filter(|at| found.as_ref().is_none_or(|(best, _)| at > best)) {
                     found = Some((at, Arc::clone(image)));
                 }
@@ -278,9 +279,10 @@ impl Pulling<'_> {
         blocking(move || {
             let snapshot = images.snapshot();
             let mut next = Some(image);
-            for document in line.into_iter().rev() {
+            for id in line.into_iter().rev() {
                 let Some(image) = next.and_then(|id| snapshot.get(&id)) else { break };
                 if images.manifest(&image.id)?.is_none() {
+                    let document = Value::from(id).to_string();
                     images.note_manifest(&image.id, &StoredManifest { media_type: NOTE.to_owned(), document })?;
                 }
                 next = image.parent();

@@ -77,6 +77,16 @@ pub(crate) fn credentials(call: &Call) -> Credentials {
     Credentials::from_header(call.header("x-registry-auth"))
 }
 
+/// The credentials for a name: the client's, or for versions that did so those that are kept.
+fn credentials_for(call: &Call, name: &str) -> Credentials {
+    if call.header(ladder::KEPT_CREDENTIALS_HEADER) != "use" {
+        return credentials(call);
+    }
+    let domain = name.parse::<model::Reference>().map(|reference| reference.domain().to_owned());
+    let fits = |kept: &Credentials| domain.is_ok_and(|domain| kept.are_for(&domain));
+    super::system::kept(call).filter(fits).unwrap_or_default()
+}
+
 /// What to pull or push.
 fn transfer(call: &Call, name: &str) -> TransferOptions {
     let meta = call.headers.iter().filter(|(name, _)| name.as_str().starts_with("x-meta-"));
@@ -85,13 +95,17 @@ fn transfer(call: &Call, name: &str) -> TransferOptions {
         name: name.to_owned(),
         tag: call.query.text("tag").to_owned(),
         platform: call.query.text("platform").to_owned(),
-        credentials: credentials(call),
+        credentials: credentials_for(call, name),
         endpoint_first: call.headers.contains_key(ladder::ENDPOINT_FIRST_HEADER),
         meta: meta.filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?))).collect(),
     }
 }
 
 pub(crate) async fn push(call: &mut Call) -> Result<Reply, Error> {
+    if call.header(ladder::KEPT_CREDENTIALS_HEADER) == "use" && super::system::kept(call).is_none() {
+        // What the reader of a body said that must be there and was not.
+        return Err(Error::of(model::ErrorKind::System, "EOF"));
+    }
     let progress = call.server.engine.image_push(transfer(call, call.name())).await?;
     Ok(Reply::messages(lines(progress), End::CarriageReturn))
 }

@@ -1,6 +1,10 @@
 //! The daemon itself: ping, version, info, events, disk usage.
 
+use std::sync::PoisonError;
+
 use api::event::Event;
+use api::system::AuthConfig;
+use engine::Credentials;
 use futures_util::StreamExt;
 use futures_util::stream;
 use http::StatusCode;
@@ -38,10 +42,32 @@ pub(crate) async fn info(call: &mut Call) -> Result<Reply, Error> {
     Reply::json(&call.server.engine.info().await?)
 }
 
-/// `POST /auth`: whether credentials are good. Nothing is kept.
+/// `POST /auth`: whether credentials are good. They are kept only for versions that did so.
 pub(crate) async fn auth(call: &mut Call) -> Result<Reply, Error> {
-    let config = call.json::<api::system::AuthConfig>().await?;
-    Reply::json(&call.server.engine.auth(config).await?)
+    let keep = match call.header(ladder::KEPT_CREDENTIALS_HEADER) {
+        "show" => {
+            let kept = kept(call).unwrap_or_default();
+            return Reply::json(&serde_json::json!({"username": kept.username, "password": "", "email": kept.email}));
+        }
+        word => word == "keep",
+    };
+    let mut config = call.json::<api::system::AuthConfig>().await?;
+    if let Some(kept) = kept(call).filter(|kept| keep && config.password.is_empty() && kept.username == config.username)
+    {
+        config.password = kept.password;
+    }
+    let reply = call.server.engine.auth(config.clone()).await?;
+    if keep {
+        let AuthConfig { username, password, auth, email, serveraddress, .. } = config;
+        let credentials = Credentials { username, password, auth, email, serveraddress, ..Credentials::default() };
+        *call.server.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(credentials);
+    }
+    Reply::json(&reply)
+}
+
+/// The credentials that are kept for versions that did so.
+pub(crate) fn kept(call: &Call) -> Option<Credentials> {
+    call.server.kept.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 pub(crate) async fn events(call: &mut Call) -> Result<Reply, Error> {

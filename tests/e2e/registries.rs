@@ -1,0 +1,150 @@
+//! Registries with real programs: `docker` at Debian's registry, skopeo and podman at the other end.
+
+use testkit::{Daemon, Output};
+
+use crate::registry_servers::{Served, USER, certificate};
+
+/// Text that a file of the test image holds.
+const HELLO: &str = "hello from an image";
+
+/// An image of two layers under this name.
+fn image(daemon: &Daemon, name: &str) {
+    let dockerfile = format!("FROM busybox\nRUN echo {HELLO} > /hello\nLABEL a=b\nCMD [\"cat\", \"/hello\"]\n");
+    daemon.docker_program(&["build", "-q", "-t", name, "-"]).env("DOCKER_BUILDKIT", "0").input(dockerfile).run().ok();
+}
+
+fn runs(daemon: &Daemon, name: &str) {
+    assert_eq!(daemon.docker(&["run", "--rm", name]).ok(), HELLO);
+}
+
+/// Removes all images, so that the next is really fetched.
+fn forget(daemon: &Daemon) {
+    let all = daemon.docker(&["images", "-aq", "--no-trunc"]).ok();
+    let mut words = vec!["rmi", "-f"];
+    words.extend(all.lines());
+    daemon.docker(&words);
+    assert_eq!(daemon.docker(&["images", "-aq"]).ok(), "");
+}
+
+/// The digest of a repository's image as `docker` shows it.
+fn digest(daemon: &Daemon, name: &str) -> String {
+    let shown = daemon.docker(&["image", "inspect", "-f", "{{index .RepoDigests 0}}", name]).ok();
+    shown.split_once('@').expect("a digest").1.to_owned()
+}
+
+#[test]
+fn docker_at_a_registry_with_tls_and_users() {
+    let daemon = Daemon::with_busybox();
+    let folder = tempfile::tempdir_in(testkit::environment("LONGSHORE_TEST_DISK")).expect("a folder");
+    certificate(folder.path());
+    let registry = Served::today(&daemon, 8443, true, Some(folder.path()));
+    let (name, host) = (registry.name("team/app:1"), format!("127.0.0.1:{}", registry.port));
+    image(&daemon, &name);
+    let refused = daemon.docker(&["push", &name]).fails(1);
+    assert!(refused.contains("no basic auth credentials"), "{refused}");
+    let login = |secret: &str| -> Output { daemon.docker(&["login", "-u", USER.0, "-p", secret, &host]) };
+    let wrong = login("wrong").fails(1);
+    assert!(wrong.contains("unauthorized: incorrect username or password"), "{wrong}");
+    assert!(login(USER.1).ok().contains("Login Succeeded"));
+    let pushed = daemon.docker(&["push", &name]).ok();
+    assert!(pushed.contains("Pushed") && pushed.contains("1: digest: sha256:"), "{pushed}");
+    let before = digest(&daemon, &name);
+    daemon.docker(&["logout", &host]).ok();
+    forget(&daemon);
+    assert!(daemon.docker(&["pull", &name]).fails(1).contains("no basic auth credentials"));
+    login(USER.1).ok();
+    let pulled = daemon.docker(&["pull", &name]).ok();
+    for words in ["Pull complete", &format!("Digest: {before}"), "Status: Downloaded newer image"] {
+        assert!(pulled.contains(words), "{words}: {pulled}");
+    }
+    runs(&daemon, &name);
+    let missing = daemon.docker(&["pull", &registry.name("team/app:none")]).fails(1);
+    assert!(missing.contains("manifest unknown"), "{missing}");
+}
+
+#[test]
+fn docker_at_a_registry_of_before_2015() {
+    let daemon = Daemon::with_busybox();
+    let registry = Served::old(&daemon, &["--user", &format!("{}:{}", USER.0, USER.1)]);
+    let (name, host) = (registry.name("team/app:1"), format!("127.0.0.1:{}", registry.port));
+    image(&daemon, &name);
+    assert!(daemon.docker(&["push", &name]).fails(1).contains("no basic auth credentials"));
+    let wrong = daemon.docker(&["login", "-u", USER.0, "-p", "wrong", &host]).fails(1);
+    assert!(wrong.contains("unauthorized: incorrect username or password"), "{wrong}");
+    assert!(daemon.docker(&["login", "-u", USER.0, "-p", USER.1, &host]).ok().contains("Login Succeeded"));
+    daemon.docker(&["push", &name]).ok();
+    let found = daemon.docker(&["search", &registry.name("app")]).ok();
+    assert!(found.contains("team/app"), "{found}");
+    forget(&daemon);
+    daemon.docker(&["pull", &name]).ok();
+    runs(&daemon, &name);
+    let steps = daemon.docker(&["history", "-q", "--no-trunc", &name]).ok();
+    assert!(!steps.contains("<missing>"), "each step is an image of its own: {steps}");
+}
+
+#[test]
+fn skopeo_at_the_other_end() {
+    let daemon = Daemon::with_busybox();
+    let registry = Served::today(&daemon, 8500, false, None);
+    let name = registry.name("app:1");
+    image(&daemon, &name);
+    daemon.docker(&["push", &name]).ok();
+    let shown = daemon.on_host(&["skopeo", "inspect", "--tls-verify=false", &format!("docker://{name}")]).ok();
+    let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+    assert_eq!(shown["Digest"], digest(&daemon, &name));
+    assert_eq!((&shown["Labels"]["a"], shown["Layers"].as_array().map(Vec::len)), (&"b".into(), Some(2)));
+
+    let copy = |from: String, to: String, further: &[&str]| {
+        let words = ["skopeo", "--insecure-policy", "copy", "-q", "--src-tls-verify=false", "--dest-tls-verify=false"];
+        let words: Vec<&str> = words.iter().chain(further).copied().chain([from.as_str(), to.as_str()]).collect();
+        daemon.on_host(&words).ok();
+    };
+    let layout = format!("oci:{}:x", registry.folder.path().join("layout").display());
+    copy(format!("docker://{name}"), layout.clone(), &[]);
+    for (tag, further) in [
+        ("oci", &[][..]),
+        ("docker", &["--format", "v2s2"]),
+        ("zstd", &["--dest-compress-format", "zstd", "--dest-compress"]),
+    ] {
+        let back = registry.name(&format!("back:{tag}"));
+        copy(layout.clone(), format!("docker://{back}"), further);
+        forget(&daemon);
+        daemon.docker(&["pull", &back]).ok();
+        runs(&daemon, &back);
+    }
+    // An archive that this engine saves, and one that it loads.
+    let archive = daemon.path("saved.tar").display().to_string();
+    daemon.docker(&["save", "-o", &archive, &registry.name("back:zstd")]).ok();
+    let third = registry.name("third:1");
+    copy(format!("docker-archive:{archive}"), format!("docker://{third}"), &[]);
+    forget(&daemon);
+    daemon.docker(&["pull", &third]).ok();
+    runs(&daemon, &third);
+}
+
+#[test]
+fn podman_at_the_other_end() {
+    let daemon = Daemon::with_busybox();
+    let registry = Served::today(&daemon, 8600, false, None);
+    let (name, own) = (registry.name("app:1"), registry.name("podmans:1"));
+    image(&daemon, &name);
+    daemon.docker(&["push", &name]).ok();
+    let id = daemon.docker(&["image", "inspect", "-f", "{{.Id}}", &name]).ok();
+    let folder = registry.folder.path().display().to_string();
+    let podman = |words: &[&str]| {
+        let places = [("--root", "root"), ("--runroot", "run"), ("--tmpdir", "tmp")];
+        let mut all = vec!["podman".to_owned(), "--storage-driver=vfs".into(), "--events-backend=none".into()];
+        all.extend(places.iter().flat_map(|(flag, place)| [(*flag).to_owned(), format!("{folder}/podman/{place}")]));
+        all.extend(words.iter().map(|word| (*word).to_owned()));
+        daemon.on_host(&all.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    podman(&["pull", "-q", "--tls-verify=false", &name]).ok();
+    assert_eq!(format!("sha256:{}", podman(&["image", "inspect", "-f", "{{.Id}}", &name]).ok()), id);
+
+    podman(&["tag", &name, &own]).ok();
+    podman(&["push", "-q", "--tls-verify=false", &own]).ok();
+    forget(&daemon);
+    daemon.docker(&["pull", &own]).ok();
+    runs(&daemon, &own);
+    podman(&["rmi", "-af"]).ok();
+}

@@ -138,7 +138,7 @@ fn every_client_takes_every_step() {
 /// The page of `docs/clients.md`.
 fn table(rows: &[Row]) -> String {
     let mut page = String::from(
-        "# Clients of every age\n\nUnmodified, from PyPI, npm, crates.io and Debian, against the real daemon and Debian's registry; written by\n\
+        "# Clients of every age\n\nUnmodified, from the registries of their languages and from Debian, against the real daemon and Debian's registry; written by\n\
          `cargo xtask clients`. What a client, or its version of the API, has no call for is `-`.\n\n",
     );
     let _ = writeln!(page, "| client | API | {} |\n| --- | --- |{}", STEPS.join(" | "), " --- |".repeat(STEPS.len()));

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::run::{succeed, target};
+use crate::run::{output, succeed, target};
 
 /// Program that must be there -> Debian package that brings it.
 const PROGRAMS: &[(&str, &str)] = &[
@@ -68,10 +68,7 @@ fn buildx() -> Result<PathBuf> {
         std::fs::create_dir_all(folder.join(part))?;
     }
     let keys = "/usr/share/keyrings/debian-archive-keyring.gpg";
-    std::fs::write(
-        folder.join("sources.list"),
-        format!("deb [signed-by={keys}] http://deb.debian.org/debian trixie main\n"),
-    )?;
+    std::fs::write(folder.join("sources.list"), format!("deb [signed-by={keys}] {} trixie main\n", debian()?))?;
     std::fs::write(folder.join("status"), "")?;
     let apt = || {
         let mut apt = Command::new("apt-get");
@@ -98,6 +95,13 @@ fn buildx() -> Result<PathBuf> {
     let package = package.context("apt-get downloaded no package of docker-buildx")?;
     succeed(Command::new("dpkg-deb").arg("-x").arg(package).arg(&folder))?;
     Ok(plugin)
+}
+
+/// The address that this machine takes Debian's packages from.
+fn debian() -> Result<String> {
+    let sites = output(Command::new("apt-get").args(["indextargets", "--format", "$(SITE)", "Created-By: Packages"]))?;
+    let archive = sites.lines().find(|site| site.trim_end_matches('/').ends_with("/debian"));
+    Ok(archive.context("apt knows no archive of Debian: docker-buildx is not to be had")?.to_owned())
 }
 
 /// Installs the packages of those programs (program, package) that are missing.

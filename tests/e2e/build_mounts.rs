@@ -18,6 +18,34 @@ fn caches_outlive_builds_and_leave_no_trace_in_images() {
 }
 
 #[test]
+fn the_cache_is_listed_and_pruned() {
+    let daemon = Daemon::with_busybox();
+    let file = "FROM busybox\nRUN --mount=type=cache,target=/a head -c 300000 /dev/zero > /a/f\n\
+        RUN --mount=type=cache,target=/b,sharing=private echo > /b/f\nRUN --mount=type=cache,target=/b echo > /b/g\n";
+    build(&daemon, &[&context(&daemon, "pruned", &[("Dockerfile", file)])]).ok();
+    let listed = || daemon.get("/system/df?type=build-cache").json()["BuildCache"].clone();
+    let caches = listed();
+    let described = |words: &str| {
+        let found = caches.as_array().into_iter().flatten().find(|cache| cache["Description"] == words);
+        found.unwrap_or_else(|| panic!("{words} is not in {caches}")).clone()
+    };
+    let a = described("cached mount /a");
+    assert!(a["Size"].as_i64() >= Some(300_000) && a["UsageCount"] == 1 && a["InUse"] == false, "{a}");
+    assert_eq!(described("cached mount /b")["UsageCount"], 2);
+    let prune = |query: &str| {
+        let answer = daemon.call("POST", &format!("/build/prune{query}"), None).json();
+        answer["CachesDeleted"].as_array().map_or(0, Vec::len)
+    };
+    assert_eq!(prune("?filters=%7B%22until%22:%5B%221h%22%5D%7D"), 0);
+    assert_eq!(prune("?filters=%7B%22nosuch%22:%5B%221%22%5D%7D"), 0);
+    // The oldest goes first, as long as more is there than may be.
+    assert_eq!(prune("?keep-storage=200000"), 1);
+    assert_eq!(listed()[0]["Description"], "cached mount /b");
+    assert!(daemon.docker(&["builder", "prune", "-f"]).ok().contains("Total"));
+    assert_eq!(listed(), serde_json::json!([]));
+}
+
+#[test]
 fn binds_see_files_and_keep_nothing() {
     let daemon = Daemon::with_busybox();
     let file = "FROM busybox AS made\nRUN mkdir /out && echo made > /out/f\nFROM busybox\nWORKDIR /w\n\

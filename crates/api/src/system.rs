@@ -311,7 +311,32 @@ pub struct DiskUsage {
     /// The volumes, with sizes.
     pub volumes: Vec<Volume>,
     /// The build cache.
-    pub build_cache: Vec<serde_json::Value>,
+    pub build_cache: Vec<BuildCache>,
+}
+
+/// Something that a build left for the next one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct BuildCache {
+    /// Its id.
+    #[serde(rename = "ID")]
+    pub id: String,
+    /// `exec.cachemount`: a folder of `RUN --mount=type=cache`.
+    pub r#type: String,
+    /// What it is, for people.
+    pub description: String,
+    /// A build uses it now.
+    pub in_use: bool,
+    /// It is part of something else that stays.
+    pub shared: bool,
+    /// Bytes.
+    pub size: i64,
+    /// When it was made, RFC 3339.
+    pub created_at: String,
+    /// When it was last used, RFC 3339.
+    pub last_used_at: String,
+    /// How many steps have used it.
+    pub usage_count: u64,
 }
 
 /// `POST /auth` and, encoded, the header `X-Registry-Auth`.

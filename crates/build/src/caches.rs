@@ -1,7 +1,8 @@
 //! Folders that outlive builds: `RUN --mount=type=cache`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -98,8 +99,34 @@ impl Caches {
         self.used().contains_key(name)
     }
 
+    /// Bytes that its files take on the disk.
+    ///
+    /// # Errors
+    /// They cannot be looked at.
+    pub fn size_bytes(&self, name: &str) -> Result<u64> {
+        let measuring = "measuring a build cache";
+        let (mut folders, mut seen, mut size) = (vec![self.files(name)], HashSet::new(), 0);
+        while let Some(folder) = folders.pop() {
+            let entries = match std::fs::read_dir(&folder) {
+                // A step that uses the cache may remove what was just listed.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                entries => entries.map_err(Error::io(measuring))?,
+            };
+            for entry in entries {
+                let entry = entry.map_err(Error::io(measuring))?;
+                let Ok(metadata) = entry.metadata() else { continue };
+                if metadata.is_dir() {
+                    folders.push(entry.path());
+                } else if metadata.nlink() < 2 || seen.insert(metadata.ino()) {
+                    size += metadata.blocks() * 512;
+                }
+            }
+        }
+        Ok(size)
+    }
+
     /// Where its files are.
-    pub fn files(&self, name: &str) -> PathBuf {
+    fn files(&self, name: &str) -> PathBuf {
         self.folder.join(name).join(FILES)
     }
 

@@ -306,6 +306,15 @@ pub struct BuildOptions {
     pub dialect: build::Dialect,
 }
 
+/// Which build cache goes.
+#[derive(Debug, Clone, Default)]
+pub struct BuildPruneOptions {
+    /// Bytes that may stay; `None`: all goes that is not used.
+    pub keep_bytes: Option<u64>,
+    /// Docker's filters.
+    pub filters: Filters,
+}
+
 /// Parts of an image as they are stored.
 #[derive(Debug, Clone, Default)]
 pub struct StoredImage {

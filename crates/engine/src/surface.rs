@@ -466,6 +466,15 @@ impl Engine {
         self.blocking(move || engine.prune_images(&filters)).await
     }
 
+    /// Removes build cache. Filters: `until`, `id`, `type`, `description`, `inuse`, `shared`, `private`.
+    ///
+    /// # Errors
+    /// The kinds of [`crate::Error`]: Conflict while another prune runs; see the crate's page.
+    pub async fn builds_prune(self: &Arc<Self>, options: BuildPruneOptions) -> Result<api::image::BuildCachePruned> {
+        let engine = Arc::clone(self);
+        self.blocking(move || engine.prune_builds(&options)).await
+    }
+
     /// Lists volumes. Filters: `name`, `driver`, `label`, `dangling`.
     ///
     /// # Errors

@@ -242,6 +242,10 @@ impl Engine {
                 volume.usage_data = Some(VolumeUsage { ref_count, size });
             }
         }
+        if wants("build-cache") {
+            let engine = Arc::clone(self);
+            usage.build_cache = self.blocking(move || engine.list_build_cache()).await?;
+        }
         Ok(usage)
     }
 }

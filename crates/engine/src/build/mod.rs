@@ -1,5 +1,6 @@
 //! Builds over this engine's containers and images.
 
+mod cache;
 mod classic;
 mod console;
 mod executor;
@@ -119,7 +120,13 @@ impl Engine {
             private: &self.build_folders.private,
             caches: &self.build_folders.caches,
         };
-        let built = build.run(site)?;
+        let built = build.run(site);
+        if build.uses_caches()
+            && let Err(error) = self.bound_build_caches()
+        {
+            tracing::warn!(%error, "cannot bound the build cache");
+        }
+        let built = built?;
         self.image_events(&built.happenings);
         Ok(built)
     }

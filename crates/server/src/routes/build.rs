@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use ::buildkit::{Output, Request};
 use api::host_config::{HostConfig, Ulimit};
-use engine::{BuildOptions, Credentials, Dialect};
+use engine::{BuildOptions, BuildPruneOptions, Credentials, Dialect};
 use futures_util::FutureExt;
 use futures_util::future::FusedFuture;
 
@@ -125,10 +125,16 @@ fn output(query: &Query) -> Result<Option<Output>, Error> {
     Ok(Some(output))
 }
 
-/// Removes build cache. That of the classic builder are images, which go when images are pruned: beside them there is
-/// none.
-pub(crate) fn prune() -> Result<Reply, Error> {
-    Reply::json(&api::image::BuildCachePruned::default())
+/// Removes build cache. That of steps are images, which go when images are pruned.
+pub(crate) async fn prune(call: &mut Call) -> Result<Reply, Error> {
+    let query = &call.query;
+    let mut keep_bytes = None;
+    // The same thing under its names of different times.
+    for name in ["max-used-space", "reserved-space", "keep-storage"] {
+        keep_bytes = keep_bytes.or(query.number(name)?.and_then(|bytes: i64| u64::try_from(bytes).ok()));
+    }
+    let options = BuildPruneOptions { keep_bytes: keep_bytes.filter(|bytes| *bytes > 0), filters: query.filters()? };
+    Reply::json(&call.server.engine.builds_prune(options).await?)
 }
 
 fn options(call: &Call) -> Result<BuildOptions, Error> {

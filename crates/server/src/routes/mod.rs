@@ -84,7 +84,7 @@ async fn others(call: &mut Call) -> Result<Reply, Error> {
         Endpoint::ImagePush => images::push(call).await,
         Endpoint::ImageSearch => images::search(call).await,
         Endpoint::DistributionInspect => images::distribution(call).await,
-        Endpoint::BuildPrune => build::prune(),
+        Endpoint::BuildPrune => build::prune(call).await,
         Endpoint::ImagePrune => images::prune(call).await,
 
         Endpoint::Build => build::build(call).await,

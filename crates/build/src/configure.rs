@@ -66,7 +66,7 @@ impl Stage {
                 Ok(if old { written } else { comment })
             }
             Command::User(user) => {
-                let user = self.expanded(wording, |expander| expander.word(&user))?;
+                let user = self.word(&user, wording)?;
                 let comment = format!("USER {user}");
                 self.config.user = user;
                 Ok(comment)
@@ -104,7 +104,7 @@ impl Stage {
     ) -> Result<Vec<(String, String)>> {
         let word = |text: &str| self.expanded(wording, |expander| expander.word(text));
         let expand = |(key, value): &(String, String)| {
-            let (key, value) = (word(key)?, word(value)?);
+            let (key, value) = (self.word(key, wording)?, word(value)?);
             match key.is_empty() {
                 true => Err(Error::Invalid(format!("{name} names can not be blank"))),
                 false => Ok((key, value)),
@@ -113,11 +113,23 @@ impl Stage {
         pairs.iter().map(expand).collect()
     }
 
+    /// A word with its variables replaced; in 2014 only `ENV`, `ADD` and `COPY` knew any.
+    fn word(&self, text: &str, wording: Wording<'_>) -> Result<String> {
+        match wording.old {
+            true => Ok(text.to_owned()),
+            false => self.expanded(wording, |expander| expander.word(text)),
+        }
+    }
+
     fn expose(&mut self, words: &[String], wording: Wording<'_>) -> Result<String> {
         let mut ports = BTreeMap::new();
         let mut given = Vec::new();
         for word in words {
-            for port in self.expanded(wording, |expander| expander.words(word))? {
+            let ports_of = match wording.old {
+                true => vec![word.clone()],
+                false => self.expanded(wording, |expander| expander.words(word))?,
+            };
+            for port in ports_of {
                 for exposed in exposed(&port)? {
                     ports.insert(exposed, Value::Object(Map::new()));
                 }
@@ -138,13 +150,14 @@ impl Stage {
     fn volume(&mut self, paths: &[String], wording: Wording<'_>) -> Result<String> {
         let mut expanded = Vec::new();
         for path in paths {
-            expanded.push(self.expanded(wording, |expander| expander.word(path))?);
+            expanded.push(self.word(path, wording)?);
         }
+        let volumes = self.config.volumes.get_or_insert_default();
         for path in &expanded {
-            if path.trim().is_empty() {
+            if path.trim().is_empty() && !wording.old {
                 return Err(Error::Invalid("VOLUME specified can not be an empty string".to_owned()));
             }
-            self.config.volumes.get_or_insert_default().insert(path.clone(), Value::Object(Map::new()));
+            volumes.insert(path.clone(), Value::Object(Map::new()));
         }
         Ok(format!("VOLUME [{}]", expanded.join(" ")))
     }

@@ -45,7 +45,7 @@ impl Expander<'_> {
     /// As [`Expander::word`].
     pub fn words(&self, text: &str) -> Result<Vec<String>> {
         let word = self.word(text)?;
-        if self.old || text.contains(['"', '\'']) {
+        if text.contains(['"', '\'']) {
             return Ok(vec![word]);
         }
         Ok(word.split_whitespace().map(str::to_owned).collect())

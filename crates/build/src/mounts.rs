@@ -66,7 +66,7 @@ impl Work<'_> {
             return Ok(image.to_string());
         }
         let source = copy::one(&origin, &inside(&mount.source), &mount.source)?;
-        copy::digest(&[source], &Ignore::default(), &|| self.solve.go_on())
+        copy::digest(&[source], &Ignore::default(), false, &|| self.solve.go_on())
     }
 
     fn expand_mount(&self, mount: &RunMount) -> Result<RunMount> {

@@ -8,7 +8,7 @@ use image::Image;
 use sys::root::Root;
 
 use crate::build::Build;
-use crate::dockerfile::{Command, Instruction};
+use crate::dockerfile::{Command, of_2014};
 use crate::progress::{Event, StepEvent, StepId};
 use crate::stages::Step;
 use crate::variables::Arguments;
@@ -107,13 +107,13 @@ impl<'a> Solve<'a> {
 
     fn before_stages(&self, step: &Step, id: StepId, globals: &mut Arguments) -> Result<()> {
         let stages = &self.build.stages;
-        let Some(command) = understood(step, stages.escape)? else {
+        let Some(command) = understood(step)? else {
             let skipped = StepEvent::Skipped { instruction: step.instruction.name.clone() };
             self.site.progress.tell(Event::Step(id, skipped));
             return Ok(());
         };
         let Command::Arg(arguments) = command else {
-            return Err(step.instruction.error("no build stage in current context"));
+            return Err(of_2014::without_image(&step.instruction));
         };
         for argument in arguments {
             let default = argument.default.as_deref().map(|text| stages.global(globals, text)).transpose()?;
@@ -193,12 +193,10 @@ impl<'a> Solve<'a> {
 }
 
 /// An instruction's command; `None` for one that was unknown in 2014 and is skipped.
-pub(crate) fn understood(step: &Step, escape: char) -> Result<Option<Command>> {
-    let instruction: &Instruction = &step.instruction;
+pub(crate) fn understood(step: &Step) -> Result<Option<Command>> {
     match &step.command {
         Some(command) => Ok(Some(command.clone())),
-        None if !Command::NAMES.contains(&instruction.name.as_str()) => Ok(None),
-        None => Command::parse(instruction, escape).map(Some),
+        None => of_2014::understand(&step.instruction),
     }
 }
 

@@ -107,8 +107,12 @@ impl Stage {
             true => wanted.to_owned(),
             false => self.expanded(wording, |expander| expander.word(wanted))?,
         };
-        let base = if wanted.starts_with('/') { "" } else { self.config.working_dir.as_str() };
-        self.config.working_dir = path::clean(&format!("{base}/{wanted}"));
+        let absolute = wanted.starts_with('/');
+        let base = if absolute { "" } else { self.config.working_dir.as_str() };
+        self.config.working_dir = match absolute && wording.old {
+            true => wanted,
+            false => path::clean(&format!("{base}/{wanted}")),
+        };
         Ok(self.config.working_dir.clone())
     }
 }

@@ -35,14 +35,17 @@ impl Work<'_> {
         }
         let solve = self.solve;
         let go_on = || solve.go_on();
-        let digest = copy::digest(&found.sources, &destination.left_out, &go_on)?;
         let old = self.options.dialect.is_old();
+        let by_name = old && found.fetched.is_empty();
+        let digest = copy::digest(&found.sources, &destination.left_out, by_name, &go_on)?;
         let owner = if transfer.owner.is_empty() { String::new() } else { format!("--chown={} ", transfer.owner) };
         let mode = if transfer.mode.is_empty() { String::new() } else { format!("--chmod={} ", transfer.mode) };
         let unpack = if transfer.unpack == Some(true) { "--unpack " } else { "" };
-        let end = if old { "" } else { " " };
-        let config =
-            self.comment_config(&format!("{name} {owner}{mode}{unpack}{digest} in {}{end}", destination.path))?;
+        let place = match old {
+            true => self.expand(&transfer.destination)?,
+            false => format!("{} ", destination.path),
+        };
+        let config = self.comment_config(&format!("{name} {owner}{mode}{unpack}{digest} in {place}"))?;
         if self.cached(&config)? {
             return Ok(());
         }
@@ -83,7 +86,10 @@ impl Work<'_> {
                     Some(origin) => origin,
                     empty => empty.insert(self.origin(&transfer.from)?),
                 };
-                found.sources.extend(copy::find(origin, &wanted, transfer.parents)?);
+                match self.options.dialect.is_old() {
+                    true => found.sources.push(copy::named(origin, &wanted)?),
+                    false => found.sources.extend(copy::find(origin, &wanted, transfer.parents)?),
+                }
             }
         }
         for document in &transfer.documents {
@@ -97,16 +103,14 @@ impl Work<'_> {
     }
 
     fn fetch_file(&self, url: &str, transfer: &Transfer, found: &mut Found) -> Result<()> {
-        let named = url.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map_or("", |(_, path)| path);
-        let path = named.split(['?', '#']).next().unwrap_or_default();
-        let name = match path.rsplit('/').next().unwrap_or_default() {
-            "" | "." | ".." if self.expand(&transfer.destination)?.ends_with('/') => {
-                return Err(Error::Step(format!("cannot determine filename from url: {url}")));
-            }
-            "" | "." | ".." => "file",
-            name => name,
-        };
+        let below = url.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map_or("", |(_, path)| path);
+        let path = below.split(['?', '#']).next().unwrap_or_default();
+        let named = Some(path.rsplit('/').next().unwrap_or_default()).filter(|name| !matches!(*name, "" | "." | ".."));
         let Fetched { body, modified } = self.solve.site.executor.open(url)?;
+        if named.is_none() && self.expand(&transfer.destination)?.ends_with('/') {
+            return Err(Error::Step(format!("cannot determine filename from url: {url}")));
+        }
+        let name = named.unwrap_or("file");
         let solve = self.solve;
         let mut watched = Watched { body, hash: Sha256::new(), go_on: &|| solve.go_on() };
         let file = Context::of_file(OsStr::new(name), &mut watched, self.solve.site.temporary)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use image::Image;
 
-use crate::dockerfile::{Command, Instruction};
+use crate::dockerfile::{Command, Instruction, of_2014};
 use crate::progress::{Event, StepEvent, StepId};
 use crate::solve::{Solve, understood};
 use crate::stage::Stage;
@@ -102,7 +102,7 @@ impl<'a> Work<'a> {
 
     /// False for an instruction that is skipped.
     fn do_step(&mut self, step: &Step) -> Result<bool> {
-        let Some(command) = understood(step, self.escape())? else {
+        let Some(command) = understood(step)? else {
             self.tell(StepEvent::Skipped { instruction: step.instruction.name.clone() });
             return Ok(false);
         };
@@ -186,9 +186,13 @@ impl<'a> Work<'a> {
             return Ok(());
         }
         self.tell(StepEvent::Triggers(triggers.len()));
+        let old = self.options.dialect.is_old();
         for (number, text) in triggers.iter().enumerate() {
             self.solve.go_on()?;
-            let instruction = Instruction::parse(text, self.escape())?;
+            let instruction = match Instruction::of_2014(text).filter(|_| old) {
+                Some(instruction) => instruction,
+                None => Instruction::parse(text, self.escape())?,
+            };
             match instruction.name.as_str() {
                 "ONBUILD" => {
                     return Err(Error::Step(format!(
@@ -204,7 +208,14 @@ impl<'a> Work<'a> {
                 _ => {}
             }
             self.tell(StepEvent::Trigger { number, text: text.clone() });
-            let command = Command::parse(&instruction, self.escape())?;
+            let command = match old {
+                true => of_2014::understand(&instruction)?,
+                false => Some(Command::parse(&instruction, self.escape())?),
+            };
+            let Some(command) = command else {
+                self.tell(StepEvent::Skipped { instruction: instruction.name });
+                continue;
+            };
             self.carry_out(command, &instruction)?;
             self.tell(StepEvent::TriggerDone(self.begun.as_ref().and_then(Stage::id)));
         }

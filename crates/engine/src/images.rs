@@ -10,7 +10,7 @@ use model::{ImageId, Reference};
 
 use crate::container::until;
 use crate::engine::Engine;
-use crate::options::{Filters, ImageListOptions, ImageRemoval, ImportOptions, StoredImage};
+use crate::options::{Filters, ImageListOptions, ImageRemoval, ImageRemoveOptions, ImportOptions, StoredImage};
 use crate::stream::{ByteStream, Upload, produce};
 use crate::{Error, Result};
 
@@ -177,9 +177,16 @@ impl Engine {
         Ok(())
     }
 
-    pub(crate) fn delete_image(&self, name: &str, force: bool, prune_parents: bool) -> Result<ImageRemoval> {
-        let removal = self.images.remove(name, force, prune_parents, self)?;
+    pub(crate) fn delete_image(&self, name: &str, options: ImageRemoveOptions) -> Result<ImageRemoval> {
+        let ImageRemoveOptions { force, prune_parents, names_first } = options;
+        let (removal, obstacle) = match names_first {
+            true => self.images.remove_names_first(name, force, prune_parents, self)?,
+            false => (self.images.remove(name, force, prune_parents, self)?, None),
+        };
         self.image_events(&removal.happenings);
+        if let Some(obstacle) = obstacle {
+            return Err(obstacle.into());
+        }
         let (layers, images): (Vec<_>, Vec<_>) =
             removal.removed.into_iter().partition(|removed| matches!(removed, Removed::DeletedLayer(_)));
         let told = |removed: Vec<Removed>| removed.into_iter().map(deleted).collect();
@@ -202,6 +209,7 @@ impl Engine {
         };
         let before = self.images.snapshot().layers_size();
         let mut pruned = ImagesPruned::default();
+        let unforced = ImageRemoveOptions { prune_parents: true, ..ImageRemoveOptions::default() };
         for summary in self.images.list(&filter)? {
             let image = &summary.image;
             if !self.containers(&image.id).is_empty() {
@@ -209,7 +217,7 @@ impl Engine {
             }
             let names = if summary.tags.is_empty() { vec![image.id.to_string()] } else { summary.tags };
             for name in names {
-                match self.delete_image(&name, false, true) {
+                match self.delete_image(&name, unforced) {
                     Ok(gone) => pruned.images_deleted.get_or_insert_default().extend(gone.into_items()),
                     Err(error) => tracing::debug!(%error, name, "an image is not pruned"),
                 }

@@ -236,6 +236,17 @@ pub struct ImportOptions {
     pub platform: String,
 }
 
+/// How to remove an image.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ImageRemoveOptions {
+    /// Neither other names nor stopped containers stand in the way.
+    pub force: bool,
+    /// Parents that were left without name, child and container go too.
+    pub prune_parents: bool,
+    /// By the rules of Docker before 1.8: a name goes even if the image then must stay.
+    pub names_first: bool,
+}
+
 /// What went with the removal of an image, each in the order in which it went.
 #[derive(Debug, Clone, Default)]
 pub struct ImageRemoval {

@@ -356,9 +356,9 @@ impl Engine {
     ///
     /// # Errors
     /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn image_remove(self: &Arc<Self>, name: &str, force: bool, prune_parents: bool) -> Result<ImageRemoval> {
+    pub async fn image_remove(self: &Arc<Self>, name: &str, options: ImageRemoveOptions) -> Result<ImageRemoval> {
         let (engine, name) = (Arc::clone(self), name.to_owned());
-        self.blocking(move || engine.delete_image(&name, force, prune_parents)).await
+        self.blocking(move || engine.delete_image(&name, options)).await
     }
 
     /// Builds an image from a Dockerfile and its context; a stream of JSON messages, one a line. Dropping the stream ends

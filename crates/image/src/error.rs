@@ -45,6 +45,9 @@ pub enum Error {
         /// What stands in the way.
         reason: String,
     },
+    /// What kept Docker before 1.8 from removing an image, in its words.
+    #[error("Conflict, {0}")]
+    Obstacle(String),
     /// The archive is no tar, or damaged.
     #[error("invalid archive: {0}")]
     Tar(String),
@@ -126,7 +129,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NotFound(_) => ErrorKind::NotFound,
-            Self::NameInUse { .. } | Self::InUse { .. } => ErrorKind::Conflict,
+            Self::NameInUse { .. } | Self::InUse { .. } | Self::Obstacle(_) => ErrorKind::Conflict,
             Self::Stored { .. } | Self::Stream { .. } | Self::File { .. } | Self::Layer(_) => ErrorKind::System,
             Self::Storage(error) => error.kind(),
             Self::Store(error) => error.kind(),

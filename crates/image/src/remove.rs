@@ -1,5 +1,7 @@
 //! Removing names and images, by the rules of Docker's image service.
 
+mod names_first;
+
 use std::sync::Arc;
 
 use model::{ChainId, ImageId, Reference};
@@ -69,7 +71,12 @@ impl Images {
     /// [`Error::NotFound`]; [`Error::NameInUse`] and [`Error::InUse`] if containers, children or names stand in the way.
     /// Nothing has been removed then.
     pub fn remove(&self, name: &str, force: bool, prune: bool, usage: &dyn Usage) -> Result<Removal> {
-        let (mut done, orphans) = self.change(|snapshot, transaction| {
+        self.work_out(usage, |work| work.remove(name, force, prune)).map(|(removal, ())| removal)
+    }
+
+    /// Works a removal out on a copy of the snapshot and writes it down.
+    fn work_out<T>(&self, usage: &dyn Usage, remove: impl FnOnce(&mut Work<'_>) -> Result<T>) -> Result<(Removal, T)> {
+        let ((mut done, answer), orphans) = self.change(|snapshot, transaction| {
             let mut work = Work {
                 snapshot,
                 usage,
@@ -78,7 +85,7 @@ impl Images {
                 images: Vec::new(),
                 layers: Vec::new(),
             };
-            work.remove(name, force, prune)?;
+            let answer = remove(&mut work)?;
             for name in &work.names {
                 transaction.remove_tag(name)?;
             }
@@ -88,13 +95,13 @@ impl Images {
             for chain in &work.layers {
                 transaction.remove_layer(chain)?;
             }
-            Ok((work.done, work.layers))
+            Ok(((work.done, answer), work.layers))
         })?;
         // Layers beneath containers' file systems stay on the disk until `sweep_layers` finds them free.
         self.leases.abandon(orphans.iter().copied());
         let gone = self.drop_abandoned()?;
         done.removed.extend(gone.into_iter().filter(|chain| orphans.contains(chain)).map(Removed::DeletedLayer));
-        Ok(done)
+        Ok((done, answer))
     }
 }
 
@@ -123,6 +130,11 @@ impl Work<'_> {
         if let Some(user) = user.filter(|_| !force && single_repository(&names)) {
             return Err(Error::NameInUse { name: name.to_owned(), container: user.container, image: image.id.short() });
         }
+        self.drop_asked(image, name)
+    }
+
+    fn drop_asked(&mut self, image: &Arc<Image>, name: &str) -> Result<()> {
+        let names = self.names_of(image);
         let asked = canonical(&Reference::loose(name)?);
         self.drop_name(image, &asked);
         // Digests came with the tag's pull: they go with the repository's last tag.

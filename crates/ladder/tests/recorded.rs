@@ -232,7 +232,10 @@ fn errors_in_the_words_of_the_time() {
         plain("GET", "/images/two/history", 404, "No such image: two:latest"),
         (404, "No such id: two\n".into())
     );
-    assert_eq!(plain("DELETE", "/images/two", 404, "No such image: two:latest"), (404, "No such image: two\n".into()));
+    assert_eq!(
+        plain("GET", "/images/two/json", 404, "No such image: two:latest"),
+        (404, "No such image: two\n".into())
+    );
     assert_eq!(
         plain("POST", "/containers/web/kill", 400, "Invalid signal: banana"),
         (500, "Invalid signal: banana\n".into())

@@ -8,8 +8,9 @@ mod source;
 
 pub(crate) use layer::{Layered, write};
 pub(crate) use place::Place;
-pub(crate) use source::{Source, Sources, find, one};
+pub(crate) use source::{Source, Sources, find, named, one};
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use model::{path, to_hex};
@@ -36,13 +37,23 @@ pub(crate) struct Destination {
     pub(crate) left_out: Ignore,
 }
 
-/// The digest of all that is copied, as Docker writes it into the history: `file:…`, `dir:…`, `multi:…`.
-pub(crate) fn digest(sources: &[Source], left_out: &Ignore, unchanged: &dyn Fn() -> Result<()>) -> Result<String> {
+/// The digest of all that is copied, as Docker writes it into the history: `file:…`, `dir:…`, `multi:…`. By name, as in
+/// 2014: what a source is called is part of it.
+pub(crate) fn digest(
+    sources: &[Source],
+    left_out: &Ignore,
+    by_name: bool,
+    unchanged: &dyn Fn() -> Result<()>,
+) -> Result<String> {
     let mut digests = Vec::new();
     for source in sources {
         unchanged()?;
         let kind = if source.is_directory() { "dir" } else { "file" };
-        digests.push(format!("{kind}:{}", source.digest(left_out)?));
+        let mut digest = source.digest(left_out)?;
+        if by_name {
+            digest = to_hex(&Sha256::digest([source.name().as_bytes(), b"\0", digest.as_bytes()].concat()));
+        }
+        digests.push(format!("{kind}:{digest}"));
     }
     match <[String; 1]>::try_from(digests) {
         Ok([one]) => Ok(one),

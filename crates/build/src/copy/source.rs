@@ -86,6 +86,17 @@ pub(crate) fn find(sources: &Sources, wanted: &str, parents: bool) -> Result<Vec
     paths.iter().map(|path| found(path)).collect()
 }
 
+/// What a source of 2014 names, in which no letter meant more than itself.
+///
+/// # Errors
+/// There is none. Nothing outside of the context was ever looked at.
+pub(crate) fn named(sources: &Sources, wanted: &str) -> Result<Source> {
+    let missing = || Error::Step(format!("{wanted}: no such file or directory"));
+    let path = inside(wanted).ok_or_else(missing)?;
+    sources.root.canonical(&path).map_err(|_| missing())?;
+    one(sources, Path::new(&path), wanted)
+}
+
 /// The paths that fit a pattern. `**` stands for any number of folders.
 fn fitting(sources: &Sources, pattern: &str) -> Result<Vec<PathBuf>> {
     let mut found = vec![PathBuf::new()];

@@ -1,6 +1,6 @@
 //! Physical lines become instructions: directives, comments, continuation, documents.
 
-use super::{Dockerfile, Heredoc, Instruction, Reading};
+use super::{Dockerfile, Heredoc, Instruction, Reading, of_2014};
 use crate::{Error, Result};
 
 /// Longest instruction, documents included, in bytes.
@@ -8,8 +8,10 @@ const MAX_INSTRUCTION_BYTES: usize = 4 * 1024 * 1024;
 
 pub(super) fn read(text: &str, reading: Reading) -> Result<Dockerfile> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let escape = if reading.old { '\\' } else { directives(text)? };
-    instructions(text, escape, !reading.old)
+    match reading.old {
+        true => Ok(of_2014::read(text)),
+        false => instructions(text, directives(text)?, true),
+    }
 }
 
 fn instructions(text: &str, escape: char, documents: bool) -> Result<Dockerfile> {

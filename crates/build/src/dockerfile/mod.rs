@@ -8,6 +8,7 @@ mod command;
 mod flags;
 mod healthcheck;
 mod lines;
+pub(crate) mod of_2014;
 mod run;
 mod transfer;
 mod words;
@@ -89,6 +90,11 @@ impl Instruction {
     /// There is none in the text.
     pub fn parse(text: &str, escape: char) -> Result<Self> {
         lines::single(text, escape)
+    }
+
+    /// An instruction from a single line, by the rules of 2014.
+    pub(crate) fn of_2014(text: &str) -> Option<Self> {
+        of_2014::single(text, 1)
     }
 
     /// An error at this instruction.

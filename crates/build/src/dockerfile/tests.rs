@@ -171,6 +171,7 @@ proptest! {
             if let Ok(file) = Dockerfile::parse(&text, Reading { old }) {
                 for instruction in &file.instructions {
                     let _ = Command::parse(instruction, file.escape);
+                    let _ = of_2014::understand(instruction);
                 }
             }
         }

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::console::Console;
 use super::executor::EngineExecutor;
 use crate::engine::Engine;
+use crate::images::new_name;
 use crate::options::BuildOptions;
 use crate::stream::{ByteSender, ByteStream, Upload, byte_stream};
 use crate::{Error, Result};
@@ -113,19 +114,19 @@ async fn cancel_when_closed(sender: ByteSender, cancelled: CancellationToken) {
     }
 }
 
-/// The names for the image; by the rules of 2014 one that cannot be a name is no name.
+/// The names for the image; by the rules of 2014 the first alone counts, and one that cannot be a name is no name.
 fn names(options: &BuildOptions) -> Result<Vec<Reference>> {
     let mut names: Vec<Reference> = Vec::new();
-    for text in options.names.iter().filter(|text| !text.is_empty()) {
-        match Reference::from_repository(text, "") {
+    let old = options.dialect != Dialect::Current;
+    let counted = if old { 1 } else { usize::MAX };
+    for text in options.names.iter().take(counted).filter(|text| !text.is_empty()) {
+        // A tag that is empty was none.
+        let bare = text.strip_suffix(':').filter(|_| old).unwrap_or(text);
+        match new_name(bare, "", old) {
             Ok(name) if names.contains(&name) => {}
             Ok(name) => names.push(name),
-            Err(error) if options.dialect != Dialect::Current => {
-                tracing::debug!(%error, text, "a build's image gets no name")
-            }
-            Err(error) => {
-                return Err(Error::invalid(error.to_string()).caused_by(error));
-            }
+            Err(error) if old => tracing::debug!(%error, text, "a build's image gets no name"),
+            Err(error) => return Err(error),
         }
     }
     Ok(names)

@@ -35,9 +35,9 @@ fn is_empty(list: Option<&[String]>) -> bool {
     list.is_none_or(<[String]>::is_empty)
 }
 
-/// The image's entries that the client's map lacks are added.
+/// The image's entries that the client's map lacks are added. A map of the image without entries is told from none.
 fn unite<V: Clone>(own: &mut Option<BTreeMap<String, V>>, image: Option<&BTreeMap<String, V>>) {
-    let Some(image) = image.filter(|image| !image.is_empty()) else { return };
+    let Some(image) = image else { return };
     let own = own.get_or_insert_with(BTreeMap::new);
     for (key, value) in image {
         own.entry(key.clone()).or_insert_with(|| value.clone());

@@ -38,6 +38,43 @@ fn the_last_name_takes_the_line_with_it() {
 }
 
 #[test]
+fn names_went_first_before_2015() {
+    let engine = Engine::new();
+    let [base, one, two] = built(&engine);
+    let short = two.id.short();
+    let remove = |name: &str, force, users: &Users| {
+        let (removal, obstacle) = engine.images.remove_names_first(name, force, true, users)?;
+        Ok::<_, crate::Error>((texts(&removal.removed), obstacle.map(|obstacle| obstacle.to_string())))
+    };
+    let refused = |name: &str, force, users: &Users| remove(name, force, users).unwrap_err().to_string();
+    let user = Users::one(&two, false);
+    let used = format!(
+        "Conflict, cannot delete {short} because the container abcdef012345 is using it (docker untagged the image), use -f to force"
+    );
+    assert_eq!(remove("two", false, &user).unwrap(), (vec!["two:latest".to_owned()], Some(used)));
+    assert_eq!(refused("two", true, &user), "No such image: two");
+    let running = Users::one(&two, true);
+    let used =
+        "Conflict, cannot force delete {} because the running container abcdef012345 is using it, stop it and retry";
+    assert_eq!(refused(&two.id.hex(), true, &running), used.replace("{}", &short));
+    assert_eq!(refused(&one.id.hex(), true, &user), format!("Conflict, {} wasn't deleted", one.id.hex()));
+    engine.images.tag(&short, "a", "").unwrap();
+    engine.images.tag(&short, "b", "").unwrap();
+    assert_eq!(refused("a:nosuch", false, &user), "No such image: a:nosuch");
+    let several = "Conflict, cannot delete image {} because it is tagged in multiple repositories, use -f to force";
+    assert_eq!(refused(&short, false, &user), several.replace("{}", &short));
+    assert_eq!(remove(&short, true, &user).unwrap(), (vec!["a:latest".to_owned()], None));
+    // What keeps the parent is told although the child went.
+    let user = Users::one(&one, false);
+    let used = format!(
+        "Conflict, cannot delete {} because the container abcdef012345 is using it, use -f to force",
+        one.id.short()
+    );
+    assert_eq!(remove("b", false, &user).unwrap(), (vec!["b:latest".to_owned(), short], Some(used)));
+    assert_eq!(engine.id("busybox"), base.id);
+}
+
+#[test]
 fn noprune_keeps_parents() {
     let engine = Engine::new();
     let [_, one, two] = built(&engine);

@@ -3,7 +3,7 @@
 use api::routes::Endpoint::{
     Commit, ContainerAttach, ContainerChanges, ContainerCreate, ContainerInspect, ContainerKill, ContainerList,
     ContainerLogs, ContainerPause, ContainerResize, ContainerRestart, ContainerStart, ContainerStop, ContainerTop,
-    ContainerUnpause, ContainerWait, Events, ExecCreate, ExecResize, ExecStart, ImageCreate, ImageDelete, ImageHistory,
+    ContainerUnpause, ContainerWait, Events, ExecCreate, ExecResize, ExecStart, ImageCreate, ImageHistory,
     ImageInspect, ImageList, ImageSave, ImageSaveMany, ImageTag, Info,
 };
 
@@ -112,13 +112,26 @@ pub(super) const RUNG: Rung = Rung {
             .up(list::images_up)
             .down(list::images_down),
         Change::to(&[ImageInspect], "Values that read as numbers keep their quotes.").down(inspect::image),
-        Change::to(&[ImageInspect, ImageDelete], "Missing images are shown with their tag.")
-            .wordings(&[Wording::with_status("No such image: *", "No such image: {name}", 404)]),
+        Change::to(
+            &[ImageInspect],
+            "Missing images are shown with their tag, and names that cannot be one are refused.",
+        )
+        .wordings(&[
+            Wording::with_status("No such image: *", "No such image: {name}", 404),
+            Wording::with_status("invalid reference format*", "No such image: {name}", 404),
+        ]),
         Change::to(
             &[ImageHistory, ImageSave, ImageTag],
             "Missing images are missing images to history, save and tag; before missing ids.",
         )
-        .wordings(&[Wording::with_status("No such image: *", "No such id: {name}", 404)]),
+        .wordings(&[
+            Wording::with_status("No such image: *", "No such id: {name}", 404),
+            Wording::with_status("invalid reference format*", "No such id: {name}", 404),
+        ]),
+        Change::to(&[Commit], "The body of commit is read strictly; before, one that cannot be read did not count.")
+            .up(create::commit),
+        Change::to(&[ImageCreate], "An import of nothing is an image without files; before it was an error.")
+            .up(stream::something_to_import),
         build::CHANGE,
         Change::to(&[ImageHistory], "History tells comments.").down(|history, _| {
             crate::json::each(history, |item| keep(item, &["Id", "Created", "CreatedBy", "Tags", "Size"]))
@@ -131,6 +144,7 @@ pub(super) const RUNG: Rung = Rung {
         registry::WORDS,
         registry::NAMES,
         registry::CREDENTIALS,
+        registry::LOGINS,
         Change::to(&[Events], "Every signal of kill is an event; before only SIGKILL was.").message(stream::one_kill),
         Change::to(&[Info], "`GET /info` tells more.")
             .down(|info, _| object(info, &[]).into_iter().for_each(|info| keep(info, INFO)))

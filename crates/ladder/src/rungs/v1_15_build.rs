@@ -3,7 +3,7 @@
 use api::routes::Endpoint::Build;
 use serde_json::{Value, json};
 
-use super::v1_15_registry::{IMPORT, KNOCK};
+use super::v1_15_registry::{IMPORT, KNOCK, check};
 use crate::exchange::{OLD_BUILD_HEADER, Request, Response};
 use crate::rung::{Asked, Change};
 use crate::wording::{Wording, reworded};
@@ -30,48 +30,62 @@ const REFUSALS: &[Wording] = &[
     Wording::with_status("Get \"*\": dial tcp *: connect: *", "Get {1}: dial tcp {2}: {3}", 500),
 ];
 
-/// Errors of steps. The two forms of "missing" are one: nothing outside of the context was ever looked at.
+/// Errors of steps.
 const STEPS: &[Wording] = &[
     Wording::new("The command '*' returned a non-zero code: *", "The command [{1}] returned a non-zero code: {2}"),
-    Wording::new("dockerfile parse error on line *: ENV must have two arguments", "Invalid ENV format"),
-    Wording::new("dockerfile parse error on line *: ADD requires at least two arguments, but *", "Invalid ADD format"),
-    Wording::new(
-        "dockerfile parse error on line *: COPY requires at least two arguments, but *",
-        "Invalid COPY format",
-    ),
-    Wording::new("dockerfile parse error on line *: * requires at least one argument", "Invalid Dockerfile format"),
-    Wording::new("dockerfile parse error on line *: * requires exactly one argument", "Invalid Dockerfile format"),
-    Wording::new(
-        "dockerfile parse error on line *: VOLUME specified can not be an empty string",
-        "Volume cannot be empty",
-    ),
-    Wording::new(
-        "dockerfile parse error on line *: no build stage in current context",
-        "Please provide a source image with `from` prior to run",
-    ),
-    Wording::new("dockerfile parse error on line *: *", "{2}"),
-    Wording::new(
-        "COPY failed: file not found in build context or excluded by .dockerignore: stat *: file does not exist",
-        "{1}: no such file or directory",
-    ),
-    Wording::new("COPY failed: forbidden path outside the build context: * ()", "{1}: no such file or directory"),
     Wording::new("source can't be a URL for COPY", "Source can't be an URL for COPY"),
-    Wording::new("invalid containerPort: *", "Invalid containerPort: {1}"),
-    Wording::new("invalid proto: *", "Invalid proto: {1}"),
+];
+
+/// Why the program of a step did not start; this was written to its standard error as well.
+const STARTS: &[Wording] = &[
+    Wording::new("*unable to start container process: *exec: \"*: unknown", "exec: \"{3}"),
+    Wording::new("*unable to start container process: *exec: \"*", "exec: \"{3}"),
+    Wording::new(
+        "*unable to find user *: *",
+        "finalize namespace setup user get supplementary groups Unable to find user {2}",
+    ),
 ];
 
 /// The exit code of a command was only in the words.
-fn errors(message: &mut Value, _: &Asked) {
-    let Some(text) = message.get("error").and_then(Value::as_str) else { return };
+fn errors(message: &mut Value, asked: &Asked) {
+    if let Some(step) = message.get("stream").and_then(Value::as_str).and_then(step) {
+        asked.note("step", json!(step));
+    }
+    let Some(error) = message.get("error").and_then(Value::as_str) else { return };
+    let step = asked.recall("step").unwrap_or_default();
+    if let Some(start) = reworded(error, STARTS).filter(|_| !error.starts_with("The command '")) {
+        let written = Some(json!({"stream": format!("\u{1b}[91m{start}\u{1b}[0m")}));
+        let written = written.filter(|_| !asked.request.flag("q"));
+        *message = Value::Array(written.into_iter().chain([failure(&start)]).collect());
+        return;
+    }
     // A base image that is fetched, an address that is added.
-    let reworded = [STEPS, KNOCK, IMPORT].into_iter().find_map(|wordings| reworded(text, wordings));
-    let text = reworded.unwrap_or_else(|| text.to_owned());
-    *message = json!({"errorDetail": {"message": text}, "error": text});
+    let reworded = [STEPS, KNOCK, IMPORT].into_iter().find_map(|wordings| reworded(error, wordings));
+    let impossible = step.as_str().and_then(|step| check(base(step)?).err());
+    let text = impossible.or(reworded).unwrap_or_else(|| error.to_owned());
+    *message = failure(&text);
+}
+
+fn failure(text: &str) -> Value {
+    json!({"errorDetail": {"message": text}, "error": text})
+}
+
+/// The instruction of `Step 1 : …`.
+fn step(line: &str) -> Option<&str> {
+    line.strip_prefix("Step ")?.split_once(" : ").map(|(_, instruction)| instruction.trim_end())
+}
+
+/// The repository that a `FROM` names.
+fn base(instruction: &str) -> Option<&str> {
+    let (name, image) = instruction.split_once(' ')?;
+    let image = image.trim();
+    let bare = image.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).map_or(image, |(bare, _)| bare);
+    name.eq_ignore_ascii_case("from").then_some(bare)
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{message, up};
+    use crate::testing::{ask, climbed, message, up};
     use api::routes::Endpoint::Build;
     use serde_json::{Value, json};
 
@@ -85,16 +99,35 @@ mod tests {
                 "The command '/bin/sh -c exit 3' returned a non-zero code: 3",
                 "The command [/bin/sh -c exit 3] returned a non-zero code: 3",
             ),
-            ("dockerfile parse error on line 2: RUN requires at least one argument", "Invalid Dockerfile format"),
-            (
-                "dockerfile parse error on line 2: FROM isn't allowed as an ONBUILD trigger",
-                "FROM isn't allowed as an ONBUILD trigger",
-            ),
             ("something else", "something else"),
         ] {
             let document: Value = serde_json::from_str(&lowered(newer)).unwrap();
             assert_eq!(document, json!({"errorDetail": {"message": older}, "error": older}));
         }
+    }
+
+    #[test]
+    fn programs_that_did_not_start_said_so_themselves() {
+        let error = "OCI runtime create failed: unable to start container process: exec: \"/x\": stat /x: no such file or directory: unknown";
+        let told = message("1.15", "1.14", Build, json!({"error": error}));
+        assert!(
+            told.starts_with(
+                "{\"stream\":\"\\u001b[91mexec: \\\"/x\\\": stat /x: no such file or directory\\u001b[0m\"}"
+            ),
+            "{told}"
+        );
+        assert!(told.contains("\"error\":\"exec: \\\"/x\\\": stat /x: no such file or directory\""), "{told}");
+    }
+
+    #[test]
+    fn bases_were_names_in_registries() {
+        let (_, _, descent) = climbed("1.14", ask("POST", "/build", "", Value::Null));
+        descent.message(json!({"stream": "Step 1/2 : FROM Busybox:a\n"}));
+        let told = String::from_utf8(descent.message(json!({"error": "no such thing"}))).unwrap();
+        assert!(told.contains("Invalid repository name (Busybox), only [a-z0-9-_.] are allowed"), "{told}");
+        descent.message(json!({"stream": "Step 1/2 : RUN from\n"}));
+        let told = String::from_utf8(descent.message(json!({"error": "no such thing"}))).unwrap();
+        assert!(told.contains("\"no such thing\""), "{told}");
     }
 
     #[test]

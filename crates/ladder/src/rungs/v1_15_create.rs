@@ -94,6 +94,14 @@ pub(super) fn create(request: &mut Request) -> Result<(), Response> {
     Ok(())
 }
 
+/// What could not be read was as if it had not been sent.
+pub(super) fn commit(request: &mut Request) -> Result<(), Response> {
+    let config = lenient::object(&request.body).unwrap_or_default();
+    request.body = Body::Json(lenient::fields(&config, CONFIG).into());
+    request.set_header("Content-Type", "application/json");
+    Ok(())
+}
+
 /// `[[ip:]public:]private[/protocol]` as PortBindings; None if one of them is nonsense.
 fn port_bindings(specs: &Value) -> Option<Object> {
     let mut bindings = Map::new();

@@ -28,6 +28,9 @@ pub(super) const WORDS: Change = Change::to(
 pub(super) const CREDENTIALS: Change =
     Change::to(&[ImagePush], "The body of push holds no credentials any more.").up(push);
 
+pub(super) const LOGINS: Change =
+    Change::to(&[Auth], "The body of auth is read strictly; before, what cannot be read did not count.").up(login);
+
 const NO_CREDENTIALS: &str = "EOF";
 const BAD_CREDENTIALS: &str = "invalid character in credentials";
 
@@ -80,6 +83,10 @@ pub(super) const KNOCK: &[Wording] = &[
 
 pub(super) const IMPORT: &[Wording] = &[
     Wording::new("Get \"*\": dial tcp *: connect: *", "Get {1}: dial tcp {2}: {3}"),
+    Wording::new(
+        "\"*://*\": an address such as http://host/file is wanted",
+        "Get \"{1}://{2}\": unsupported protocol scheme \"{1}\"",
+    ),
     Wording::new("received unexpected HTTP status: *", "Got HTTP status code >= 400: {1}"),
 ];
 
@@ -113,7 +120,7 @@ fn names(request: &mut Request) -> Result<(), Response> {
 }
 
 /// Whether a name could be one in a registry.
-fn check(name: &str) -> Result<(), String> {
+pub(super) fn check(name: &str) -> Result<(), String> {
     if name.contains("://") {
         return Err("Invalid repository name (ex: \"registry.domain.tld/myrepos\")".to_owned());
     }
@@ -147,6 +154,17 @@ fn push(request: &mut Request) -> Result<(), Response> {
     }
     request.body = Body::Empty;
     request.set_header(ENDPOINT_FIRST_HEADER, "1");
+    Ok(())
+}
+
+fn login(request: &mut Request) -> Result<(), Response> {
+    const KEYS: [&str; 5] = ["username", "password", "auth", "email", "serveraddress"];
+    let sent = request.body.json().and_then(|body| body.as_object()).cloned().unwrap_or_default();
+    let known = |key: &str| KEYS.into_iter().find(|known| known.eq_ignore_ascii_case(key));
+    let read = sent.into_iter().filter(|(_, value)| value.is_string());
+    let read = read.filter_map(|(key, value)| Some((known(&key)?.to_owned(), value)));
+    request.body = Body::Json(Value::Object(read.collect()));
+    request.set_header("Content-Type", "application/json");
     Ok(())
 }
 
@@ -232,7 +250,7 @@ mod tests {
     use super::{check, name};
     use crate::testing::{ask, climbed, refusal, refused, up};
     use crate::{Body, Response};
-    use api::routes::Endpoint::{ImageCreate, ImagePush};
+    use api::routes::Endpoint::{Auth, ImageCreate, ImagePush};
     use serde_json::{Value, json};
 
     #[test]
@@ -298,6 +316,13 @@ mod tests {
         let message = json!({"status": "The push refers to repository [h:5/x]", "aux": {"Tags": 3}});
         let told = String::from_utf8(descent.message(message)).unwrap();
         assert_eq!(told, "{\"status\":\"The push refers to a repository [h:5/x] (len: 3)\"}\r\n");
+    }
+
+    #[test]
+    fn logins_of_junk_were_logins() {
+        let request = up("1.14", Auth, "", json!({"Username": "u", "password": 1, "x": "y"}));
+        assert_eq!(request.body, Body::Json(json!({"username": "u"})));
+        assert_eq!(up("1.14", Auth, "", json!([])).body, Body::Json(json!({})));
     }
 
     #[test]

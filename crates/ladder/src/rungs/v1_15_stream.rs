@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::exchange::{Request, Response};
+use crate::exchange::{Body, Request, Response};
 use crate::json::text;
 use crate::rung::Asked;
 
@@ -51,6 +51,14 @@ pub(super) fn tag(request: &mut Request) -> Result<(), Response> {
     Ok(())
 }
 
+pub(super) fn something_to_import(request: &mut Request) -> Result<(), Response> {
+    let import = request.parameter("fromImage").unwrap_or_default().is_empty();
+    match request.body {
+        Body::Empty if import && request.parameter("fromSrc") == Some("-") => Err(Response::error(500, "EOF")),
+        _ => Ok(()),
+    }
+}
+
 /// Only SIGKILL of kill was an event: neither other signals nor those that stop and restart send.
 pub(super) fn one_kill(event: &mut Value, asked: &Asked) {
     let Some(fields) = event.as_object() else { return };
@@ -77,6 +85,7 @@ pub(super) fn one_kill(event: &mut Value, asked: &Asked) {
 #[cfg(test)]
 mod tests {
     use crate::testing::{ask, climbed, refused, up};
+    use crate::{Body, Climbed, Response, Version, climb};
     use api::routes::Endpoint::{Commit, ContainerResize, ImageCreate, ImageTag};
     use serde_json::{Value, json};
 
@@ -99,6 +108,21 @@ mod tests {
                 |version| up(version, endpoint, "repo=A", Value::Null).header(crate::OLD_NAME_HEADER).is_some();
             assert_eq!((marked("1.14"), marked("1.15")), (true, false), "{endpoint:?}");
         }
+    }
+
+    #[test]
+    fn nothing_could_not_be_imported() {
+        let import = |query| climb(Version::new(1, 14), ask("POST", "/images/create", query, Value::Null));
+        assert!(matches!(import("fromSrc=-"), Climbed::Answer(Response { status: 500, .. })));
+        assert!(matches!(import("fromSrc=http://a/b"), Climbed::Forward { .. }));
+    }
+
+    #[test]
+    fn a_commit_of_junk_was_a_commit() {
+        let mut request = ask("POST", "/commit", "container=a", Value::Null);
+        request.body = Body::Text("{".into());
+        let request = climbed("1.14", request).0;
+        assert_eq!((&request.body, request.header("Content-Type")), (&Body::Json(json!({})), Some("application/json")));
     }
 
     #[test]

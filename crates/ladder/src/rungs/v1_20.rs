@@ -1,11 +1,10 @@
 //! API 1.20, Docker 1.8.
 
 use super::shapes::host_config;
-use crate::exchange::Response;
+use crate::exchange::{NAMES_FIRST_HEADER, Response};
 use crate::json::{Object, default, each, object, remove, text};
 use crate::rung::{Asked, Change, Rung};
 use crate::version::Version;
-use crate::wording::Wording;
 use api::routes::Endpoint::{
     ContainerArchiveGet, ContainerArchiveHead, ContainerArchivePut, ContainerAttachWs, ContainerCreate,
     ContainerInspect, ContainerKill, ContainerList, Events, ImageDelete,
@@ -16,7 +15,14 @@ pub(super) const RUNG: Rung = Rung {
     version: Version::new(1, 20),
     release: "1.8",
     changes: &[
-        Change::to(&[ImageDelete], "Conflicts of images say more.").wordings(CONFLICTS),
+        Change::to(
+            &[ImageDelete],
+            "Nothing goes if an image cannot be removed; before, its name went first and stayed gone. Conflicts say more.",
+        )
+        .up(|request| {
+            request.set_header(NAMES_FIRST_HEADER, "1");
+            Ok(())
+        }),
         Change::added(
             &[ContainerArchiveGet, ContainerArchiveHead, ContainerArchivePut],
             "`/containers/{name}/archive` copies files to and from a container.",
@@ -67,32 +73,6 @@ pub(super) const RUNG: Rung = Rung {
 };
 
 const BROUGHT: &[&str] = &["GroupAdd", "MemorySwappiness"];
-
-const CONFLICTS: &[Wording] = &[
-    Wording::new(
-        "conflict: unable to remove repository reference * (must force) - container * is \
-             using its referenced image *",
-        "Conflict, cannot delete {3} because the container {2} is using it, use -f to force",
-    ),
-    Wording::new(
-        "conflict: unable to delete * (must be forced) - image is being used by stopped \
-             container *",
-        "Conflict, cannot delete {1} because the container {2} is using it, use -f to force",
-    ),
-    Wording::new(
-        "conflict: unable to delete * (cannot be forced) - image is being used by running \
-             container *",
-        "Conflict, cannot delete {1} because the running container {2} is using it, stop it \
-             and use -f to force",
-    ),
-    Wording::new(
-        "conflict: unable to delete * (must be forced) - image is referenced in multiple \
-             repositories",
-        "Conflict, cannot delete image {1} because it is tagged in multiple repositories, \
-             use -f to force",
-    ),
-    Wording::new("conflict: *", "Conflict, {1}"),
-];
 
 /// Drops events by their flat status, as far as a colon.
 pub(super) fn drop_statuses(event: &mut Value, statuses: &[&str]) {

@@ -2,7 +2,8 @@
 
 use super::shapes::{drop_events, forget, host_config};
 use crate::exchange::{Body, FOLLOW_HEADER, HOST_CONFIG_HEADER, Request, Response};
-use crate::json::{is_empty, null_if_empty, object, remove};
+use crate::json::{Object, is_empty, null_if_empty, object, remove, text};
+use crate::lenient::{self, Kind};
 use crate::rung::{Asked, Change, OldRoute, Rung};
 use crate::version::Version;
 use api::routes::Endpoint::{
@@ -150,19 +151,16 @@ static COPY: OldRoute = OldRoute {
         if kind.split(';').next() != Some("application/json") {
             return Err(Response::error(500, &format!("Content-Type not supported: {kind}")));
         }
-        let resource = request
-            .body
-            .json()
-            .and_then(|body| body.get("Resource"))
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned();
+        let sent = lenient::object(&request.body)?;
+        let resource = resource(&sent);
         if resource.is_empty() {
             return Err(Response::error(500, "Path cannot be empty"));
         }
         request.method = "GET".into();
         request.path = format!("/containers/{}/archive", params.first());
-        request.query = vec![("path".into(), format!("/{}", resource.trim_matches('/')))];
+        // What a folder is called does not follow from `.`.
+        let path = resource.trim_end_matches("/.").trim_matches('/');
+        request.query = vec![("path".into(), format!("/{path}"))];
         request.set_header(FOLLOW_HEADER, "links");
         request.body = Body::Empty;
         Ok(())
@@ -171,13 +169,13 @@ static COPY: OldRoute = OldRoute {
         response.remove_header("X-Docker-Container-Path-Stat");
         if response.is_error() {
             let missing = response.message().is_some_and(|text| text.starts_with("Could not find the file"));
-            let resource = asked.body()["Resource"].as_str().unwrap_or_default();
+            let resource = asked.body().as_object().map(resource).unwrap_or_default();
             match missing {
                 true => {
                     response.status = 500;
                     response.set_message(&format!("Could not find the file {resource} in container {}", asked.name()));
                 }
-                false if response.status == 404 => response.body = Body::Empty,
+                false if response.status == 404 => *response = Response::empty(404),
                 false => {}
             }
         } else {
@@ -186,6 +184,12 @@ static COPY: OldRoute = OldRoute {
     }),
     message: None,
 };
+
+/// The path that is asked for.
+fn resource(sent: &Object) -> String {
+    let read = lenient::fields(sent, &[("Resource", Kind::Text)]);
+    text(&read, "Resource").to_owned()
+}
 
 #[cfg(test)]
 mod tests {

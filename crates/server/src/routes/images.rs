@@ -1,6 +1,6 @@
 //! Images.
 
-use engine::{Credentials, ImageListOptions, ImportOptions, SearchOptions, TransferOptions};
+use engine::{Credentials, ImageListOptions, ImageRemoveOptions, ImportOptions, SearchOptions, TransferOptions};
 use futures_util::{FutureExt, StreamExt, stream};
 use http::StatusCode;
 
@@ -61,11 +61,15 @@ pub(crate) async fn tag(call: &mut Call) -> Result<Reply, Error> {
 }
 
 pub(crate) async fn delete(call: &mut Call) -> Result<Reply, Error> {
-    let (force, prune) = (call.query.flag("force"), !call.query.flag("noprune"));
-    if call.name().trim().is_empty() {
+    let options = ImageRemoveOptions {
+        force: call.query.flag("force"),
+        prune_parents: !call.query.flag("noprune"),
+        names_first: call.headers.contains_key(ladder::NAMES_FIRST_HEADER),
+    };
+    if call.name().trim().is_empty() && !options.names_first {
         return Err(Error::invalid("image name cannot be blank"));
     }
-    let removal = call.server.engine.image_remove(call.name(), force, prune).await?;
+    let removal = call.server.engine.image_remove(call.name(), options).await?;
     match call.headers.contains_key(ladder::IMAGES_ONLY_HEADER) {
         true => Reply::json(&removal.images),
         false => Reply::json(&removal.into_items()),

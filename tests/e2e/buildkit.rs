@@ -146,11 +146,14 @@ fn failures_say_why_and_where() {
 fn an_interrupted_build_leaves_nothing() {
     let daemon = Daemon::with_busybox();
     let folder = context(&daemon, "long", &[("Dockerfile", "FROM busybox\nRUN echo begun && sleep 1000\n")]);
-    let mut client = buildx(&daemon, &[&folder]).start();
+    // The program behind `docker buildx` itself: not every `docker` hands signals on to it.
+    let client = Program::new(environment("LONGSHORE_BUILDX")).args(["build", &folder]);
+    let client = client.env("DOCKER_HOST", daemon.host()).env("DOCKER_CONFIG", daemon.path("docker-config"));
+    let mut client = client.start();
     let running = || daemon.docker(&["ps", "-q"]).ok();
     wait_until("the step runs", || !running().is_empty());
     Program::new("kill").args(["-INT", &client.id().to_string()]).run().ok();
-    client.wait().expect("a child can be waited for");
+    wait_until("the client ends", || client.try_wait().expect("a child can be waited for").is_some());
     wait_until("the step's container is gone", || daemon.docker(&["ps", "-aq"]).ok().is_empty());
     wait_until("the context is gone", || {
         let entries = std::fs::read_dir(daemon.path("data/tmp")).expect("a folder can be read");
@@ -163,7 +166,6 @@ fn an_interrupted_build_leaves_nothing() {
 #[test]
 fn two_builds_at_once() {
     let daemon = Daemon::with_busybox();
-    buildx(&daemon, &["--help"]);
     let builds = ["one", "two"].map(|name| {
         let dockerfile = format!("FROM busybox\nRUN echo {name} > /name\n");
         let folder = context(&daemon, name, &[("Dockerfile", &dockerfile)]);
@@ -247,7 +249,7 @@ fn strangers_at_the_upgraded_connections() {
 }
 
 #[track_caller]
-fn wait_until(what: &str, done: impl Fn() -> bool) {
+fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !done() {
         assert!(begun.elapsed() < Duration::from_secs(20), "not within 20 s: {what}");

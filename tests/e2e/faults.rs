@@ -5,6 +5,7 @@ use std::time::Instant;
 use testkit::{Daemon, Program};
 
 use crate::lifecycle::eventually;
+use crate::network::{fetch, server};
 
 #[test]
 fn containers_outlive_the_daemon_and_keep_output_and_exit_code() {
@@ -52,23 +53,8 @@ fn attached_clients_keep_their_stream_while_the_daemon_is_dead() {
 #[test]
 fn published_ports_answer_while_the_daemon_is_dead_and_afterwards() {
     let mut daemon = Daemon::with_busybox();
-    let serve = "while :; do echo -e 'HTTP/1.0 200 OK\\r\\n\\r\\nserved' | nc -l -p 80 >/dev/null; done";
-    daemon.docker(&["run", "-d", "--name", "web", "-p", "8080:80", "busybox", "sh", "-c", serve]).ok();
-    let fetch = |daemon: &Daemon| {
-        let curl = [
-            "curl",
-            "-s",
-            "-m",
-            "3",
-            "--retry",
-            "20",
-            "--retry-all-errors",
-            "--retry-delay",
-            "0",
-            "http://127.0.0.1:8080/",
-        ];
-        daemon.on_host(&curl).stdout.trim().to_owned()
-    };
+    server(&daemon, "web", &["-p", "8080:80"]);
+    let fetch = |daemon: &Daemon| fetch(daemon, "127.0.0.1:8080").trim().to_owned();
     assert_eq!(fetch(&daemon), "served");
     daemon.kill();
     assert_eq!(fetch(&daemon), "served");

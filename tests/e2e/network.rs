@@ -6,11 +6,13 @@ use crate::lifecycle::eventually;
 
 const SERVE: &str = "while :; do echo -e 'HTTP/1.0 200 OK\\r\\n\\r\\nserved' | nc -l -p 80 >/dev/null; done";
 
-fn server(daemon: &Daemon, name: &str, flags: &[&str]) {
+/// A container that answers HTTP on its port 80.
+pub(crate) fn server(daemon: &Daemon, name: &str, flags: &[&str]) {
     daemon.docker(&[&["run", "-d", "--name", name], flags, &["busybox", "sh", "-c", SERVE]].concat()).ok();
 }
 
-fn fetch(daemon: &Daemon, address: &str) -> String {
+/// What answers at an address of the host.
+pub(crate) fn fetch(daemon: &Daemon, address: &str) -> String {
     daemon
         .on_host(&[
             "curl",

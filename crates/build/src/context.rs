@@ -46,7 +46,7 @@ impl Context {
     ///
     /// # Errors
     /// The folder cannot be made, or the body is too long.
-    pub fn dockerfile_alone(body: impl Read, name: &str, temporary: &Path) -> Result<Self> {
+    fn dockerfile_alone(body: impl Read, name: &str, temporary: &Path) -> Result<Self> {
         let context = Self::empty(temporary)?;
         let mut bytes = Vec::new();
         body.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(Error::io("reading the Dockerfile"))?;

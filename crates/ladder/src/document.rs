@@ -3,14 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::decisions::DECISIONS;
-use crate::rung::Rung;
 use crate::rungs::RUNGS;
 use crate::version::{NEWEST, OLDEST};
-
-/// The whole ladder, newest version first: each version, the release of Docker that brought it, and what it changed.
-pub fn describe() -> &'static [&'static Rung] {
-    RUNGS
-}
 
 /// The ladder in Markdown, as `docs/api-versions.md` holds it.
 pub fn markdown() -> String {

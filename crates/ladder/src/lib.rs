@@ -28,7 +28,7 @@ mod wording;
 
 pub use climb::{Climbed, Descent, Reads, at_newest, climb, error_for, reads, traits};
 pub use decisions::{DECISIONS, Decision};
-pub use document::{describe, markdown};
+pub use document::markdown;
 pub use exchange::{
     Body, ENDPOINT_FIRST_HEADER, FIRST_BUILD_HEADER, FOLLOW_HEADER, HOST_CONFIG_HEADER, IMAGE_NAMES_HEADER,
     IMAGES_ONLY_HEADER, INTERNAL_PREFIX, KEPT_CREDENTIALS_HEADER, NAMES_FIRST_HEADER, NEVER_STARTED_HEADER,

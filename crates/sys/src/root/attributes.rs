@@ -102,14 +102,4 @@ impl Root {
         let spot = self.spot(path)?;
         fs::lsetxattr(named(&spot), name, value, XattrFlags::empty()).at("set attribute of", path)
     }
-
-    /// Removes an extended attribute of the entry itself; one that is not there is no error.
-    pub fn remove_xattr(&self, path: impl AsRef<Path>, name: &OsStr) -> Result<()> {
-        let path = path.as_ref();
-        let spot = self.spot(path)?;
-        match fs::lremovexattr(named(&spot), name) {
-            Err(Errno::NODATA) => Ok(()),
-            other => other.at("remove attribute of", path),
-        }
-    }
 }

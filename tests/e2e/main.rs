@@ -17,6 +17,7 @@ mod demo;
 mod dockerfiles;
 mod exec;
 mod faults;
+mod fields;
 mod health;
 mod images;
 mod init;

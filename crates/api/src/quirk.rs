@@ -8,6 +8,9 @@ use crate::StringMap;
 /// The annotation of a container that lists its quirks, separated by blanks.
 pub const ANNOTATION: &str = "longshore.quirks";
 
+/// The annotation of a container that names the host name of its next starts, in place of its configuration's (`lxc.utsname`).
+pub const HOSTNAME: &str = "longshore.hostname";
+
 /// One way of an older engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quirk {

@@ -34,6 +34,9 @@ pub const IMAGES_ONLY_HEADER: &str = "x-longshore-images-only";
 /// On a climbed `DELETE /images/{name}`: a name goes first, and stays gone even if the image behind it must stay (below 1.20).
 pub const NAMES_FIRST_HEADER: &str = "x-longshore-names-first";
 
+/// On a climbed request: sentences for the daemon's log, because its answer has no place for them.
+pub const WARNINGS_HEADER: &str = "x-longshore-warnings";
+
 /// Among the attributes of a container's `stop` event: it is part of a restart. Sent only where
 /// [`Traits::event_marks`](crate::Traits) asks for it.
 pub const RESTART_MARK: &str = "x-longshore-restart";

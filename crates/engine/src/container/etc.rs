@@ -70,8 +70,8 @@ pub(crate) fn write_names(engine: &Engine, record: &mut Record) -> Result<()> {
 fn full_name(record: &Record) -> String {
     let config = &record.config;
     match Quirk::OldHosts.is_in(record.host.annotations.as_ref()) && !config.domainname.is_empty() {
-        true => format!("{}.{}", config.hostname, config.domainname),
-        false => config.hostname.clone(),
+        true => format!("{}.{}", record.hostname(), config.domainname),
+        false => record.hostname().to_owned(),
     }
 }
 
@@ -101,7 +101,7 @@ fn names(engine: &Engine, record: &Record, fresh: Option<&Record>) -> Result<Str
     let own = record
         .address
         .as_ref()
-        .map(|at| Entry::new(at.address, hosts::own_names(&record.config.hostname, &record.config.domainname)));
+        .map(|at| Entry::new(at.address, hosts::own_names(record.hostname(), &record.config.domainname)));
     let old = Quirk::OldHosts.is_in(record.host.annotations.as_ref());
     let mut entries = extra_hosts(engine, record)?;
     entries.extend(linked(engine, record, fresh, old));

@@ -105,7 +105,7 @@ fn try_prepare(engine: &Engine, record: &mut Record) -> Result<Parts, Failed> {
     let (namespaces, foreign) = namespaces(engine, record, network)?;
     let plan = Plan {
         id: id.clone(),
-        hostname: record.config.hostname.clone(),
+        hostname: record.hostname().to_owned(),
         domainname: record.config.domainname.clone(),
         root_readonly: record.host.readonly_rootfs,
         mounts: super::mounts::plan(record, foreign)?,
@@ -273,7 +273,7 @@ fn environment(engine: &Engine, record: &Record, home: &str) -> Result<Vec<Strin
     {
         return Err(Error::invalid(format!("invalid environment variable: {lone}")));
     }
-    Ok(env::environment(&record.config.hostname, record.config.tty, linked, config, home))
+    Ok(env::environment(record.hostname(), record.config.tty, linked, config, home))
 }
 
 /// The namespaces, and the process whose `/dev/shm` is shared.

@@ -160,6 +160,12 @@ pub(crate) struct Address {
 }
 
 impl Record {
+    /// The host name that processes see: the configuration's, or the one that a client of old named at start.
+    pub(crate) fn hostname(&self) -> &str {
+        let noted = self.host.annotations.as_ref().and_then(|annotations| annotations.get(api::quirk::HOSTNAME));
+        noted.filter(|name| !name.is_empty()).unwrap_or(&self.config.hostname)
+    }
+
     /// How the container joins a network, read from its host configuration.
     pub(crate) fn network(&self) -> NetworkMode<'_> {
         NetworkMode::of(&self.host.network_mode, self.config.network_disabled)

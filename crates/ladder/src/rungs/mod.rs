@@ -3,6 +3,7 @@
 use crate::rung::Rung;
 
 mod insert;
+mod lxc;
 mod shapes;
 mod tar;
 mod v1_01;

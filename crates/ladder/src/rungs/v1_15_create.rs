@@ -55,9 +55,16 @@ const HOST_CONFIG: &[(&str, Kind)] = &[
     ("RestartPolicy", Kind::Map),
 ];
 
+/// Where older rungs put what belonged to Config in their version, and belongs to HostConfig today.
+pub(super) const MOVED: &str = "x-longshore-moved";
+
+/// On a start on its way up: keys of HostConfig, parted by blanks, that are left alone if its body does not name them.
+pub(super) const KEPT_HEADER: &str = "x-longshore-kept";
+
 /// A HostConfig in the body of create did not count; it came with start.
 pub(super) fn create(request: &mut Request) -> Result<(), Response> {
-    let mut config = lenient::fields(&lenient::object(&request.body)?, CONFIG);
+    let sent = lenient::object(&request.body)?;
+    let mut config = lenient::fields(&sent, CONFIG);
     if text(&config, "Image").is_empty() {
         return Err(Response::error(500, "prefix can't be empty"));
     }
@@ -76,7 +83,8 @@ pub(super) fn create(request: &mut Request) -> Result<(), Response> {
         let absolute = json!(format!("/{directory}"));
         config.insert("WorkingDir".into(), absolute);
     }
-    let mut host_config = Map::new();
+    let moved = sent.get(MOVED).and_then(Value::as_object).cloned().unwrap_or_default();
+    let mut host_config = lenient::fields(&moved, HOST_CONFIG);
     if let Some(specs) = config.remove("PortSpecs").filter(|specs| !specs.is_null()) {
         written.insert("ExposedPorts".into(), config.get("ExposedPorts").cloned().unwrap_or_default());
         if let Some(bindings) = port_bindings(&specs) {
@@ -140,9 +148,10 @@ pub(super) fn start(request: &mut Request) -> Result<(), Response> {
     }
     let read = lenient::fields(&sent, HOST_CONFIG);
     let mut config = Map::new();
+    let kept = request.header(KEPT_HEADER).unwrap_or_default();
     for (key, kind) in HOST_CONFIG {
         // Ports may have been asked for at create, as PortSpecs.
-        if *key != "PortBindings" {
+        if *key != "PortBindings" && !kept.split(' ').any(|kept| kept == *key) {
             let missing = match kind {
                 Kind::Text => json!(""),
                 Kind::Flag => json!(false),
@@ -164,7 +173,6 @@ pub(super) fn start(request: &mut Request) -> Result<(), Response> {
 
 /// Turns values of the time into such as mean the same today.
 fn make_possible(config: &mut Object) {
-    config.remove("LxcConf");
     if let Some(Value::Array(links)) = config.get_mut("Links") {
         // Without an alias there was nothing to be found by.
         links.retain(|link| !link.as_str().is_some_and(|link| link.ends_with(':')));

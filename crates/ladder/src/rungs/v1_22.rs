@@ -1,17 +1,18 @@
 //! API 1.22, Docker 1.10.
 
+use super::lxc;
 use super::shapes::{host_config, plain_id};
 use crate::exchange::{
     Body, IMAGES_ONLY_HEADER, OLD_ARCHIVE_HEADER, QUIET_COMMANDS_HEADER, RESTART_MARK, Request, Response,
-    STORED_IMAGE_HEADER,
+    STORED_IMAGE_HEADER, WARNINGS_HEADER,
 };
-use crate::json::{Object, default, each, map_text, object, remove, text};
+use crate::json::{Object, child, default, each, map_text, object, remove, text};
 use crate::rung::{Asked, Change, Rung};
 use crate::version::Version;
 use api::routes::Endpoint::{
-    Build, Commit, ContainerCreate, ContainerInspect, ContainerList, ContainerUpdate, Events, ExecStart, ImageCreate,
-    ImageDelete, ImageHistory, ImageInspect, ImageList, ImageLoad, ImageSave, ImageSaveMany, Info,
-    Version as GetVersion,
+    Build, Commit, ContainerCreate, ContainerInspect, ContainerList, ContainerStart, ContainerUpdate, Events,
+    ExecStart, ImageCreate, ImageDelete, ImageHistory, ImageInspect, ImageList, ImageLoad, ImageSave, ImageSaveMany,
+    Info, Version as GetVersion,
 };
 use serde_json::{Value, json};
 
@@ -66,6 +67,10 @@ pub(super) const RUNG: Rung = Rung {
         )
         .up(create),
         Change::to(&[ContainerInspect], "`LxcConf` and `ExecDriver` are gone.").down(inspect),
+        Change::to(&[ContainerCreate], "`LxcConf` has no effect any more; what of it means nothing is a warning.")
+            .up(lxc_at_create)
+            .down(lxc_warnings),
+        Change::to(&[ContainerStart], "`LxcConf` has no effect any more at start either.").up(lxc_at_start),
         Change::to(&[ExecStart], "Exec start wants a JSON `Content-Type`.").up(|request| {
             request.set_header("Content-Type", "application/json");
             Ok(())
@@ -80,6 +85,44 @@ pub(super) const RUNG: Rung = Rung {
             .down(|value, _| object(value, &[]).into_iter().for_each(|value| remove(value, &["BuildTime"]))),
     ],
 };
+
+fn lxc_at_create(request: &mut Request) -> Result<(), Response> {
+    let Some(body) = request.object() else { return Ok(()) };
+    let config = body.get_mut("HostConfig").and_then(Value::as_object_mut);
+    if let Some(hostname) = config.and_then(|config| lxc::apply(config).hostname) {
+        body.insert("Hostname".into(), json!(hostname));
+    }
+    Ok(())
+}
+
+fn lxc_warnings(created: &mut Value, asked: &Asked) {
+    let Some(mut config) = asked.body().get("HostConfig").and_then(Value::as_object).cloned() else { return };
+    let warnings = lxc::apply(&mut config).warnings.into_iter().map(Value::from);
+    if let Some(created) = created.as_object_mut() {
+        let told = created.get("Warnings").and_then(Value::as_array).cloned().unwrap_or_default();
+        let all: Vec<Value> = told.into_iter().chain(warnings).collect();
+        if !all.is_empty() {
+            created.insert("Warnings".into(), all.into());
+        }
+    }
+}
+
+/// The name lies in Config, which a start does not change: it is noted in an annotation.
+fn lxc_at_start(request: &mut Request) -> Result<(), Response> {
+    let Some(config) = request.object() else { return Ok(()) };
+    if !config.contains_key("LxcConf") {
+        return Ok(());
+    }
+    let applied = lxc::apply(config);
+    if let Some(annotations) = child(config, "Annotations") {
+        // Also none, in place of an earlier start's.
+        annotations.insert(api::quirk::HOSTNAME.into(), json!(applied.hostname.unwrap_or_default()));
+    }
+    if !applied.warnings.is_empty() {
+        request.set_header(WARNINGS_HEADER, &applied.warnings.join("; ").replace(|c: char| c.is_control(), " "));
+    }
+    Ok(())
+}
 
 const BROUGHT: &[&str] = &[
     "ShmSize",
@@ -193,6 +236,27 @@ mod tests {
     use crate::{Body, Response};
     use api::routes::Endpoint::{ContainerInspect, Events, ImageCreate, ImageDelete, ImageSave};
     use serde_json::{Value, json};
+
+    #[test]
+    fn settings_of_lxc_take_effect_or_are_told() {
+        let settings = json!([{"Key": "lxc.utsname", "Value": "box"}, {"Key": "lxc.tty", "Value": "4"}]);
+        let body = json!({"Image": "a", "HostConfig": {"LxcConf": settings}});
+        let (request, _, descent) = climbed("1.21", ask("POST", "/containers/create", "", body));
+        let Body::Json(body) = request.body else { panic!("no JSON") };
+        assert_eq!((&body["Hostname"], body["HostConfig"].get("LxcConf")), (&json!("box"), None));
+        let Body::Json(created) = descent.response(Response::json(201, json!({"Id": "1", "Warnings": []}))).body else {
+            panic!("no JSON")
+        };
+        assert!(created["Warnings"][0].as_str().is_some_and(|text| text.contains("lxc.tty=4")), "{created}");
+        let mut request = ask("POST", "/containers/web/start", "", json!({"LxcConf": settings}));
+        request.set_header("Content-Type", "application/json");
+        for version in ["1.4", "1.14", "1.21"] {
+            let (request, _, _) = climbed(version, request.clone());
+            assert!(request.header(crate::WARNINGS_HEADER).is_some_and(|text| text.contains("lxc.tty=4")), "{version}");
+            let Body::Json(body) = request.body else { panic!("no JSON") };
+            assert_eq!(body["Annotations"][api::quirk::HOSTNAME], json!("box"), "{version}");
+        }
+    }
 
     #[test]
     fn restarts_did_not_stop() {

@@ -58,6 +58,10 @@ pub(crate) async fn create(call: &mut Call) -> Result<Reply, Error> {
 }
 
 pub(crate) async fn start(call: &mut Call) -> Result<Reply, Error> {
+    let warnings = call.header(ladder::WARNINGS_HEADER);
+    if !warnings.is_empty() {
+        tracing::warn!(container = call.name(), "{warnings}");
+    }
     let host_config = if call.headers.contains_key(ladder::HOST_CONFIG_HEADER) {
         // Set by the ladder only: a client below 1.24, whose body is the host configuration.
         match call.document().await? {

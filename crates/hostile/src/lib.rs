@@ -37,6 +37,7 @@ pub const TARGETS: &[Target] = &[
     ("image_config", image_config),
     ("ladder", climb),
     ("log_record", log_record),
+    ("manifest", manifest),
     ("network_files", network_files),
     ("port_spec", port_spec),
     ("reference", reference),
@@ -113,6 +114,16 @@ pub fn ignore_file(bytes: &[u8]) {
 /// The configuration of a loaded or pulled image.
 pub fn image_config(bytes: &[u8]) {
     let _ = serde_json::from_slice::<image::Config>(bytes);
+}
+
+/// A manifest or an index of a registry: the content type on the first line, then the document.
+pub fn manifest(bytes: &[u8]) {
+    let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+    let (content_type, document) = bytes.split_at(end);
+    if let Ok(kind) = registry::manifest_type(&String::from_utf8_lossy(content_type), document) {
+        let again = registry::manifest_type(&kind, document).expect("what it is holds when a registry says so");
+        assert_eq!(again, kind);
+    }
 }
 
 /// A request and answers on their way through the ladder: minor version, route, then a JSON value for all of them.

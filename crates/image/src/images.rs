@@ -194,6 +194,7 @@ impl Images {
             }
             prepared.push((image, new.names));
         }
+        self.storage.sync_layers(layers.keys())?;
         let sizes = layers.iter().map(|(chain, layer)| (*chain, layer.size_bytes)).collect();
         self.change(|snapshot, transaction| {
             let register = |(image, names)| register(snapshot, transaction, image, names, &layers, &sizes);

@@ -117,20 +117,20 @@ impl Snapshot {
 
     /// Sum of all layers' sizes in bytes, each counted once.
     pub fn layers_size(&self) -> u64 {
-        self.layers.values().map(|layer| layer.size_bytes).sum()
+        sum(self.layers.values().map(|layer| layer.size_bytes))
     }
 
     /// Bytes of an image's layers that other images have too.
     pub fn shared_size(&self, image: &Image) -> u64 {
         let shared = image.layers.iter().filter_map(|chain| self.layers.get(chain)).filter(|layer| layer.images > 1);
-        shared.map(|layer| layer.size_bytes).sum()
+        sum(shared.map(|layer| layer.size_bytes))
     }
 
     /// Adds an image; sizes of layers that are new to the snapshot come from `sizes`.
     pub(crate) fn insert(&mut self, mut image: Image, sizes: &HashMap<ChainId, u64>) -> Arc<Image> {
         let size_of = |chain: &ChainId| sizes.get(chain).copied().unwrap_or_else(|| self.layer_size(chain));
         let layers: Vec<(ChainId, u64)> = image.layers.iter().map(|chain| (*chain, size_of(chain))).collect();
-        image.size_bytes = layers.iter().map(|(_, size_bytes)| size_bytes).sum();
+        image.size_bytes = sum(layers.iter().map(|(_, size_bytes)| *size_bytes));
         self.take(&image.id);
         for (chain, size_bytes) in layers {
             self.layers.entry(chain).or_insert(Stratum { size_bytes, images: 0 }).images += 1;
@@ -178,6 +178,11 @@ impl Snapshot {
             names.remove(reference);
         }
     }
+}
+
+/// Holes of files can add up to more than any number holds.
+fn sum(sizes: impl Iterator<Item = u64>) -> u64 {
+    sizes.fold(0, u64::saturating_add)
 }
 
 /// The form of a name under which it is kept: with a digest alone, or with a tag.

@@ -35,7 +35,7 @@ pub use credentials::Credentials;
 pub use distribution::Distribution;
 pub use error::{Complaint, Error, Result};
 pub use login::Login;
-pub use manifest::Descriptor;
+pub use manifest::{Descriptor, manifest_type};
 pub use platform::Platform;
 pub use pull::Pull;
 pub use push::Push;

@@ -135,6 +135,14 @@ impl Manifest {
     }
 }
 
+/// What a document is that a registry calls a manifest of `content_type`: its media type.
+///
+/// # Errors
+/// It is no manifest, or could be taken for two things.
+pub fn manifest_type(content_type: &str, document: &[u8]) -> Result<String> {
+    Manifest::parse(content_type, document).map(|(_, kind)| kind)
+}
+
 fn known(media_type: &str) -> Option<&str> {
     [DOCKER_MANIFEST, DOCKER_LIST, OCI_MANIFEST, OCI_INDEX].into_iter().find(|known| *known == media_type)
 }

@@ -74,7 +74,8 @@ pub fn chain_id(parent: Option<&ChainId>, diff_id: &DiffId) -> ChainId {
 
 impl Storage {
     /// Makes a layer on top of `parent` from a tar stream, plain or compressed with gzip, bzip2, xz or zstd (told by its first
-    /// bytes). It exists when this returns, synced to disk, or not at all. Importing a layer that exists gives that one.
+    /// bytes). It exists when this returns, whole, or not at all; before anybody is promised that it stays,
+    /// [`Storage::sync_layers`] must have put it on the disk. Importing a layer that exists gives that one.
     ///
     /// Reading, decompression and hashing happen on the calling thread, unpacking on another.
     pub fn import(&self, tar: impl Read, parent: Option<&ChainId>) -> Result<Layer> {
@@ -97,7 +98,7 @@ impl Storage {
         self.keep_layer(&scratch, Kept { layer, shadows: unpacked.shadows })
     }
 
-    /// Writes the description, syncs once, and gives the layer its name.
+    /// Writes the description, and gives the layer its name.
     fn keep_layer(&self, scratch: &Scratch<'_>, kept: Kept) -> Result<Layer> {
         if let Ok(existing) = self.layer(&kept.layer.chain_id) {
             return Ok(existing);
@@ -107,15 +108,31 @@ impl Storage {
         }
         let description = serde_json::to_vec(&kept).map_err(std::io::Error::from).doing("describing a layer")?;
         scratch.root.write(DESCRIPTION, &description, 0o600)?;
-        let layers = self.root.open_with("layers", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
-        rustix::fs::syncfs(&layers).doing("syncing a layer")?;
         let layer = kept.layer.clone();
         if scratch.publish("", &folder(&layer.chain_id))? {
-            rustix::fs::fsync(&layers).doing("syncing the layers' folder")?;
+            self.unsynced.lock().unwrap_or_else(PoisonError::into_inner).insert(layer.chain_id);
         }
         // If the place was taken, another import of the same layer was faster, and its files are the same.
         self.kept.write().unwrap_or_else(PoisonError::into_inner).entry(layer.chain_id).or_insert(kept);
         Ok(layer)
+    }
+
+    /// Waits until layers are on the disk; those that are already cost nothing. A power cut before that may leave a layer
+    /// without its files: nothing that outlasts it may refer to one, so that the next start finds it free.
+    ///
+    /// One sync for all layers of an image, and not one for each: a sync writes what the whole file system has waiting.
+    pub fn sync_layers<'a>(&self, chains: impl IntoIterator<Item = &'a ChainId>) -> Result<()> {
+        let unsynced = || self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever waits for another's sync finds its layers done, or not begun when that one began.
+        let _syncing = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = unsynced().clone();
+        if !chains.into_iter().any(|chain| waiting.contains(chain)) {
+            return Ok(());
+        }
+        let layers = self.root.open_with("layers", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
+        rustix::fs::syncfs(&layers).doing("syncing layers")?;
+        unsynced().retain(|chain| !waiting.contains(chain));
+        Ok(())
     }
 
     /// The layer of this chain id.
@@ -136,6 +153,7 @@ impl Storage {
         if kept.remove(chain_id).is_none() {
             return Err(Error::NoLayer(*chain_id));
         }
+        self.unsynced.lock().unwrap_or_else(PoisonError::into_inner).remove(chain_id);
         self.discard(folder(chain_id))?;
         self.discard(snapshot::init_folder(Some(chain_id)))?;
         Ok(())
@@ -189,10 +207,11 @@ fn unpack(scratch: &Root, lower: Option<&Root>, incoming: Incoming) -> Result<Un
     let flavour = Flavour::Layer(LayerFlavour { lower, aside: &aside, shadows: Vec::new(), records: 0 });
     let mut applier = Applier::new(&diff, PathBuf::new(), flavour);
     let mut reader = Reader::with_raw(incoming, split);
-    let mut size_bytes = 0;
+    let mut size_bytes: u64 = 0;
     while let Some(entry) = reader.next_entry()? {
         let placed = applier.apply(&entry, &mut reader)?;
-        size_bytes += record(&mut applier, &mut reader, &entry, placed)?;
+        // Holes can add up to more than any number holds.
+        size_bytes = size_bytes.saturating_add(record(&mut applier, &mut reader, &entry, placed)?);
     }
     applier.finish()?;
     let shadows = match applier.flavour {

@@ -1,10 +1,10 @@
 //! The storage as a whole: its directory, opening, sweeping, disk usage.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError, RwLock};
 
 use model::ChainId;
 use rustix::io::Errno;
@@ -21,6 +21,10 @@ pub struct Storage {
     pub(crate) path: PathBuf,
     pub(crate) root: Root,
     pub(crate) kept: RwLock<HashMap<ChainId, Kept>>,
+    /// Layers that no sync has put on the disk yet.
+    pub(crate) unsynced: Mutex<HashSet<ChainId>>,
+    /// Held while a sync runs.
+    pub(crate) syncing: Mutex<()>,
     next: AtomicU64,
     trash: Trash,
 }
@@ -51,7 +55,8 @@ impl Storage {
         }
         let trash = Trash::new(root.open_dir("trash")?)?;
         let kept = RwLock::new(HashMap::new());
-        let storage = Storage { path, root, kept, next: AtomicU64::new(0), trash };
+        let (unsynced, syncing) = (Mutex::default(), Mutex::default());
+        let storage = Storage { path, root, kept, unsynced, syncing, next: AtomicU64::new(0), trash };
         storage.sweep()?;
         storage.probe()?;
         Ok(storage)

@@ -61,11 +61,12 @@ pub(crate) fn walk(
 
 /// Bytes of everything but directories; a file with several names counts once.
 pub(crate) fn size_bytes(root: &Root) -> Result<u64> {
-    let (mut seen, mut sum) = (HashSet::new(), 0);
+    let (mut seen, mut sum) = (HashSet::new(), 0_u64);
     walk(root, OsStr::new(""), |_, _, _, metadata| {
         let is_new = metadata.links() < 2 || seen.insert(metadata.identity());
         if !metadata.is_dir() && is_new {
-            sum += metadata.size();
+            // Holes can add up to more than any number holds.
+            sum = sum.saturating_add(metadata.size());
         }
         Ok(())
     })?;

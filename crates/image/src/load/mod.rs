@@ -130,7 +130,9 @@ impl Load<'_> {
 
     /// Registers all that was found in one transaction.
     fn register(self) -> Result<Vec<Happening>> {
-        let Self { images, lease, progress, found, .. } = self;
+        let Self { images, lease, progress, found, spool } = self;
+        // Freed before the layers are synced: what is not written yet need not be.
+        drop(spool);
         let (new, asked): (Vec<NewImage>, Vec<bool>) = found.into_iter().map(|one| (one.new, one.asked)).unzip();
         if new.is_empty() {
             return Err(Error::NoImage("it holds no image"));

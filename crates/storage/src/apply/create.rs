@@ -16,6 +16,9 @@ use crate::error::Doing;
 use crate::tar::{Entry, EntryKind, Reader};
 use crate::{Error, Result};
 
+/// Largest file with holes: that of ext4. Others do without their bytes having come.
+const MAX_FILE_BYTES: u64 = 16 << 40;
+
 impl Applier<'_> {
     pub(super) fn file<R: BufRead, S: Write>(
         &mut self,
@@ -27,6 +30,9 @@ impl Applier<'_> {
         let mut file = parent.create_new(name, 0o600)?;
         match &entry.sparse {
             None => write_contents(&mut file, reader)?,
+            Some(sparse) if sparse.size > MAX_FILE_BYTES => {
+                return Err(Error::Tar(format!("a file larger than {MAX_FILE_BYTES} bytes")));
+            }
             Some(sparse) => {
                 file.set_len(sparse.size).doing("writing a file")?;
                 for segment in &sparse.segments {
@@ -58,8 +64,7 @@ impl Applier<'_> {
             parent.set_xattr(name, OsStr::new(OPAQUE), b"y")?;
         }
         self.attributes(parent, name, entry)?;
-        self.times.insert(real.to_path_buf(), entry.modified);
-        Ok(())
+        self.keep_time(real.to_path_buf(), entry.modified)
     }
 
     pub(super) fn hard_link(&mut self, parent: &Root, name: &OsStr, entry: &Entry) -> Result<()> {
@@ -119,31 +124,32 @@ impl Applier<'_> {
         matches!(&self.flavour, Flavour::Layer(layer) if layer.lower.is_some())
     }
 
-    /// Gives a directory the archive does not mention the attributes it has in the layers beneath, which it would hide.
-    pub(super) fn inherit(&mut self, parent: &Root, name: &OsStr, path: &Path, opaque: bool) -> Result<()> {
-        let Flavour::Layer(layer) = &self.flavour else {
-            if let Flavour::Plain(plain) = &self.flavour
-                && let Some(owner) = plain.owner
-            {
-                parent.chown(name, owner)?;
+    /// Gives a directory the archive does not mention the attributes it has in the layers beneath, which it would hide; whether
+    /// they may have something in it too. In a plain archive it gets its owner.
+    pub(super) fn inherit(&mut self, parent: &Root, name: &OsStr, path: &Path, opaque: bool) -> Result<bool> {
+        let layer = match &self.flavour {
+            Flavour::Layer(layer) => layer,
+            Flavour::Plain(plain) => {
+                if let Some(owner) = plain.owner {
+                    parent.chown(name, owner)?;
+                }
+                return Ok(true);
             }
-            return Ok(());
         };
-        let Some(lower) = layer.lower else { return Ok(()) };
+        let Some(lower) = layer.lower else { return Ok(false) };
         if opaque {
             parent.set_xattr(name, OsStr::new(OPAQUE), b"y")?;
-            return Ok(());
+            return Ok(false);
         }
         let found = match lower.resolve_parent(path) {
             Ok((dir, last)) => dir.lookup(&last)?.filter(Metadata::is_dir).map(|metadata| (dir, last, metadata)),
             Err(error) if matches!(error.errno(), Errno::NOENT | Errno::NOTDIR) => None,
             Err(error) => return Err(error.into()),
         };
-        if let Some((dir, last, metadata)) = found {
-            copy::attributes(&dir, last.as_os_str(), parent, name, &metadata)?;
-            self.times.insert(PathBuf::from(path), metadata.modified());
-        }
-        Ok(())
+        let Some((dir, last, metadata)) = found else { return Ok(false) };
+        copy::attributes(&dir, last.as_os_str(), parent, name, &metadata)?;
+        self.keep_time(PathBuf::from(path), metadata.modified())?;
+        Ok(true)
     }
 }
 

@@ -22,6 +22,11 @@ use crate::{Error, Result};
 /// Marks a directory that hides what lies beneath it in lower layers.
 pub(crate) const OPAQUE: &str = "trusted.overlay.opaque";
 
+/// Most folders an archive may have: what is to be set at the end is kept in memory. Honest ones have a tenth.
+const MAX_FOLDERS: usize = if cfg!(test) { 5_000 } else { 2_000_000 };
+/// Most entries of a layer that a later one of the same archive may replace: each is remembered with the layer.
+const MAX_SHADOWS: usize = 10_000;
+
 /// A layer being unpacked.
 pub(crate) struct LayerFlavour<'a> {
     /// What lies beneath, merged; `None` for a first layer.
@@ -123,11 +128,19 @@ impl<'a> Applier<'a> {
         Ok(())
     }
 
+    /// Remembers a folder's time for the end.
+    fn keep_time(&mut self, path: PathBuf, modified: Time) -> Result<()> {
+        if self.times.len() >= MAX_FOLDERS {
+            return Err(Error::Tar(format!("more than {MAX_FOLDERS} folders")));
+        }
+        self.times.insert(path, modified);
+        Ok(())
+    }
+
     fn root_attributes(&mut self, entry: &Entry) -> Result<()> {
         let root = self.root.try_clone()?;
         self.attributes(&root, OsStr::new("."), entry)?;
-        self.times.insert(PathBuf::from("."), entry.modified);
-        Ok(())
+        self.keep_time(PathBuf::from("."), entry.modified)
     }
 
     fn place<R: BufRead, S: Write>(
@@ -199,6 +212,9 @@ impl<'a> Applier<'a> {
             }
         }
         match &mut self.flavour {
+            Flavour::Layer(layer) if layer.shadows.len() >= MAX_SHADOWS => {
+                return Err(Error::Tar(format!("more than {MAX_SHADOWS} entries replace others")));
+            }
             Flavour::Layer(layer) if matches!(existing.kind(), Kind::File | Kind::Directory) => {
                 let name_aside = layer.shadows.len().to_string();
                 parent.rename_into(name, layer.aside, &name_aside)?;
@@ -227,28 +243,27 @@ impl<'a> Applier<'a> {
         Ok(Opened { path: path.to_path_buf(), real: root.location_in(self.root)?, root })
     }
 
+    /// Step by step from directory to directory, so that a deep path costs no more than its parts.
     fn make_directories(&mut self, path: &Path) -> Result<Root> {
         let mut done = PathBuf::new();
         let mut parent = self.root.try_clone()?;
+        let mut beneath = true;
         for name in path.iter() {
-            let next = done.join(name);
-            parent = match self.root.open_dir(&next) {
-                Ok(dir) => dir,
-                Err(error) if matches!(error.errno(), Errno::NOENT | Errno::NOTDIR) => {
-                    let hidden = parent.lookup(name)?;
-                    if let Some(hidden) = hidden {
-                        if !hidden.is_whiteout() {
-                            return Err(error.into());
-                        }
+            done.push(name);
+            let found = parent.lookup(name)?;
+            parent = match found {
+                Some(found) if found.is_dir() => parent.open_dir(name)?,
+                Some(found) if !found.is_whiteout() => self.root.open_dir(&done)?,
+                hidden => {
+                    if hidden.is_some() {
                         parent.unlink(name)?;
                     }
                     parent.mkdir(name, 0o755)?;
-                    self.inherit(&parent, name, &next, hidden.is_some())?;
+                    // What lower layers do not have, they have nothing beneath.
+                    beneath = beneath && self.inherit(&parent, name, &done, hidden.is_some())?;
                     parent.open_dir(name)?
                 }
-                Err(error) => return Err(error.into()),
             };
-            done = next;
         }
         Ok(parent)
     }

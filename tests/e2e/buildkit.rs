@@ -91,6 +91,25 @@ fn contexts_from_everywhere() {
 }
 
 #[test]
+fn results_as_files() {
+    let daemon = Daemon::with_busybox();
+    let dockerfile = "FROM busybox AS made\nRUN mkdir -p /out/deep && echo made > /out/deep/f && ln -s deep/f /out/l && chmod 750 /out/deep\n\
+        FROM scratch\nCOPY --from=made /out /\n";
+    let folder = context(&daemon, "files", &[("Dockerfile", dockerfile)]);
+    let output = daemon.path("output");
+    told(&buildx(&daemon, &["-o", &output.display().to_string(), &folder]).run());
+    assert_eq!(std::fs::read_to_string(output.join("l")).expect("the file came"), "made\n");
+    let mode = std::fs::metadata(output.join("deep")).expect("the folder came").permissions();
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o750);
+    let archive = daemon.path("output.tar").display().to_string();
+    told(&buildx(&daemon, &["-o", &format!("type=tar,dest={archive}"), &folder]).run());
+    let listed = Program::new("tar").args(["-tf", &archive]).run().ok();
+    assert!(listed.contains("deep/f\n") && listed.contains("l"), "{listed}");
+    let refused = format!("type=oci,dest={archive}");
+    assert!(buildx(&daemon, &["-o", &refused, &folder]).run().fails(1).contains("not supported"));
+}
+
+#[test]
 fn what_a_client_lends() {
     let daemon = Daemon::with_busybox();
     let agent = daemon.path("agent.sock");

@@ -135,7 +135,8 @@ impl Buildkit {
         let mut told = BTreeMap::new();
         if let (Some(built), Some(export)) = (built, export) {
             let recorder = Recorder::new(job.trace()?);
-            told = export.carry_out(&self.engine, built, recorder).await?;
+            let session = self.sessions.of(&job.session).await?;
+            told = export.carry_out(&self.engine, built, recorder, session, job.cancelled.clone()).await?;
         }
         Ok(SolveResponse { exporter_response: told })
     }

@@ -22,6 +22,7 @@ mod lend;
 mod message;
 mod progress;
 mod request;
+mod send;
 mod session;
 mod solve;
 mod source;

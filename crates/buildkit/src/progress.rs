@@ -288,7 +288,7 @@ impl Transfer<'_> {
     }
 
     /// A part of the work, of which nothing is counted.
-    pub(crate) fn part(&mut self, name: &str) {
+    pub(crate) fn part(&self, name: &str) {
         let now = Some(Timestamp::now());
         let status = VertexStatus {
             id: name.to_owned(),

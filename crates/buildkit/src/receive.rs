@@ -23,15 +23,37 @@ const PATH_BYTES: usize = 64 * 1024 * 1024;
 const LONGEST_PATH: usize = 4095;
 
 /// Type and permissions in the bits of Go's `io/fs`.
-mod mode {
+pub(crate) mod mode {
+    use sys::root::{Kind, Metadata};
+
     pub(super) const DIRECTORY: u32 = 1 << 31;
-    pub(super) const SYMLINK: u32 = 1 << 27;
+    pub(crate) const SYMLINK: u32 = 1 << 27;
+    const DEVICE: u32 = 1 << 26;
     pub(super) const FIFO: u32 = 1 << 25;
+    const SOCKET: u32 = 1 << 24;
+    const CHAR_DEVICE: u32 = 1 << 21;
     pub(super) const SETUID: u32 = 1 << 23;
     pub(super) const SETGID: u32 = 1 << 22;
     pub(super) const STICKY: u32 = 1 << 20;
-    /// Directory, symbolic link, device, fifo, socket, character device, irregular.
-    pub(super) const TYPE: u32 = DIRECTORY | SYMLINK | 1 << 26 | FIFO | 1 << 24 | 1 << 21 | 1 << 19;
+    const IRREGULAR: u32 = 1 << 19;
+    pub(crate) const TYPE: u32 = DIRECTORY | SYMLINK | DEVICE | FIFO | SOCKET | CHAR_DEVICE | IRREGULAR;
+    /// Bits beside the permissions, and what they are elsewhere.
+    pub(super) const SPECIAL: [(u32, u32); 3] = [(SETUID, 0o4000), (SETGID, 0o2000), (STICKY, 0o1000)];
+
+    /// The bits of an entry.
+    pub(crate) fn of(metadata: &Metadata) -> u32 {
+        let kind = match metadata.kind() {
+            Kind::File => 0,
+            Kind::Directory => DIRECTORY,
+            Kind::Symlink => SYMLINK,
+            Kind::CharDevice => DEVICE | CHAR_DEVICE,
+            Kind::BlockDevice => DEVICE,
+            Kind::Fifo => FIFO,
+            Kind::Socket => SOCKET,
+        };
+        let special = SPECIAL.iter().filter(|(_, plain)| metadata.mode() & plain != 0);
+        special.fold(kind | metadata.mode() & 0o777, |bits, (bit, _)| bits | bit)
+    }
 }
 
 /// Why a transfer failed.
@@ -242,8 +264,7 @@ fn check_path(path: &str) -> Result<(), Error> {
 }
 
 fn permissions(bits: u32) -> u32 {
-    let special = [(mode::SETUID, 0o4000), (mode::SETGID, 0o2000), (mode::STICKY, 0o1000)];
-    special.iter().filter(|(bit, _)| bits & bit != 0).fold(bits & 0o777, |mode, (_, bit)| mode | bit)
+    mode::SPECIAL.iter().filter(|(bit, _)| bits & bit != 0).fold(bits & 0o777, |mode, (_, bit)| mode | bit)
 }
 
 fn time(nanoseconds: i64) -> Time {

@@ -113,7 +113,10 @@ impl Buildkit {
             }
         };
         let Some(export) = export else { return Ok(None) };
-        let mut told = export.carry_out(&self.engine, Arc::new(built), Recorder::new(job.trace()?)).await?;
+        let session = self.sessions.of(&job.session).await?;
+        let recorder = Recorder::new(job.trace()?);
+        let exported = export.carry_out(&self.engine, Arc::new(built), recorder, session, job.cancelled.clone());
+        let mut told = exported.await?;
         Ok(told.remove("containerimage.digest"))
     }
 

@@ -78,6 +78,14 @@ impl Sessions {
         let missing = || Status::new(Code::NotFound, format!("no active session for {id}: context deadline exceeded"));
         self.0.find(id, ARRIVES_WITHIN).await.ok_or_else(missing)
     }
+
+    /// The session of a build, if it has one.
+    ///
+    /// # Errors
+    /// It names one that is not there.
+    pub(crate) async fn of(&self, id: &str) -> Result<Option<Arc<Session>>, Status> {
+        if id.is_empty() { Ok(None) } else { self.find(id).await.map(Some) }
+    }
 }
 
 impl Offer {

@@ -54,10 +54,7 @@ impl Solve<'_> {
 
     /// The build's own session.
     pub(crate) async fn session(&self) -> Result<Option<Arc<Session>>, Status> {
-        match self.session {
-            "" => Ok(None),
-            id => self.sessions.find(id).await.map(Some),
-        }
+        self.sessions.of(self.session).await
     }
 
     /// Builds these files.

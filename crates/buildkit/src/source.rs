@@ -19,7 +19,7 @@ use crate::attributes::other_frontend;
 use crate::grpc::{Code, Questions, Responses, Status};
 use crate::message::{Packet, PacketType, Stat};
 use crate::progress::Recorder;
-use crate::receive::Receiver;
+use crate::receive::{Receiver, mode};
 use crate::session::Session;
 
 const DIFF_COPY: &str = "/moby.filesync.v1.FileSync/DiffCopy";
@@ -260,8 +260,8 @@ fn place(stats: &[Stat], name: &str) -> Option<u32> {
     for _ in 0..LINKS {
         let at = stats.iter().position(|stat| stat.path == wanted)?;
         let stat = &stats[at];
-        if stat.mode & (1 << 27) == 0 {
-            let regular = stat.mode & 0x8f28_0000 == 0;
+        if stat.mode & mode::SYMLINK == 0 {
+            let regular = stat.mode & mode::TYPE == 0;
             return u32::try_from(at).ok().filter(|_| regular);
         }
         let folder = wanted.rsplit_once('/').map_or("", |(folder, _)| folder);

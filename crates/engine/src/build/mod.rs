@@ -7,10 +7,12 @@ mod executor;
 mod remote;
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use build::{Build, Built, Caches, ContextSource, Options, Progress, Secrets, Site};
+use sys::root::Root;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -88,6 +90,22 @@ impl Engine {
     /// Where a build's source may keep files while it runs; what a crash leaves there goes at the next start.
     pub fn build_folder(&self) -> PathBuf {
         self.build_folders.temporary.clone()
+    }
+
+    /// The files of what was built, to be read. Blocks.
+    ///
+    /// # Errors
+    /// The layers cannot be mounted.
+    pub fn built_files(&self, built: &Built) -> Result<Root> {
+        Ok(Root::from(self.storage.mount_layers(built.image.top().as_ref())?))
+    }
+
+    /// The files of what was built, as a tar archive. Blocks.
+    ///
+    /// # Errors
+    /// The layers cannot be mounted, or `out` fails.
+    pub fn built_archive(&self, built: &Built, out: &mut dyn Write) -> Result<()> {
+        Ok(storage::archive::export(&self.built_files(built)?, out)?)
     }
 
     /// See [`Engine::solve`].

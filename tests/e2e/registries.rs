@@ -148,3 +148,34 @@ fn podman_at_the_other_end() {
     runs(&daemon, &own);
     podman(&["rmi", "-af"]).ok();
 }
+
+/// What a pull or push may add to the daemon's memory, in kB: a layer of 2 GB must fit as well.
+const MEMORY_KB: u64 = 64 << 10;
+
+/// The most memory that the daemon has had resident, in kB.
+fn peak_kb(daemon: &Daemon) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.pid())).expect("a running process");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+/// With `LONGSHORE_LAYER_MB=2048` the size that is promised; 192 show the same in seconds.
+#[test]
+fn a_large_layer_takes_little_memory() {
+    let megabytes = std::env::var("LONGSHORE_LAYER_MB").map_or(192, |text| text.parse().expect("a number"));
+    let mut daemon = Daemon::start();
+    let registry = Served::generated(&daemon, 8700, megabytes);
+    let pulled = daemon.call("POST", &format!("/images/create?fromImage={}&tag=1", registry.name("big")), None);
+    assert!(pulled.text().contains("Status: Downloaded newer image"), "{}", pulled.text());
+    let pull_kb = peak_kb(&daemon);
+    assert!(pull_kb < MEMORY_KB, "a pull of {megabytes} MB took {pull_kb} kB");
+    let real = Served::today(&daemon, 8701, false, None);
+    daemon.docker(&["tag", &registry.name("big:1"), &real.name("big:1")]).ok();
+    daemon.end();
+    daemon.restart();
+    let pushed = daemon.call("POST", &format!("/images/{}/push?tag=1", real.name("big")), None);
+    assert!(pushed.text().contains("digest: sha256:"), "{}", pushed.text());
+    let push_kb = peak_kb(&daemon);
+    assert!(push_kb < MEMORY_KB, "a push of {megabytes} MB took {push_kb} kB");
+    eprintln!("{megabytes} MB: {pull_kb} kB for a pull, {push_kb} kB for a push");
+}

@@ -75,6 +75,15 @@ impl Served {
         served
     }
 
+    /// A registry with the image `big:1` of so many megabytes, which are made while they are sent.
+    pub(crate) fn generated(daemon: &Daemon, port: u16, megabytes: u64) -> Self {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/generated_registry.py");
+        let words = ["python3", script, &port.to_string(), &megabytes.to_string()];
+        let served = Self { child: daemon.host_program(&words).start(), port, folder: folder() };
+        served.wait(daemon);
+        served
+    }
+
     /// Files of a folder over plain HTTP.
     pub(crate) fn files(daemon: &Daemon, port: u16, files: &[(&str, &str)]) -> Self {
         let folder = folder();

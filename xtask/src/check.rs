@@ -20,7 +20,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "hostile",
-        &["api", "build", "buildkit", "image", "ladder", "model", "network", "runtime", "shim", "storage", "sys"],
+        &[
+            "api", "build", "buildkit", "image", "ladder", "model", "network", "registry", "runtime", "shim",
+            "storage", "sys",
+        ],
     ),
     ("image", &["model", "storage", "store"]),
     ("ladder", &["api", "model"]),

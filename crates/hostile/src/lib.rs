@@ -41,6 +41,7 @@ pub const TARGETS: &[Target] = &[
     ("network_files", network_files),
     ("port_spec", port_spec),
     ("reference", reference),
+    ("registry_challenge", registry_challenge),
     ("seccomp_profile", seccomp_profile),
     ("shim_message", shim_message),
     ("tar", tar),
@@ -188,6 +189,11 @@ pub fn reference(bytes: &[u8]) {
         let familiar: Reference = reference.familiar().parse().expect("the short form can be parsed");
         assert_eq!(familiar, reference);
     }
+}
+
+/// A registry's header `WWW-Authenticate`.
+pub fn registry_challenge(bytes: &[u8]) {
+    let _ = registry::realm(&String::from_utf8_lossy(bytes));
 }
 
 /// `--security-opt seccomp=`: a profile in Docker's JSON.

@@ -18,6 +18,7 @@ mod error;
 mod http;
 mod login;
 mod manifest;
+mod pace;
 mod pipe;
 mod platform;
 mod pull;
@@ -30,6 +31,7 @@ mod settings;
 mod v1;
 
 pub use address::Remote;
+pub use auth::realm;
 pub use board::{Following, Message, Transferred};
 pub use credentials::Credentials;
 pub use distribution::Distribution;

@@ -44,6 +44,18 @@ impl Challenge {
     }
 }
 
+/// The token server that the value of a header `WWW-Authenticate` names, if it names one.
+pub fn realm(value: &str) -> Option<String> {
+    let mut headers = HeaderMap::new();
+    headers.insert(WWW_AUTHENTICATE, value.parse().ok()?);
+    // A challenge that lacks scope is one all the same.
+    let _lacks = Challenge::lacks_scope(&headers);
+    match Challenge::of(&headers) {
+        Challenge::Bearer(bearer) => Some(bearer.realm),
+        _ => None,
+    }
+}
+
 /// `name="value", name=value`, with backslashes in quotes. What is malformed ends the list.
 fn parameters(text: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();

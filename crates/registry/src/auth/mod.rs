@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 pub(crate) use challenge::Challenge;
+pub use challenge::realm;
 pub(crate) use token::{Token, form};
 
 use crate::credentials::basic;

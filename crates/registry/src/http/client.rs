@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, HeaderName, HeaderValue, LOCATION, USER_AGENT};
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue, LOCATION, PROXY_AUTHORIZATION, USER_AGENT};
 use http::{HeaderMap, Method, Request, Uri};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy;
@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::answer::{Answer, reason};
 use super::body::Body;
-use super::dial::Dial;
+use super::dial::{Dial, proxy_authorization};
 use super::tls;
 use crate::error::Failure;
 use crate::settings::{Endpoint, Settings};
@@ -42,12 +42,17 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
+    /// Through the proxies that the environment names.
     pub(crate) fn new(settings: &Settings) -> Result<Self> {
+        Self::with_proxies(settings, Matcher::from_env())
+    }
+
+    pub(crate) fn with_proxies(settings: &Settings, proxies: Matcher) -> Result<Self> {
         let malformed = |_| Error::Invalid(format!("a malformed user agent: {:?}", settings.user_agent));
         Ok(Self {
             certificates: settings.certificates.clone(),
             user_agent: settings.user_agent.parse().map_err(malformed)?,
-            proxies: Arc::new(Matcher::from_env()),
+            proxies: Arc::new(proxies),
             pools: Mutex::default(),
         })
     }
@@ -69,6 +74,7 @@ impl Clients {
         Ok(Client {
             pool,
             user_agent: self.user_agent.clone(),
+            proxies: Arc::clone(&self.proxies),
             meta: meta.clone(),
             secure: endpoint.secure,
             lenient: endpoint.lenient,
@@ -101,6 +107,7 @@ impl Clients {
 pub(crate) struct Client {
     pool: Pool,
     user_agent: HeaderValue,
+    proxies: Arc<Matcher>,
     meta: HeaderMap,
     secure: bool,
     /// Credentials may go over plain HTTP.
@@ -156,10 +163,12 @@ impl Client {
         let failed = |failure, reason: String| Error::Request { method, url: call.url.clone(), reason, failure };
         let uri: Uri = call.url.parse().map_err(|error| failed(Failure::Nonsense, format!("{error}")))?;
         let host = uri.authority().map(|authority| authority.as_str().to_owned()).unwrap_or_default();
+        let proxy = proxy_authorization(&self.proxies, &uri);
         let mut request = Request::builder().method(call.method.clone()).uri(uri);
         if let Some(headers) = request.headers_mut() {
             *headers = call.headers;
             headers.insert(USER_AGENT, self.user_agent.clone());
+            headers.extend(proxy.map(|secret| (PROXY_AUTHORIZATION, secret)));
         }
         let request = request.body(call.body).map_err(|error| failed(Failure::Nonsense, error.to_string()))?;
         let answer = self.pool.request(request);

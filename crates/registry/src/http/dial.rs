@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use http::Uri;
+use http::{HeaderValue, Uri};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
@@ -44,6 +44,14 @@ fn is_local(uri: &Uri) -> bool {
     let host = uri.host().map_or("", host_in_uri);
     host.eq_ignore_ascii_case("localhost")
         || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// What a proxy wants to see in a request that it carries itself; a tunnel was paid for when it was dug.
+pub(crate) fn proxy_authorization(proxies: &Matcher, uri: &Uri) -> Option<HeaderValue> {
+    if is_local(uri) || uri.scheme_str() != Some("http") {
+        return None;
+    }
+    proxies.intercept(uri)?.basic_auth().cloned()
 }
 
 fn host_in_uri(host: &str) -> &str {

@@ -7,22 +7,24 @@ use http::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderValue, RANGE};
 use http::{HeaderMap, Method, StatusCode};
 use model::Digest;
 use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
 
 use super::layers::Plan;
 use crate::board::Board;
 use crate::http::Answer;
+use crate::pace::{Pace, is_progress};
 use crate::pipe::Writer;
 use crate::retry::Backoff;
 use crate::session::{Session, succeeded};
 use crate::{Error, Result};
 
 /// A blob to fetch.
-pub(super) struct Blob<'a> {
-    pub(super) session: &'a Session,
-    pub(super) plan: &'a Plan,
+pub(crate) struct Blob<'a> {
+    pub(crate) session: &'a Session,
+    pub(crate) plan: &'a Plan,
     /// What reading it takes.
-    pub(super) scopes: &'a [String],
-    pub(super) board: &'a Board,
+    pub(crate) scopes: &'a [String],
+    pub(crate) board: &'a Board,
 }
 
 /// How far it got.
@@ -37,7 +39,7 @@ impl Blob<'_> {
     ///
     /// # Errors
     /// It cannot be had, or is not what its digest and size say; the pipe's reader is gone ([`Error::Cancelled`]).
-    pub(super) async fn fetch(&self, mut sink: Writer) -> Result<()> {
+    pub(crate) async fn fetch(&self, mut sink: Writer) -> Result<()> {
         let mut progress = Progress { hash: self.plan.check.hash(), done: 0, total: self.plan.size_bytes };
         let mut backoff = Backoff::default();
         loop {
@@ -45,7 +47,7 @@ impl Blob<'_> {
             match self.part(&mut progress, &mut sink).await {
                 Ok(()) => break,
                 Err(error) => {
-                    if progress.done > before {
+                    if is_progress(progress.done - before) {
                         backoff.reset();
                     }
                     let Some(pause) = backoff.after(&error) else { return Err(error) };
@@ -120,7 +122,13 @@ impl Blob<'_> {
     }
 
     async fn read(&self, answer: &mut Answer, progress: &mut Progress, sink: &mut Writer, mut skip: u64) -> Result<()> {
-        while let Some(mut piece) = answer.piece().await? {
+        let mut pace = Pace::default();
+        loop {
+            let asked = Instant::now();
+            let Some(mut piece) = answer.piece().await? else { return Ok(()) };
+            if !pace.keeps_up(asked.elapsed(), piece.len()) {
+                return Err(answer.broken("the registry is too slow".to_owned()));
+            }
             let known = usize::try_from(skip).unwrap_or(usize::MAX).min(piece.len());
             drop(piece.split_to(known));
             skip -= known as u64;
@@ -129,7 +137,6 @@ impl Blob<'_> {
             }
             self.take(piece, progress, sink).await?;
         }
-        Ok(())
     }
 
     async fn take(&self, piece: Bytes, progress: &mut Progress, sink: &mut Writer) -> Result<()> {

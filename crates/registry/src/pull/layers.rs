@@ -49,7 +49,7 @@ impl Check {
 
 impl Plan {
     /// A blob of the second protocol.
-    pub(super) fn blob(session: &Session, path: &str, digest: Digest) -> Self {
+    pub(crate) fn blob(session: &Session, path: &str, digest: Digest) -> Self {
         let mut id = digest.hex();
         id.truncate(12);
         let url = session.url(&format!("{path}/blobs/{digest}"));

@@ -11,6 +11,8 @@ use image::{StoredBlob, StoredManifest, chain_ids};
 use model::{ImageId, Reference};
 use serde::Deserialize;
 
+#[cfg(test)]
+pub(crate) use blob::Blob;
 pub(crate) use schema1::Schema1;
 
 use self::layers::alone;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use model::Digest;
 use serde_json::{Value, json};
@@ -36,6 +37,8 @@ pub(super) struct Reply {
     pub(super) cut: Option<usize>,
     /// The body is repeated for ever, with no length announced.
     pub(super) endless: bool,
+    /// The body comes byte by byte with this pause between two.
+    pub(super) drip: Option<Duration>,
 }
 
 pub(super) fn reply(status: u16, body: impl Into<Vec<u8>>) -> Reply {
@@ -115,16 +118,23 @@ async fn serve(mut socket: TcpStream, answer: Arc<Answer>, seen: Arc<Mutex<Vec<A
     }
     head += "\r\n";
     let body = if asked.method == "HEAD" { &[][..] } else { &reply.body[..reply.cut.unwrap_or(reply.body.len())] };
-    if socket.write_all(head.as_bytes()).await.is_err() || socket.write_all(body).await.is_err() {
+    if socket.write_all(head.as_bytes()).await.is_err() {
+        return;
+    }
+    if let Some(pause) = reply.drip {
+        for byte in body {
+            tokio::time::sleep(pause).await;
+            if socket.write_all(&[*byte]).await.is_err() {
+                return;
+            }
+        }
+    } else if socket.write_all(body).await.is_err() {
         return;
     }
     while reply.endless && socket.write_all(body).await.is_ok() {}
     // What the client still sends is read, so that it sees the answer and no reset.
     drop(socket.shutdown().await);
-    drop(
-        tokio::time::timeout(std::time::Duration::from_secs(5), tokio::io::copy(&mut socket, &mut tokio::io::sink()))
-            .await,
-    );
+    drop(tokio::time::timeout(Duration::from_secs(5), tokio::io::copy(&mut socket, &mut tokio::io::sink())).await);
 }
 
 /// An image of one layer as a registry has it.

@@ -356,3 +356,39 @@ async fn searching() {
     let found = place.registries.search(&search).await.unwrap();
     assert_eq!((found[0].name.as_str(), found[1].name.as_str(), found[1].is_automated), ("y", "x", true));
 }
+
+/// The clock of this test stands still but for what is waited for, so that minutes pass at once.
+#[tokio::test(start_paused = true)]
+async fn drips_have_an_end() {
+    let wire = Wire::new("drip", 4000);
+    let known = wire.clone();
+    let fake = lying(&wire, move |asked, mut honest| {
+        honest.drip = is_layer(&known, asked).then_some(Duration::from_secs(20));
+        honest
+    })
+    .await;
+    let clients = crate::http::Clients::new(&crate::Settings::default()).unwrap();
+    let authority = format!("127.0.0.1:{}", fake.port);
+    let endpoint = crate::settings::Endpoint {
+        secure: false,
+        authority,
+        prefix: String::new(),
+        mirror: false,
+        lenient: true,
+        legacy: false,
+    };
+    let (nobody, meta) = (Credentials::default(), http::HeaderMap::new());
+    let session = crate::session::Session::open(&clients, &endpoint, &nobody, &meta).await.unwrap();
+    let plan = crate::pull::Plan {
+        size_bytes: Some(wire.layer.len() as u64),
+        ..crate::pull::Plan::blob(&session, "app", wire.layer_digest())
+    };
+    let board = crate::board::Board::default();
+    let (writer, reader) = crate::pipe::pipe(std::path::Path::new("/dev/shm"));
+    let begun = tokio::time::Instant::now();
+    let blob = crate::pull::Blob { session: &session, plan: &plan, scopes: &[], board: &board };
+    let error = blob.fetch(writer).await.unwrap_err().to_string();
+    assert!(error.ends_with("the registry is too slow"), "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(600), "{:?}", begun.elapsed());
+    assert!(!reader.is_whole());
+}

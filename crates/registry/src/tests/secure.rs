@@ -85,3 +85,43 @@ async fn what_is_at_an_address() {
     assert!(read(format!("http://{}", cut.name("file"))).await.is_err());
     assert!(place.registries.open_address("ftp://x/y").await.is_err());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn proxies_of_the_environment() {
+    use super::fake::{Asked, Fake, Wire, reply};
+    use hyper_util::client::proxy::matcher::Matcher;
+    let wire = Wire::new("proxied", 1000);
+    // As a proxy hears it: `CONNECT host:port`, and whole addresses for what goes without TLS.
+    let proxy = Fake::start(move |asked| match asked.path.strip_prefix("http://registry.test:5000") {
+        Some(path) => wire.honest(&Asked { path: path.to_owned(), ..asked.clone() }),
+        None => reply(403, "no tunnels here"),
+    })
+    .await;
+    let matcher = || {
+        let at = |user: &str| format!("http://{user}127.0.0.1:{}", proxy.port);
+        Matcher::builder().http(at("joe:secret@")).https(at("")).no("direct.test").build()
+    };
+    let settings = Settings::parse(&[], &["registry.test:5000".to_owned()]).unwrap();
+    let place = Place::with(settings);
+    let clients = Clients::with_proxies(&Settings::default(), matcher()).unwrap();
+    let terms = place.registries.terms();
+    let endpoints = terms.settings.endpoints("registry.test:5000", false).await;
+    let mut outcomes = Vec::new();
+    for endpoint in &endpoints {
+        outcomes.push(Session::open(&clients, endpoint, &Credentials::default(), &HeaderMap::new()).await);
+    }
+    let refused = outcomes.remove(0).unwrap_err();
+    assert!(refused.is_connection(), "a tunnel that is refused is no registry: {refused}");
+    let session = outcomes.remove(0).unwrap();
+    let found = crate::distribution::manifest(&session, "app", "1").await.unwrap();
+    assert_eq!(found.media_type, crate::manifest::DOCKER_MANIFEST);
+    let asked = proxy.asked.lock().unwrap().clone();
+    assert_eq!((asked[0].method.as_str(), asked[0].path.as_str()), ("CONNECT", "registry.test:5000"));
+    let secret = asked.last().unwrap().headers.get("proxy-authorization").cloned();
+    assert_eq!(secret.as_deref(), Some("Basic am9lOnNlY3JldA=="));
+    // What is named as direct does not go that way.
+    let direct = Endpoint { authority: "direct.test:5000".to_owned(), ..endpoints[1].clone() };
+    let error = Session::open(&clients, &direct, &Credentials::default(), &HeaderMap::new()).await.unwrap_err();
+    assert!(error.to_string().contains("no such host"), "{error}");
+    assert!(!proxy.asked.lock().unwrap().iter().any(|one| one.path.contains("direct.test")));
+}

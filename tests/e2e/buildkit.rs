@@ -127,6 +127,10 @@ fn what_a_client_lends() {
     let first = told(&build().run());
     assert!(first.contains("from a file from the environment\n"), "{first}");
     assert!(first.contains(" lent\n") && first.contains(" 1 /cache/n\n"), "{first}");
+    let usage = daemon.docker(&["buildx", "du", "--verbose"]).ok();
+    assert!(usage.contains("exec.cachemount"), "{usage}");
+    daemon.docker(&["buildx", "prune", "-f"]).ok();
+    assert!(!daemon.docker(&["buildx", "du", "--verbose"]).ok().contains("exec.cachemount"));
     assert!(!daemon.docker(&["history", "--no-trunc", "-q", "busybox"]).ok().contains("from a file"));
     let missing =
         context(&daemon, "missing", &[("Dockerfile", "FROM busybox\nRUN --mount=type=secret,id=no,required true\n")]);
@@ -146,6 +150,9 @@ fn failures_say_why_and_where() {
     let exit = "FROM busybox\nRUN echo before; exit 3\nRUN true\n";
     let process = "process \"/bin/sh -c echo before; exit 3\" did not complete successfully: exit code: 3";
     fails("exit", exit, &["before\n", "   2 | >>> RUN echo before; exit 3", process]);
+    let folder = context(&daemon, "words", &[("Dockerfile", exit)]);
+    let told = buildx(&daemon, &[&folder]).run().fails(1);
+    assert_eq!(told.matches(process).count(), 2, "{told}");
     fails("parse", "FROM busybox\nBANANA x\n", &["   2 | >>> BANANA x", "unknown instruction: BANANA"]);
     fails("outside", "FROM busybox\nCOPY ../../etc/passwd /\n", &["ERROR: failed to"]);
     let folder = context(&daemon, "none", &[("other", "")]);
@@ -244,10 +251,12 @@ fn strangers_at_the_upgraded_connections() {
     let daemon = Daemon::with_busybox();
     let upgrade = "Connection: Upgrade\r\nUpgrade: h2c\r\n";
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-    for (path, headers) in [("/grpc", String::new()), ("/session", "X-Docker-Expose-Session-Uuid: s1\r\n".to_owned())] {
+    for path in ["/grpc", "/session"] {
         assert_eq!(daemon.call("POST", path, None).status, 400);
-        let headers = format!("{upgrade}{headers}");
-        for garbage in [&b"\0\xff\xff"[..], preface, &[0xff; 70_000], b"GET / HTTP/1.1\r\n\r\n"] {
+        for (number, garbage) in
+            [&b"\0\xff\xff"[..], preface, &[0xff; 70_000], b"GET / HTTP/1.1\r\n\r\n"].iter().enumerate()
+        {
+            let headers = format!("{upgrade}X-Docker-Expose-Session-Uuid: s{number}\r\n");
             let mut connection = daemon.connect();
             connection.request("POST", path, &headers, b"");
             let (status, head) = connection.head();

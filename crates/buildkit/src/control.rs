@@ -63,6 +63,12 @@ impl Buildkit {
                 let list = async |Empty {}, _| Ok(ListWorkersResponse { records: vec![self.worker().await?] });
                 unary(call, list).await
             }
+            "DiskUsage" => unary(call, async |request, _| self.disk_usage(request).await).await,
+            "Prune" => {
+                let mut call = call;
+                let pruned = self.prune(call.requests.next().await?.unwrap_or_default()).await?;
+                Ok(grpc::stream(stream::iter(pruned.into_iter().map(Ok)).boxed()))
+            }
             "Solve" => unary(call, async |request, _| self.solve(request).await).await,
             "Status" => {
                 let mut call = call;

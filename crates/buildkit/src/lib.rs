@@ -14,6 +14,7 @@
 #![warn(missing_docs)]
 
 mod attributes;
+mod cache;
 mod control;
 mod directory;
 mod export;

@@ -29,8 +29,8 @@ struct State {
     steps: HashMap<StepId, Step>,
     /// The Dockerfile, and the vertex that fetched it.
     dockerfile: Option<(SourceInfo, String)>,
-    /// The line of the step that failed first.
-    failed: Option<usize>,
+    /// The step that failed first.
+    failed: Option<StepId>,
     internal: usize,
 }
 
@@ -91,10 +91,25 @@ impl Recorder {
         self.lock().dockerfile = Some((info, transfer.vertex.digest.clone()));
     }
 
-    /// The Dockerfile, if it was read, and the line at which the build failed, if a step did.
-    pub(crate) fn failure(&self) -> (Option<SourceInfo>, Option<usize>) {
-        let state = self.lock();
-        (state.dockerfile.as_ref().map(|(info, _)| info.clone()), state.failed)
+    /// Tells why the build failed at the step that failed first, if a step did. Gives the Dockerfile back, if it was
+    /// read, and the line of that step.
+    pub(crate) fn failure(&self, words: &str) -> (Option<SourceInfo>, Option<usize>) {
+        let mut state = self.lock();
+        let failed = state.failed;
+        let step = failed.and_then(|id| state.steps.get_mut(&id));
+        let (line, news) = match step {
+            Some(step) => {
+                words.clone_into(&mut step.vertex.error);
+                (Some(step.line), step.news())
+            }
+            None => (None, None),
+        };
+        let info = state.dockerfile.as_ref().map(|(info, _)| info.clone());
+        drop(state);
+        if let Some(news) = news {
+            self.trace.tell_blocking(news);
+        }
+        (info, line)
     }
 
     fn plan(&self, plan: Plan) {
@@ -143,9 +158,11 @@ impl Recorder {
                 // By these words clients know it.
                 step.vertex.error = if cancelled { "context canceled".to_owned() } else { message };
                 step.shown |= !cancelled;
-                let (line, news) = (step.line, step.news());
-                if !cancelled {
-                    state.failed.get_or_insert(line);
+                let news = step.news();
+                if !cancelled && state.failed.is_none() {
+                    // Told with the build's own words for it.
+                    state.failed = Some(id);
+                    return;
                 }
                 news
             }

@@ -82,7 +82,9 @@ impl Solve<'_> {
             secrets: lender,
             cancelled: self.cancelled,
         };
-        self.engine.solve(request).await.map_err(|error| failure(&error, &self.recorder))
+        let outcome = self.engine.solve(request).await;
+        // Telling may wait for the client.
+        outcome.map_err(|error| tokio::task::block_in_place(|| failure(&error, &self.recorder)))
     }
 
     /// Which folders of the client's the build uses.
@@ -149,7 +151,7 @@ fn failure(error: &engine::Error, recorder: &Recorder) -> Status {
         Some(build::Error::Cancelled) => Status::new(Code::Cancelled, "context canceled"),
         _ => of_engine(error),
     };
-    let (info, failed) = recorder.failure();
+    let (info, failed) = recorder.failure(&status.to_string());
     if let Some((info, line)) = info.filter(|info| info.data.len() <= SHOWN_BYTES).zip(line.or(failed)) {
         let range = range(line);
         let position =

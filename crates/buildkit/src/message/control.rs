@@ -207,3 +207,53 @@ pub(crate) struct Platform {
     #[prost(string, tag = "3")]
     pub(crate) variant: String,
 }
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct DiskUsageRequest {
+    #[prost(string, repeated, tag = "1")]
+    pub(crate) filters: Vec<String>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct DiskUsageResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) records: Vec<UsageRecord>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct PruneRequest {
+    #[prost(string, repeated, tag = "1")]
+    pub(crate) filters: Vec<String>,
+    /// What was used in this time stays.
+    #[prost(int64, tag = "3")]
+    pub(crate) keep_nanoseconds: i64,
+    /// So many bytes may stay.
+    #[prost(int64, tag = "4")]
+    pub(crate) reserved_bytes: i64,
+    #[prost(int64, tag = "5")]
+    pub(crate) most_bytes: i64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct UsageRecord {
+    #[prost(string, tag = "1")]
+    pub(crate) id: String,
+    #[prost(bool, tag = "2")]
+    pub(crate) mutable: bool,
+    #[prost(bool, tag = "3")]
+    pub(crate) in_use: bool,
+    #[prost(int64, tag = "4")]
+    pub(crate) size: i64,
+    #[prost(message, optional, tag = "6")]
+    pub(crate) created: Option<Timestamp>,
+    #[prost(message, optional, tag = "7")]
+    pub(crate) last_used: Option<Timestamp>,
+    #[prost(int64, tag = "8")]
+    pub(crate) usage_count: i64,
+    #[prost(string, tag = "9")]
+    pub(crate) description: String,
+    #[prost(string, tag = "10")]
+    pub(crate) kind: String,
+    #[prost(bool, tag = "11")]
+    pub(crate) shared: bool,
+}

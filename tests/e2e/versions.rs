@@ -43,3 +43,21 @@ fn version_1_14_speaks_as_in_2014() {
     assert_eq!(inspected["VolumesRW"]["/mnt"], false);
     assert_eq!(inspected["Config"]["Memory"], 8 << 20);
 }
+
+#[test]
+fn parameters_may_be_a_form_in_the_body() {
+    let daemon = Daemon::with_busybox();
+    let form = |path: &str, body: &str| {
+        let mut connection = daemon.connect();
+        let kind = "Content-Type: application/x-www-form-urlencoded\r\n";
+        connection.request("POST", path, kind, body.as_bytes());
+        connection.answer()
+    };
+    for version in ["1.0", "1.14", "1.24", "1.51"] {
+        let tagged = form(&format!("/v{version}/images/busybox/tag?tag=lost"), "repo=copy&tag=kept");
+        assert_eq!(tagged.status, 201, "{version}: {}", tagged.text());
+        assert_eq!(daemon.call("DELETE", "/images/copy:kept", None).status, 200, "{version}");
+    }
+    let created = form("/v1.14/containers/create", "{\"Image\": \"busybox\"}");
+    assert_eq!((created.status, created.text().as_str()), (500, "EOF\n"));
+}

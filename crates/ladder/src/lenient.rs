@@ -55,6 +55,12 @@ pub(crate) fn fields(object: &Object, known: &[(&str, Kind)]) -> Object {
 }
 
 fn read(value: &Value, kind: Kind) -> Value {
+    // A text may hold the JSON that is wanted.
+    let held = match (kind, value) {
+        (Kind::Objects | Kind::Keys | Kind::Map, Value::String(text)) => serde_json::from_str(text).ok(),
+        _ => None,
+    };
+    let value = held.as_ref().unwrap_or(value);
     match kind {
         Kind::Text => json!(text(value)),
         Kind::Number => json!(number(value)),
@@ -71,7 +77,6 @@ fn read(value: &Value, kind: Kind) -> Value {
 
 fn text(value: &Value) -> String {
     match value {
-        Value::Null => String::new(),
         Value::String(text) => text.clone(),
         // Numbers were read as floating point and their fraction cut off.
         Value::Number(number) => number
@@ -85,12 +90,20 @@ fn number(value: &Value) -> i64 {
     text(value).trim().parse().unwrap_or_default()
 }
 
+/// A list of texts, also written as a text; anything else is one text more, behind the texts that it holds.
 fn texts(value: &Value) -> Value {
-    match value {
-        Value::Array(items) if items.iter().all(Value::is_string) => value.clone(),
-        Value::Array(_) | Value::Null | Value::Object(_) => Value::Null,
-        Value::String(lone) if lone.is_empty() => Value::Null,
-        lone => json!([text(lone)]),
+    let written = text(value);
+    if written.is_empty() {
+        return Value::Null;
+    }
+    match serde_json::from_str(&written) {
+        Ok(Value::Null) => Value::Null,
+        Ok(Value::Array(items)) => {
+            let read = items.iter().map(|item| json!(item.as_str().unwrap_or_default()));
+            let all_texts = items.iter().all(|item| item.is_string() || item.is_null());
+            read.chain((!all_texts).then(|| json!(written))).collect()
+        }
+        _ => json!([written]),
     }
 }
 
@@ -115,6 +128,30 @@ mod tests {
             Value::from(read),
             json!({"a": "5", "b": 67108864, "c": true, "d": ["echo hi"], "e": {"/x": {}}, "f": null, "g": null})
         );
+    }
+
+    #[test]
+    fn what_is_no_list_of_texts_is_a_text() {
+        for (sent, read) in [
+            (json!(["a", "b"]), json!(["a", "b"])),
+            (json!("[\"a\",\"b\"]"), json!(["a", "b"])),
+            (json!(["a", 1, null]), json!(["a", "", "", "[\"a\",1,null]"])),
+            (json!({"A": "1"}), json!(["{\"A\":\"1\"}"])),
+            (json!(5), json!(["5"])),
+            (json!([]), json!([])),
+            (json!(null), Value::Null),
+            (json!(""), Value::Null),
+        ] {
+            assert_eq!(texts(&sent), read, "{sent}");
+        }
+    }
+
+    #[test]
+    fn null_is_a_word() {
+        let known = [("a", Kind::Text), ("b", Kind::Flag), ("c", Kind::Number), ("d", Kind::Map), ("e", Kind::Keys)];
+        let sent = json!({"a": null, "b": null, "c": null, "d": null, "e": "{\"/data\":{}}"});
+        let read = fields(sent.as_object().unwrap(), &known);
+        assert_eq!(Value::from(read), json!({"a": "null", "b": true, "c": 0, "d": null, "e": {"/data": {}}}));
     }
 
     #[test]

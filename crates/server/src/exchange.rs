@@ -27,6 +27,9 @@ use crate::reply::{JSON, Payload, Reply, encode};
 /// Largest body that the ladder itself looks at as bytes (a build context of 2013).
 const CONTEXT_BYTES: usize = 64 * 1024 * 1024;
 
+/// The type of parameters in a body.
+const FORM: &str = "application/x-www-form-urlencoded";
+
 const API_VERSION: HeaderName = HeaderName::from_static("api-version");
 const EXPERIMENTAL: HeaderName = HeaderName::from_static("docker-experimental");
 const OS_TYPE: HeaderName = HeaderName::from_static("ostype");
@@ -85,11 +88,25 @@ impl Exchange<'_> {
             Err(refused) => return self.finish(lower(refused), &Traits::default(), true),
         };
         let query = Query::parse(uri.query().unwrap_or_default());
+        let (query, received) = self.with_form(page, query, received).await;
         if ladder::at_newest(version) {
             self.newest(page, query, received).await
         } else {
             self.older(version, page, query, received).await
         }
+    }
+
+    /// The parameters with those of a form in the body, which come first. A form that cannot be read is none.
+    async fn with_form(&self, page: &str, query: Query, mut received: Received) -> (Query, Received) {
+        let kind = self.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let form = kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(FORM));
+        if !form || self.method != Method::POST || !takes_form(page, &query) {
+            return (query, received);
+        }
+        let body = received.collect(JSON_BYTES).await.unwrap_or_default();
+        let mut parameters = Query::parse(&String::from_utf8_lossy(&body));
+        parameters.0.extend(query.0);
+        (parameters, received)
     }
 
     /// A request of the newest version: no rung is touched.
@@ -203,6 +220,24 @@ impl Exchange<'_> {
             cors.add(headers, traits);
         }
         response
+    }
+}
+
+/// Whether a form in the body of this POST would be its parameters: not where the body is an upload, or a stream.
+fn takes_form(page: &str, query: &Query) -> bool {
+    match routes::resolve("POST", page).map(|(endpoint, _)| endpoint) {
+        Some(Endpoint::ImageCreate) => query.given("fromImage").is_none() && query.given("fromSrc").is_none(),
+        Some(
+            Endpoint::Build
+            | Endpoint::ContainerAttach
+            | Endpoint::ContainerStart
+            | Endpoint::Grpc
+            | Endpoint::ImageLoad
+            | Endpoint::PluginCreate
+            | Endpoint::Session,
+        )
+        | None => false,
+        Some(_) => true,
     }
 }
 

@@ -40,6 +40,7 @@ impl Engine {
     async fn remove_link(&self, name: &str) -> Result<()> {
         let bare = name.trim_start_matches('/');
         let Some((parent, alias)) = bare.split_once('/') else {
+            self.containers.find(name)?;
             return Err(Error::invalid("Conflict, cannot remove the default link name of the container"));
         };
         let container = self.containers.find(parent)?;

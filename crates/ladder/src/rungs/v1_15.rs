@@ -1,10 +1,10 @@
 //! API 1.15, Docker 1.3.
 
 use api::routes::Endpoint::{
-    Commit, ContainerAttach, ContainerChanges, ContainerCreate, ContainerInspect, ContainerKill, ContainerList,
-    ContainerLogs, ContainerPause, ContainerResize, ContainerRestart, ContainerStart, ContainerStop, ContainerTop,
-    ContainerUnpause, ContainerWait, Events, ExecCreate, ExecResize, ExecStart, ImageCreate, ImageHistory,
-    ImageInspect, ImageList, ImageSave, ImageSaveMany, ImageTag, Info,
+    Commit, ContainerAttach, ContainerChanges, ContainerCreate, ContainerDelete, ContainerInspect, ContainerKill,
+    ContainerList, ContainerLogs, ContainerPause, ContainerResize, ContainerRestart, ContainerStart, ContainerStop,
+    ContainerTop, ContainerUnpause, ContainerWait, Events, ExecCreate, ExecResize, ExecStart, ImageCreate,
+    ImageHistory, ImageInspect, ImageList, ImageSave, ImageSaveMany, ImageTag, Info,
 };
 
 use super::v1_15_build as build;
@@ -64,6 +64,9 @@ pub(super) const RUNG: Rung = Rung {
                 500,
             ),
         ]),
+        Change::to(&[ContainerKill], "Signals have numbers above 31, and names in small letters.").up(stream::signal),
+        Change::to(&[ContainerDelete], "A link that cannot be removed is told in other words.")
+            .answer(stream::missing_link),
         Change::to(&[ContainerKill], "A signal that does not exist is told in other words.")
             .wordings(&[Wording::with_status("Invalid signal: *", "Invalid signal: {1}", 500)]),
         Change::to(&[ContainerTop], "A top that fails says why in other words.").wordings(&[
@@ -134,13 +137,18 @@ pub(super) const RUNG: Rung = Rung {
             .up(stream::something_to_import),
         build::CHANGE,
         Change::to(&[ImageHistory], "History tells comments.").down(|history, _| {
-            crate::json::each(history, |item| keep(item, &["Id", "Created", "CreatedBy", "Tags", "Size"]))
+            crate::json::each(history, |item| {
+                keep(item, &["Id", "Created", "CreatedBy", "Tags", "Size"]);
+                inspect::unquote(item, &["CreatedBy"]);
+            })
         }),
         Change::to(&[ImageTag], "A name that is empty is refused.").up(stream::tag),
-        Change::to(&[ImageTag, ImageCreate, Commit], "Names of images have a grammar.").up(|request| {
-            request.set_header(OLD_NAME_HEADER, "1");
-            Ok(())
-        }),
+        Change::to(&[ImageTag, ImageCreate, Commit], "Names of images have a grammar.")
+            .up(|request| {
+                request.set_header(OLD_NAME_HEADER, "1");
+                Ok(())
+            })
+            .answer(stream::illegal_tag),
         registry::WORDS,
         registry::NAMES,
         registry::CREDENTIALS,

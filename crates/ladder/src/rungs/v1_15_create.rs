@@ -255,7 +255,8 @@ pub(super) fn missing_image(response: &mut Response, asked: &Asked) {
     if !(response.is_error() && response.message().is_some_and(|text| text.starts_with("No such image: "))) {
         return;
     }
-    let image = lenient::object(&asked.request.body).map(|body| text(&body, "Image").to_owned()).unwrap_or_default();
+    let body = lenient::object(&asked.request.body).unwrap_or_default();
+    let image = text(&lenient::fields(&body, &[("Image", Kind::Text)]), "Image").to_owned();
     let last = image.rsplit('/').next().unwrap_or_default();
     let tag = last.split_once(':').map_or("latest", |(_, tag)| tag);
     let text = format!("No such image: {image} (tag: {tag})");

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::exchange::{Request, Response};
-use crate::json::{each, keep, text};
+use crate::json::{each, keep, map_text, text};
 use crate::rung::Asked;
 
 /// Reads `filters` as its time did: an object of lists of texts.
@@ -30,6 +30,11 @@ fn wanted<'a>(filters: &'a Map<String, Value>, name: &str) -> impl Iterator<Item
     filters.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
+/// At most so many containers, of those that a filter leaves. 0: no limit, as of all that is no number above it.
+fn limit(request: &Request) -> u64 {
+    request.parameter("limit").and_then(|limit| limit.trim().parse().ok()).unwrap_or_default()
+}
+
 /// The only filter was `exited`, for containers that do not run; that is done on the way down.
 pub(super) fn containers_up(request: &mut Request) -> Result<(), Response> {
     let filters = filters(request.parameter("filters"))?;
@@ -37,12 +42,13 @@ pub(super) fn containers_up(request: &mut Request) -> Result<(), Response> {
         return Err(Response::error(500, &format!("strconv.ParseInt: parsing {bad:?}: invalid syntax")));
     }
     request.remove_parameter("filters");
-    // No limit, unless it was a number above zero.
-    if !request.parameter("limit").is_some_and(|limit| limit.trim().parse::<u32>().is_ok_and(|limit| limit > 0)) {
+    let limit = limit(request);
+    if limit == 0 || wanted(&filters, "exited").next().is_some() {
         request.remove_parameter("limit");
     }
     for flag in ["all", "size"] {
-        let on = request.flag(flag);
+        // A limit lists stopped ones as well, also where it is kept for the way down.
+        let on = request.flag(flag) || flag == "all" && limit > 0;
         request.remove_parameter(flag);
         if on {
             request.set_parameter(flag, "1");
@@ -62,9 +68,12 @@ pub(super) fn containers_down(list: &mut Value, asked: &Asked) {
                 status.starts_with("Up ") || exit_code(status).is_some_and(|code| codes.contains(&code))
             })
         });
+        let limit = limit(&asked.request);
+        list.retain(|_| limit == 0 || within(limit, asked));
     }
     each(list, |container| {
         keep(container, &["Command", "Created", "Id", "Image", "Names", "Ports", "SizeRootFs", "SizeRw", "Status"]);
+        map_text(container.get_mut("Command"), |command| Some(read_back(command)));
         if container.get("Ports").is_none_or(Value::is_null) {
             container.insert("Ports".into(), json!([]));
         }
@@ -74,6 +83,19 @@ pub(super) fn containers_down(list: &mut Value, asked: &Asked) {
             container.insert("Status".into(), json!(status));
         }
     });
+}
+
+/// Counts an item, also of a list that goes down item by item, and tells whether it is still one of the first `limit`.
+fn within(limit: u64, asked: &Asked) -> bool {
+    let listed = asked.recall("listed").and_then(|listed| listed.as_u64()).unwrap_or_default() + 1;
+    asked.note("listed", json!(listed));
+    listed <= limit
+}
+
+/// A command was written between quotes, which went when it was read as JSON; if it could not be read, they stayed.
+fn read_back(command: &str) -> String {
+    let quoted = format!("\"{command}\"");
+    serde_json::from_str(&quoted).unwrap_or(quoted)
 }
 
 /// The code in `Exited (3) 2 hours ago`.
@@ -125,6 +147,19 @@ mod tests {
             list,
             json!([{"Status": "Up 3 seconds", "Ports": []}, {"Status": "Exited (3) 1 second ago", "Ports": []}])
         );
+    }
+
+    #[test]
+    fn commands_were_read_as_json() {
+        for (command, shown) in [
+            ("sh -c 'echo hi'", "sh -c 'echo hi'"),
+            ("echo \"hi\"", "\"echo \"hi\"\""),
+            ("printf a\\n", "printf a\n"),
+            ("grep \\d", "\"grep \\d\""),
+            ("sh -c 'a\nb'", "\"sh -c 'a\nb'\""),
+        ] {
+            assert_eq!(super::read_back(command), shown);
+        }
     }
 
     #[test]

@@ -44,6 +44,50 @@ pub(super) fn one_argument(request: &mut Request) -> Result<(), Response> {
     }
 }
 
+/// Names of the signals that there were.
+const SIGNALS: &[&str] = &[
+    "ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL", "PIPE", "POLL",
+    "PROF", "PWR", "QUIT", "SEGV", "STKFLT", "STOP", "SYS", "TERM", "TRAP", "TSTP", "TTIN", "TTOU", "UNUSED", "URG",
+    "USR1", "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ",
+];
+
+pub(super) fn signal(request: &mut Request) -> Result<(), Response> {
+    let signal = request.parameter("signal").unwrap_or_default();
+    let known = match signal.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => signal.parse::<u8>().is_ok_and(|number| (1..=31).contains(&number)),
+        false => SIGNALS.contains(&signal.strip_prefix("SIG").unwrap_or(signal)),
+    };
+    match signal.is_empty() || known {
+        true => Ok(()),
+        false => Err(Response::error(500, &format!("Invalid signal: {signal}"))),
+    }
+}
+
+pub(super) fn missing_link(response: &mut Response, asked: &Asked) {
+    if !asked.request.flag("link") || !response.is_error() {
+        return;
+    }
+    let message = response.message().unwrap_or_default();
+    let (status, text) = if message.starts_with("No such container: ") {
+        (404, format!("No such link: {}", asked.name()))
+    } else if message.starts_with("Conflict, cannot remove the default link name") {
+        (409, "Conflict, cannot remove the default name of the container".to_owned())
+    } else {
+        return;
+    };
+    response.status = status;
+    response.set_message(&text);
+}
+
+/// Only what parts a tag from the rest of a name could not stand in it.
+pub(super) fn illegal_tag(response: &mut Response, asked: &Asked) {
+    if response.is_error() && response.message().is_some_and(|text| text.starts_with("invalid tag format")) {
+        let text = format!("Illegal tag name: {}", asked.request.parameter("tag").unwrap_or_default());
+        response.status = 500;
+        response.set_message(&text);
+    }
+}
+
 pub(super) fn tag(request: &mut Request) -> Result<(), Response> {
     if request.parameter("repo").unwrap_or_default().is_empty() {
         return Err(Response::error(500, "Repository name can't be empty"));
@@ -99,6 +143,42 @@ mod tests {
             statuses += message.split("\"status\":").nth(1).unwrap_or_default();
         }
         assert_eq!(statuses, "\"die\"}\n\"stop\"}\n\"kill\"}\n\"die\"}\n");
+    }
+
+    #[test]
+    fn signals_were_few() {
+        let known = |signal: &str| match crate::climb(
+            crate::Version::new(1, 14),
+            ask("POST", "/containers/web/kill", &format!("signal={signal}"), Value::Null),
+        ) {
+            crate::Climbed::Forward { .. } => true,
+            crate::Climbed::Answer(answer) => {
+                assert_eq!((answer.status, answer.message()), (500, Some(&*format!("Invalid signal: {signal}"))));
+                false
+            }
+        };
+        assert!(["", "9", "09", "31", "KILL", "SIGTERM", "STKFLT"].into_iter().all(known));
+        assert!(
+            ["0", "32", "99", "kill", "SIGSIGTERM", "RTMIN", "-1", "1e1", "TERM "]
+                .into_iter()
+                .all(|signal| !known(signal))
+        );
+    }
+
+    #[test]
+    fn links_and_tags_were_told_in_other_words() {
+        let answered = |method: &str, path: &str, query: &str, status: u16, text: &str| {
+            let (_, _, descent) = climbed("1.14", ask(method, path, query, Value::Null));
+            let older = descent.response(crate::Response::error(status, text));
+            (older.status, older.message().unwrap_or_default().to_owned())
+        };
+        let missing = answered("DELETE", "/containers/x", "link=1", 404, "No such container: x");
+        assert_eq!(missing, (404, "No such link: x".into()));
+        let text = "Conflict, cannot remove the default link name of the container";
+        let conflict = answered("DELETE", "/containers/x", "link=1", 400, text);
+        assert_eq!(conflict, (409, "Conflict, cannot remove the default name of the container".into()));
+        let tag = answered("POST", "/images/x/tag", "repo=y&tag=a:b", 400, "invalid tag format");
+        assert_eq!(tag, (500, "Illegal tag name: a:b".into()));
     }
 
     #[test]

@@ -191,3 +191,60 @@ fn lists_history_usage_and_prune() {
     );
     assert_eq!(daemon.docker(&["images", "-aq"]).ok(), "");
 }
+
+#[test]
+fn layers_are_images_to_clients_of_their_time() {
+    let (daemon, ours) = with_two_images();
+    // Out of an archive that knows no parents.
+    let bare = daemon.path("bare.tar").display().to_string();
+    skopeo(&daemon, &[&format!("docker-archive:{ours}:second:1"), &format!("docker-archive:{bare}:second:1")]);
+    daemon.docker(&["rmi", "second:1", "busybox"]).ok();
+    daemon.docker(&["load", "-i", &bare]).ok();
+    let second = id(&daemon, "second:1").trim_start_matches("sha256:").to_owned();
+    let get = |path: &str| {
+        let answer = daemon.get(path);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        answer.json()
+    };
+    let ids = |history: &serde_json::Value| -> Vec<String> {
+        let steps = history.as_array().into_iter().flatten();
+        steps.map(|step| step["Id"].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    // Since then only the image has an id.
+    assert_eq!(ids(&get("/v1.22/images/second:1/history")), [format!("sha256:{second}"), "<missing>".to_owned()]);
+    for version in ["1.8", "1.14", "1.21"] {
+        let line = ids(&get(&format!("/v{version}/images/second:1/history")));
+        assert_eq!((line.len(), &line[0]), (2, &second), "{version}");
+        let layer = get(&format!("/v{version}/images/{}/json", &line[1][..12]));
+        let (key, parent) = if layer["Id"].is_string() { ("Id", "Parent") } else { ("id", "parent") };
+        assert_eq!(
+            (&layer[key], layer[parent].as_str().unwrap_or_default()),
+            (&line[1].as_str().into(), ""),
+            "{version}"
+        );
+        assert_eq!(get(&format!("/v{version}/images/second:1/json"))[parent], line[1].as_str(), "{version}");
+        assert_eq!(ids(&get(&format!("/v{version}/images/{}/history", line[1]))), line[1..], "{version}");
+        let list = get(&format!("/v{version}/images/json?all=1"));
+        let row = |id: &str| list.as_array().and_then(|list| list.iter().find(|row| row["Id"] == id)).cloned();
+        assert_eq!(row(&second).expect("it is listed")["ParentId"], line[1].as_str(), "{version}");
+        let layer = row(&line[1]).expect("the layer is listed");
+        assert_eq!((&layer["ParentId"], &layer["RepoTags"][0]), (&"".into(), &"<none>:<none>".into()), "{version}");
+        assert_eq!(daemon.get(&format!("/v{version}/images/json")).json().as_array().map(Vec::len), Some(1));
+    }
+    assert_eq!(daemon.get("/v1.14/images/0123456789ab/json").status, 404);
+    // The platform that is asked for, and where the files lie.
+    let platform = |words: &str| daemon.get(&format!("/v1.49/images/second:1/json?platform={words}"));
+    let arm = platform("%7B%22os%22:%22linux%22,%22architecture%22:%22arm64%22%7D");
+    assert!(
+        arm.status == 404 && arm.text().contains("does not provide the specified platform (linux/arm64)"),
+        "{}",
+        arm.text()
+    );
+    let both = platform("%7B%7D&manifests=1");
+    assert_eq!(both.status, 400, "{}", both.text());
+    let paths = get("/images/second:1/json")["GraphDriver"]["Data"].clone();
+    for (key, file) in [("UpperDir", "second"), ("LowerDir", "bin/busybox")] {
+        let path = std::path::Path::new(paths[key].as_str().expect("a path")).join(file);
+        assert!(path.exists(), "{}", path.display());
+    }
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use api::StringMap;
 use api::container::{ContainerConfig, GraphDriver};
 use api::image::{DeleteItem, HistoryItem, ImageInspect, ImageMetadata, ImageSummary, ImagesPruned, RootFs};
 use image::{ArchiveForm, Filter, Happening, Image, Import, Progress, Removed, RunConfig, Usage, Use};
@@ -129,7 +130,7 @@ impl Engine {
             os: config.os.clone(),
             os_version: config.os_version.clone(),
             size: signed(image.size_bytes),
-            graph_driver: GraphDriver { data: None, name: "overlay2".to_owned() },
+            graph_driver: GraphDriver { data: self.layer_paths(&image), name: "overlay2".to_owned() },
             root_fs: RootFs {
                 r#type: "layers".to_owned(),
                 layers: config.rootfs.diff_ids.iter().map(ToString::to_string).collect(),
@@ -137,6 +138,18 @@ impl Engine {
             metadata: ImageMetadata { last_tag_time: tagged.to_string() },
             ..ImageInspect::default()
         })
+    }
+
+    /// Where an image's files lie: `UpperDir` the topmost layer's, `LowerDir` those beneath, topmost first. Nothing is
+    /// mounted, so there is neither `MergedDir` nor `WorkDir`.
+    fn layer_paths(&self, image: &Image) -> Option<StringMap> {
+        let mut paths = image.layers.iter().rev().map(|chain| self.storage.layer_path(chain).display().to_string());
+        let mut data = StringMap::from([("UpperDir".to_owned(), paths.next()?)]);
+        let lower: Vec<String> = paths.collect();
+        if !lower.is_empty() {
+            data.insert("LowerDir".to_owned(), lower.join(":"));
+        }
+        Some(data)
     }
 
     pub(crate) fn stored_image(&self, name: &str) -> Result<StoredImage> {
@@ -156,16 +169,29 @@ impl Engine {
 
     pub(crate) fn show_history(&self, name: &str) -> Result<Vec<HistoryItem>> {
         let image = self.images.resolve(name)?;
-        let steps = self.images.snapshot().history(&image)?;
-        let shown = |step: image::HistoryStep| HistoryItem {
-            comment: step.comment,
-            created: step.created.unix_seconds(),
-            created_by: step.created_by,
-            id: step.id.map_or_else(|| "<missing>".to_owned(), |id| id.to_string()),
-            size: signed(step.size_bytes),
-            tags: Some(step.tags).filter(|tags| !tags.is_empty()),
+        Ok(self.images.snapshot().history(&image)?.into_iter().map(shown_step).collect())
+    }
+
+    pub(crate) fn layers_of_image(&self, name: &str) -> Result<Vec<image::LayerImage>> {
+        let snapshot = self.images.snapshot();
+        match snapshot.resolve(name) {
+            Ok(image) => Ok(snapshot.layer_images(&image)?),
+            Err(error) => Ok(snapshot.resolve_layer(name).map_err(|_| error)?.1),
+        }
+    }
+
+    pub(crate) fn show_layers_history(&self, name: &str) -> Result<Vec<HistoryItem>> {
+        let snapshot = self.images.snapshot();
+        let (image, newest) = match snapshot.resolve(name) {
+            Ok(image) => (Arc::clone(&image), image.id),
+            Err(error) => {
+                let (image, line) = snapshot.resolve_layer(name).map_err(|_| error)?;
+                let newest = line.last().map_or(image.id, |step| step.id);
+                (image, newest)
+            }
         };
-        Ok(steps.into_iter().map(shown).collect())
+        let steps = snapshot.history_of_layers(&image)?.into_iter();
+        Ok(steps.skip_while(|step| step.id.is_some_and(|id| id != newest)).map(shown_step).collect())
     }
 
     pub(crate) fn tag_image(&self, name: &str, repository: &str, tag: &str, any_name: bool) -> Result<()> {
@@ -327,6 +353,17 @@ fn told(progress: Progress, quiet: bool) -> Option<serde_json::Value> {
             Some(serde_json::json!({"stream": format!("Loaded image: {}\n", name.familiar())}))
         }
         Progress::LoadedId(id) => Some(serde_json::json!({"stream": format!("Loaded image ID: {id}\n")})),
+    }
+}
+
+fn shown_step(step: image::HistoryStep) -> HistoryItem {
+    HistoryItem {
+        comment: step.comment,
+        created: step.created.unix_seconds(),
+        created_by: step.created_by,
+        id: step.id.map_or_else(|| "<missing>".to_owned(), |id| id.to_string()),
+        size: signed(step.size_bytes),
+        tags: Some(step.tags).filter(|tags| !tags.is_empty()),
     }
 }
 

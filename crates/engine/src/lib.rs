@@ -52,5 +52,6 @@ pub use engine::Engine;
 pub use error::{Error, Result};
 pub use events::Events;
 pub use exec::Session;
+pub use image::LayerImage;
 pub use options::*;
 pub use stream::{ByteStream, Logs, Upload, UploadSender, upload};

@@ -334,6 +334,23 @@ impl Engine {
         self.stored_image(name)
     }
 
+    /// The steps of an image as images, oldest first, for older versions of the API; the name may be that of a step.
+    ///
+    /// # Errors
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
+    pub async fn image_layers(self: &Arc<Self>, name: &str) -> Result<Vec<image::LayerImage>> {
+        self.layers_of_image(name)
+    }
+
+    /// The history of an image whose steps are images, newest first, for older versions of the API; the name may be that
+    /// of a step.
+    ///
+    /// # Errors
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
+    pub async fn image_layers_history(self: &Arc<Self>, name: &str) -> Result<Vec<api::image::HistoryItem>> {
+        self.show_layers_history(name)
+    }
+
     /// Its layers' history, newest first.
     ///
     /// # Errors

@@ -141,6 +141,11 @@ impl Storage {
         kept.get(chain_id).map(|kept| kept.layer.clone()).ok_or(Error::NoLayer(*chain_id))
     }
 
+    /// The directory of a layer's files, whether it exists or not.
+    pub fn layer_path(&self, chain_id: &ChainId) -> PathBuf {
+        self.path.join(folder(chain_id)).join("diff")
+    }
+
     /// All layers, in no particular order.
     pub fn layers(&self) -> Result<Vec<Layer>> {
         let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);

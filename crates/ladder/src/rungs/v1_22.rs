@@ -46,6 +46,14 @@ pub(super) const RUNG: Rung = Rung {
             request.set_header(STORED_IMAGE_HEADER, "1");
             Ok(())
         }),
+        Change::to(
+            &[ImageInspect, ImageList, ImageHistory],
+            "Only images have ids; before each layer of an image is one, with a parent, and is shown by its id.",
+        )
+        .up(|request| {
+            request.set_header(STORED_IMAGE_HEADER, "1");
+            Ok(())
+        }),
         Change::to(&[Build], "A quiet build tells only the image; before everything but what commands write.").up(
             |request| {
                 request.set_header(QUIET_COMMANDS_HEADER, "1");

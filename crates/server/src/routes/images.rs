@@ -1,8 +1,15 @@
 //! Images.
 
-use engine::{Credentials, ImageListOptions, ImageRemoveOptions, ImportOptions, SearchOptions, TransferOptions};
+use std::collections::BTreeMap;
+
+use api::image::ImageInspect;
+use engine::{
+    Credentials, ImageListOptions, ImageRemoveOptions, ImportOptions, LayerImage, SearchOptions, TransferOptions,
+};
 use futures_util::{FutureExt, StreamExt, stream};
 use http::StatusCode;
+
+use serde_json::{Value, json};
 
 use crate::call::{Call, with_upload};
 use crate::error::Error;
@@ -18,25 +25,78 @@ pub(crate) async fn list(call: &mut Call) -> Result<Reply, Error> {
         return Reply::json(&images);
     }
     let mut list = Vec::with_capacity(images.len());
+    let mut steps = BTreeMap::new();
     for image in &images {
         let mut document = serde_json::json!(image);
         document["VirtualSize"] = document["Size"].take();
         document["Size"] = call.server.engine.image_stored(&image.id).await?.layer_size_bytes.into();
+        let mut line = call.server.engine.image_layers(&image.id).await?;
+        if let Some(parent) = line.pop().and_then(|top| top.parent).filter(|_| image.parent_id.is_empty()) {
+            document["ParentId"] = parent.to_string().into();
+        }
+        steps.extend(line.into_iter().map(|step| (step.id.to_string(), (image.created, step))));
         list.push(document);
+    }
+    if options.all && options.filters.0.is_empty() {
+        for image in &images {
+            steps.remove(&image.id);
+        }
+        list.extend(steps.into_values().map(|(created, step)| layer_row(created, &step)));
     }
     Reply::json(&list)
 }
 
+/// A layer in a list of images.
+fn layer_row(created: i64, layer: &LayerImage) -> Value {
+    json!({
+        "Id": layer.id.to_string(),
+        "ParentId": layer.parent.map(|id| id.to_string()).unwrap_or_default(),
+        "RepoTags": [], "RepoDigests": [], "Labels": null, "Containers": -1, "SharedSize": -1,
+        "Created": created, "Size": layer.size_bytes, "VirtualSize": layer.total_bytes,
+    })
+}
+
+/// A layer as an image that is looked at.
+fn layer_shown(layer: &LayerImage) -> Value {
+    let own = |key: &str| layer.document.get(key).cloned().unwrap_or_default();
+    let text = |key: &str| own(key).as_str().unwrap_or_default().to_owned();
+    json!({
+        "Id": layer.id.to_string(),
+        "Parent": layer.parent.map(|id| id.to_string()).unwrap_or_default(),
+        "RepoTags": [], "RepoDigests": [],
+        "Comment": text("comment"), "Created": own("created"), "Container": text("container"),
+        "ContainerConfig": own("container_config"), "DockerVersion": text("docker_version"), "Author": text("author"),
+        "Config": own("config"), "Architecture": text("architecture"), "Os": text("os"),
+        "Size": layer.size_bytes, "VirtualSize": layer.total_bytes,
+        "GraphDriver": {"Name": "overlay2", "Data": null}, "RootFS": {"Type": "layers"},
+        "Metadata": {"LastTagTime": "0001-01-01T00:00:00Z"},
+    })
+}
+
 pub(crate) async fn inspect(call: &mut Call) -> Result<Reply, Error> {
     let engine = &call.server.engine;
-    let image = engine.image_inspect(call.name()).await?;
     if !call.headers.contains_key(ladder::STORED_IMAGE_HEADER) {
+        let platform = call.query.text("platform");
+        if call.query.flag("manifests") && !platform.is_empty() {
+            return Err(Error::invalid("conflicting options: manifests and platform options cannot both be set"));
+        }
+        let image = engine.image_inspect(call.name()).await?;
+        provides(&image, platform, call.name())?;
         return Reply::json(&image);
     }
+    let mut line = engine.image_layers(call.name()).await?;
+    let top = line.pop().map(|top| (top.parent, top));
+    let image = match (engine.image_inspect(call.name()).await, &top) {
+        (Err(_), Some((_, layer))) => return Reply::json(&layer_shown(layer)),
+        (outcome, _) => outcome?,
+    };
     let stored = engine.image_stored(call.name()).await?;
-    let mut document = serde_json::json!(image);
+    let mut document = json!(image);
     document["VirtualSize"] = document["Size"].take();
     document["Size"] = stored.layer_size_bytes.into();
+    if let Some((Some(parent), _)) = top.filter(|_| image.parent.is_empty()) {
+        document["Parent"] = parent.to_string().into();
+    }
     for (key, config) in [("Config", stored.config), ("ContainerConfig", stored.container_config)] {
         if !config.is_null() {
             document[key] = config;
@@ -45,8 +105,32 @@ pub(crate) async fn inspect(call: &mut Call) -> Result<Reply, Error> {
     Reply::json(&document)
 }
 
+/// Refuses an image that is for another platform than the one asked for (a JSON object; API 1.49).
+fn provides(image: &ImageInspect, platform: &str, name: &str) -> Result<(), Error> {
+    if platform.is_empty() {
+        return Ok(());
+    }
+    let wanted: api::Platform =
+        serde_json::from_str(platform).map_err(|error| Error::invalid(format!("failed to parse platform: {error}")))?;
+    let variant = wanted.variant.unwrap_or_default();
+    let fits = wanted.os == image.os
+        && wanted.architecture == image.architecture
+        && (variant.is_empty() || variant == image.variant);
+    if fits {
+        return Ok(());
+    }
+    let asked = [wanted.os, wanted.architecture, variant].into_iter().filter(|part| !part.is_empty());
+    let asked = asked.collect::<Vec<_>>().join("/");
+    let text = format!("image with reference {name} was found but does not provide the specified platform ({asked})");
+    Err(engine::Error::not_found(text).into())
+}
+
 pub(crate) async fn history(call: &mut Call) -> Result<Reply, Error> {
-    Reply::json(&call.server.engine.image_history(call.name()).await?)
+    let engine = &call.server.engine;
+    match call.headers.contains_key(ladder::STORED_IMAGE_HEADER) {
+        true => Reply::json(&engine.image_layers_history(call.name()).await?),
+        false => Reply::json(&engine.image_history(call.name()).await?),
+    }
 }
 
 /// Whether the client's version knew no grammar of names.

@@ -1,8 +1,8 @@
 //! What a container changed: its upper directory against what lies beneath.
 //!
 //! The rules are those of Docker's comparison of two trees: an entry counts as modified if kind, mode, owner, device or capability
-//! differ, or, for all but directories, size or time; a directory also if something in it changed; of a deleted directory only
-//! itself is told.
+//! differ, or, for all but directories, size or time; a directory also if something in it changed (before Docker 1.4 if its own
+//! time did); of a deleted directory only itself is told.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -12,19 +12,19 @@ use rustix::io::Errno;
 use sys::root::{Kind, Metadata, Root};
 
 use crate::apply::OPAQUE;
-use crate::snapshot::{Change, ChangeKind};
+use crate::snapshot::{Change, ChangeKind, Directories};
 use crate::{Result, tree};
 
 /// The changes an upper directory makes to `lower` (all layers beneath, merged), sorted by path.
-pub(crate) fn between(upper: &Root, lower: &Root) -> Result<Vec<Change>> {
-    let mut found = Found { lower, changes: BTreeMap::new(), new: None, opaque: None };
+pub(crate) fn between(upper: &Root, lower: &Root, directories: Directories) -> Result<Vec<Change>> {
+    let mut found = Found { lower, directories, changes: BTreeMap::new(), new: None, opaque: None };
     tree::walk(upper, OsStr::new(""), |dir, name, path, metadata| found.entry(dir, name, Path::new(path), metadata))?;
-    let changes = std::mem::take(&mut found.changes);
-    changes.into_iter().map(|(path, kind)| Ok(Change { own: found.is_own(upper, &path, kind)?, path, kind })).collect()
+    Ok(found.changes.into_iter().map(|(path, kind)| Change { path, kind }).collect())
 }
 
 struct Found<'a> {
     lower: &'a Root,
+    directories: Directories,
     changes: BTreeMap<PathBuf, ChangeKind>,
     /// The directory being walked where the image has none: all in it is new, even if a link of the image leads to
     /// something of that name.
@@ -84,7 +84,10 @@ impl Found<'_> {
         if is_device && now.device() != before.device() {
             return Ok(true);
         }
-        if !now.is_dir() && (now.modified() != before.modified() || now.size() != before.size()) {
+        if !now.is_dir() && now.size() != before.size() {
+            return Ok(true);
+        }
+        if (!now.is_dir() || self.directories == Directories::Themselves) && now.modified() != before.modified() {
             return Ok(true);
         }
         if now.kind() != Kind::File {
@@ -104,20 +107,10 @@ impl Found<'_> {
         Ok(())
     }
 
-    /// Whether what is told of a path is more than that something beneath it changed.
-    fn is_own(&self, upper: &Root, path: &Path, kind: ChangeKind) -> Result<bool> {
-        let path = path.strip_prefix("/").unwrap_or(path);
-        if kind != ChangeKind::Modified {
-            return Ok(true);
-        }
-        let (Some(now), Some(before)) = (upper.lookup(path)?, self.lower.lookup(path)?) else { return Ok(true) };
-        let seen = |metadata: &Metadata| (metadata.kind(), metadata.mode(), metadata.owner(), metadata.modified());
-        Ok(!now.is_dir() || seen(&now) != seen(&before))
-    }
-
     fn note(&mut self, path: &Path, kind: ChangeKind) {
         let absolute = Path::new("/").join(path);
-        for parent in absolute.ancestors().skip(1).filter(|parent| parent.parent().is_some()) {
+        let with_contents = self.directories == Directories::WithContents;
+        for parent in absolute.ancestors().skip(1).filter(|parent| with_contents && parent.parent().is_some()) {
             if self.changes.contains_key(parent) {
                 break; // and so are its parents
             }

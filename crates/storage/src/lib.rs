@@ -31,7 +31,7 @@ pub use archive::{PathStat, Unarchive};
 pub use error::{Error, Result};
 pub use inspect::{Inspection, LayerFault};
 pub use layer::{Layer, chain_id};
-pub use snapshot::{Change, ChangeKind};
+pub use snapshot::{Change, ChangeKind, Directories};
 pub use storage::{DiskUsage, Storage};
 
 #[cfg(test)]

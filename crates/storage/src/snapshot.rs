@@ -32,9 +32,16 @@ pub struct Change {
     pub path: PathBuf,
     /// How it differs.
     pub kind: ChangeKind,
-    /// It differs itself; false for a directory that is told only because of something in it. A directory in which
-    /// something was made or removed differs by its time.
-    pub own: bool,
+}
+
+/// When a directory that the image has too counts as modified.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Directories {
+    /// If something in it differs, or it differs itself but for its time.
+    #[default]
+    WithContents,
+    /// If it differs itself: by its time as well, and so if something in it was made or removed (Docker before 1.4).
+    Themselves,
 }
 
 /// What stands for "no layer" where a chain id would.
@@ -146,11 +153,11 @@ impl Storage {
         Ok(tops)
     }
 
-    /// What differs from the image, sorted by path; a directory in which something differs counts as modified.
-    pub fn changes(&self, id: &str) -> Result<Vec<Change>> {
+    /// What differs from the image, sorted by path.
+    pub fn changes(&self, id: &str, directories: Directories) -> Result<Vec<Change>> {
         let (folder, top) = self.snapshot(id)?;
         let lower = Root::from(self.mount_lower(top.as_ref(), true)?);
-        changes::between(&folder.open_dir("upper")?, &lower)
+        changes::between(&folder.open_dir("upper")?, &lower, directories)
     }
 
     /// Writes what differs from the image as a layer tar, deletions as `.wh.` files.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use api::container::Change;
+use storage::Directories;
 
 use crate::Result;
 use crate::engine::Engine;
@@ -14,10 +15,11 @@ impl Engine {
         let record = self.containers.find(name)?.record();
         let engine = Arc::clone(self);
         self.blocking(move || {
-            let changes = engine.storage.changes(&record.id.hex())?;
+            let directories = if own { Directories::Themselves } else { Directories::WithContents };
+            let changes = engine.storage.changes(&record.id.hex(), directories)?;
             let shown =
                 |change: storage::Change| Change { path: change.path.display().to_string(), kind: change.kind as u8 };
-            Ok(changes.into_iter().filter(|change| change.own || !own).map(shown).collect())
+            Ok(changes.into_iter().map(shown).collect())
         })
         .await
     }

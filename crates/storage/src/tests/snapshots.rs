@@ -4,7 +4,7 @@ use sys::root::{Owner, Root};
 
 use super::*;
 use crate::tar::Reader;
-use crate::{ChangeKind, Error};
+use crate::{ChangeKind, Directories, Error};
 
 fn changes(place: &Place, id: &str) -> Vec<String> {
     let letter = |kind| match kind {
@@ -12,7 +12,7 @@ fn changes(place: &Place, id: &str) -> Vec<String> {
         ChangeKind::Added => 'A',
         ChangeKind::Deleted => 'D',
     };
-    let changes = place.changes(id).unwrap();
+    let changes = place.changes(id, Directories::default()).unwrap();
     changes.into_iter().map(|change| format!("{} {}", letter(change.kind), change.path.display())).collect()
 }
 
@@ -49,13 +49,14 @@ fn a_directory_is_told_for_itself_or_for_what_is_in_it() {
     let mut passwd = std::fs::OpenOptions::new().append(true).open(path("etc/passwd")).unwrap();
     std::io::Write::write_all(&mut passwd, b"more").unwrap();
     std::fs::write(path("opt/d/new"), "x").unwrap();
-    let own: Vec<String> = place
-        .changes("one")
-        .unwrap()
-        .into_iter()
-        .map(|change| format!("{}{}", change.path.display(), if change.own { "" } else { " -" }))
-        .collect();
-    assert_eq!(own, ["/etc -", "/etc/passwd", "/opt -", "/opt/d", "/opt/d/new"]);
+    std::fs::write(path("usr/bin/new"), "x").unwrap();
+    std::fs::remove_file(path("usr/bin/new")).unwrap();
+    let told = |directories| -> Vec<String> {
+        let changes = place.changes("one", directories).unwrap();
+        changes.into_iter().map(|change| change.path.display().to_string()).collect()
+    };
+    assert_eq!(told(Directories::WithContents), ["/etc", "/etc/passwd", "/opt", "/opt/d", "/opt/d/new"]);
+    assert_eq!(told(Directories::Themselves), ["/etc/passwd", "/opt/d", "/opt/d/new", "/usr/bin"]);
 }
 
 #[test]

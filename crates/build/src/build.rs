@@ -53,7 +53,7 @@ impl Build {
     /// The Dockerfile is missing or malformed, or the target stage is none of its.
     pub fn read(source: Box<dyn ContextSource>, options: Options) -> Result<Self> {
         let old = options.dialect.is_old();
-        let (name, text) = dockerfile(source.as_ref(), &options.dockerfile)?;
+        let (name, text) = dockerfile(source.as_ref(), &options.dockerfile, old)?;
         let file = Dockerfile::parse(&text, Reading { old }).map_err(|source| match source {
             parse @ Error::Parse { .. } => parse,
             source => Error::Dockerfile { name: name.clone(), source: Box::new(source) },
@@ -109,15 +109,15 @@ impl Build {
     }
 }
 
-/// The Dockerfile's path in the context, and its text.
-fn dockerfile(source: &dyn ContextSource, wanted: &str) -> Result<(String, String)> {
+/// The Dockerfile's path in the context, and its text. In 2014 its name had a capital letter.
+fn dockerfile(source: &dyn ContextSource, wanted: &str, old: bool) -> Result<(String, String)> {
     let wanted = if wanted.is_empty() { DOCKERFILE } else { wanted };
     let path = inside(wanted)
         .ok_or_else(|| Error::Invalid(format!("Forbidden path outside the build context: {wanted} ({wanted})")))?;
     let lower = path.to_ascii_lowercase();
     let (name, bytes) = match source.read(&path, MAX_BYTES)? {
         Some(bytes) => (path, bytes),
-        None if path == DOCKERFILE => match source.read(&lower, MAX_BYTES)? {
+        None if path == DOCKERFILE && !old => match source.read(&lower, MAX_BYTES)? {
             Some(bytes) => (lower, bytes),
             None => return Err(missing(wanted)),
         },

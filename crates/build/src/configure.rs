@@ -22,14 +22,21 @@ impl Stage {
             Command::Cmd(command) => {
                 let words = self.words_of(&command);
                 let comment = format!("CMD {}", listed(&words, old));
-                self.config.cmd = Some(words);
+                // In 2014 a command without words was none, unless it went with an entry point.
+                let is_none = old && words.is_empty() && self.config.entrypoint.as_ref().is_none_or(Vec::is_empty);
+                self.config.cmd = Some(words).filter(|_| !is_none);
                 self.cmd_set = true;
                 Ok(comment)
             }
             Command::Entrypoint(command) => {
                 let words = self.words_of(&command);
                 let comment = format!("ENTRYPOINT {}", listed(&words, old));
-                self.config.entrypoint = Some(words).filter(|words| !words.is_empty());
+                match words.is_empty() {
+                    // In 2014 it did not clear the inherited one.
+                    true if old => drop(self.config.entrypoint.get_or_insert_default()),
+                    true => self.config.entrypoint = None,
+                    false => self.config.entrypoint = Some(words),
+                }
                 if !self.cmd_set {
                     self.config.cmd = None;
                 }

@@ -72,7 +72,7 @@ impl Expander<'_> {
         Ok(out)
     }
 
-    /// `$NAME` and `${NAME}`; a backslash before `$` keeps both.
+    /// `$NAME` and `${NAME}`; one backslash before `$` keeps both, and another `$` there goes with it.
     fn old_word(&self, text: &str) -> String {
         let mut out = String::new();
         let mut rest = text;
@@ -85,7 +85,11 @@ impl Expander<'_> {
             if variable[1..].starts_with('{') {
                 behind = behind.strip_prefix('}').unwrap_or(behind);
             }
-            let value = (self.lookup)(&bare[..end]).filter(|_| end > 0 && !before.ends_with('\\'));
+            let kept = before.ends_with('\\') && !before.ends_with("\\\\");
+            let value = (self.lookup)(&bare[..end]).filter(|_| end > 0 && !kept);
+            if value.is_some() && before.is_empty() && out.ends_with('$') {
+                out.pop();
+            }
             out.push_str(&value.unwrap_or_else(|| variable[..variable.len() - behind.len()].to_owned()));
             rest = behind;
         }

@@ -141,6 +141,7 @@ impl<'a> Work<'a> {
         let mut stage = Stage::begin(found);
         let triggers = stage.config.on_build.take().unwrap_or_default();
         if self.options.dialect.is_old() {
+            stage.author.clear();
             stage.config.on_build = Some(Vec::new());
         }
         self.begun = Some(stage);

@@ -196,7 +196,12 @@ impl Engine {
 
     pub(crate) fn tag_image(&self, name: &str, repository: &str, tag: &str, any_name: bool) -> Result<()> {
         let happenings = match any_name {
-            true => self.images.name(&*self.images.resolve(name)?, &new_name(repository, tag, any_name)?)?,
+            true => {
+                // Where any text may be a name, one that is none is merely not there.
+                let missing = |_| image::Error::NotFound(name.to_owned());
+                let image = self.images.resolve(name).map_err(missing)?;
+                self.images.name(&image, &new_name(repository, tag, any_name)?)?
+            }
             false => self.images.tag(name, repository, tag)?,
         };
         self.image_events(&happenings);

@@ -24,6 +24,20 @@ pub(crate) enum Kind {
     Map,
 }
 
+impl Kind {
+    /// Whether a value is what it wants to be, without any leniency.
+    pub(crate) fn fits(self, value: &Value) -> bool {
+        match self {
+            Self::Text => value.is_string(),
+            Self::Number => value.is_i64(),
+            Self::Flag => value.is_boolean(),
+            Self::Texts => value.as_array().is_some_and(|items| items.iter().all(Value::is_string)),
+            Self::Objects => value.as_array().is_some_and(|items| items.iter().all(Value::is_object)),
+            Self::Keys | Self::Map => value.is_object(),
+        }
+    }
+}
+
 /// Reads the object of a body, or tells what stands in the way in words of the time.
 pub(crate) fn object(body: &Body) -> Result<Object, Response> {
     let fail = |text: &str| Err(Response::error(500, text));

@@ -87,6 +87,9 @@ impl<'a> Place<'a> {
             if self.is_folder(folder)? {
                 break;
             }
+            if self.lookup(folder)?.is_some() {
+                return Err(Error::Step(format!("/{}: not a directory", folder.display())));
+            }
             missing.push(folder.to_path_buf());
         }
         missing.reverse();
@@ -129,6 +132,8 @@ mod tests {
         assert!(place.resolve(Path::new("round")).is_err());
         assert_eq!(place.missing_folders(Path::new("usr/a/b/c"))?, [Path::new("usr/a"), Path::new("usr/a/b")]);
         assert!(place.is_folder(Path::new("usr/a"))?);
+        root.write("file", b"", 0o644)?;
+        assert!(place.missing_folders(Path::new("file/x")).is_err());
         place.wrote(Path::new("lib"));
         assert_eq!(place.resolve(Path::new("/lib/x"))?, Path::new("lib/x"));
         Ok(())

@@ -78,8 +78,12 @@ pub(crate) fn understand(instruction: &Instruction) -> Result<Option<Command>> {
 
 /// What is said of an instruction before the first `FROM`.
 pub(crate) fn without_image(instruction: &Instruction) -> Error {
-    let what = if instruction.name == "RUN" { "run" } else { "commit" };
-    Error::Step(format!("Please provide a source image with `from` prior to {what}"))
+    let text = match instruction.name.as_str() {
+        "RUN" => "Please provide a source image with `from` prior to run",
+        "ADD" | "COPY" => "prefix can't be empty",
+        _ => "Please provide a source image with `from` prior to commit",
+    };
+    Error::Step(text.to_owned())
 }
 
 fn wrong<T>(message: impl Into<String>) -> Result<T> {

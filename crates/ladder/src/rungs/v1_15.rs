@@ -127,10 +127,9 @@ pub(super) const RUNG: Rung = Rung {
             &[ImageHistory, ImageSave, ImageTag],
             "Missing images are missing images to history, save and tag; before missing ids.",
         )
-        .wordings(&[
-            Wording::with_status("No such image: *", "No such id: {name}", 404),
-            Wording::with_status("invalid reference format*", "No such id: {name}", 404),
-        ]),
+        .wordings(&[Wording::with_status("No such image: *", "No such id: {name}", 404)]),
+        Change::to(&[ImageHistory, ImageSave], "A name that cannot be one is refused; before, nothing had it.")
+            .wordings(&[Wording::with_status("invalid reference format*", "No such id: {name}", 404)]),
         Change::to(&[Commit], "The body of commit is read strictly; before, one that cannot be read did not count.")
             .up(create::commit),
         Change::to(&[ImageCreate], "An import of nothing is an image without files; before it was an error.")

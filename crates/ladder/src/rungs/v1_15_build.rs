@@ -3,7 +3,7 @@
 use api::routes::Endpoint::Build;
 use serde_json::{Value, json};
 
-use super::v1_15_registry::{IMPORT, KNOCK, check};
+use super::v1_15_registry::{IMPORT, KNOCK, TRANSFER, check};
 use crate::exchange::{OLD_BUILD_HEADER, Request, Response};
 use crate::rung::{Asked, Change};
 use crate::wording::{Wording, reworded};
@@ -34,6 +34,8 @@ const REFUSALS: &[Wording] = &[
 const STEPS: &[Wording] = &[
     Wording::new("The command '*' returned a non-zero code: *", "The command [{1}] returned a non-zero code: {2}"),
     Wording::new("source can't be a URL for COPY", "Source can't be an URL for COPY"),
+    Wording::new("no command specified", "No command specified"),
+    Wording::new("cannot make the working directory *: *", "Cannot mkdir: {1} is not a directory"),
 ];
 
 /// Why the program of a step did not start; this was written to its standard error as well.
@@ -60,7 +62,7 @@ fn errors(message: &mut Value, asked: &Asked) {
         return;
     }
     // A base image that is fetched, an address that is added.
-    let reworded = [STEPS, KNOCK, IMPORT].into_iter().find_map(|wordings| reworded(error, wordings));
+    let reworded = [STEPS, TRANSFER, KNOCK, IMPORT].into_iter().find_map(|wordings| reworded(error, wordings));
     let impossible = step.as_str().and_then(|step| check(base(step)?).err());
     let text = impossible.or(reworded).unwrap_or_else(|| error.to_owned());
     *message = failure(&text);

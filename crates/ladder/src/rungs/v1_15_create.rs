@@ -102,10 +102,25 @@ pub(super) fn create(request: &mut Request) -> Result<(), Response> {
     Ok(())
 }
 
-/// What could not be read was as if it had not been sent.
+/// What could not be read as JSON was as if it had not been sent, but what could had to be of the right type.
 pub(super) fn commit(request: &mut Request) -> Result<(), Response> {
-    let config = lenient::object(&request.body).unwrap_or_default();
-    request.body = Body::Json(lenient::fields(&config, CONFIG).into());
+    let sent = lenient::object(&request.body).unwrap_or_default();
+    let mut config = Map::new();
+    for (key, kind) in CONFIG.iter().chain(&[("OnBuild", Kind::Texts)]) {
+        let Some(value) = sent.get(*key).filter(|value| !value.is_null()) else { continue };
+        if !kind.fits(value) {
+            let text = format!("json: cannot unmarshal {value} into Go struct field Config.{key}");
+            return Err(Response::error(500, &text));
+        }
+        config.insert((*key).into(), value.clone());
+    }
+    let specs = config.remove("PortSpecs").and_then(|specs| port_bindings(&specs)).unwrap_or_default();
+    if !specs.is_empty()
+        && let Some(exposed) = child(&mut config, "ExposedPorts")
+    {
+        exposed.extend(specs.into_iter().map(|(port, _)| (port, json!({}))));
+    }
+    request.body = Body::Json(config.into());
     request.set_header("Content-Type", "application/json");
     Ok(())
 }
@@ -252,13 +267,15 @@ fn annotate(config: &mut Object, part: &str, written: Object) {
 
 /// `No such image: x:latest` was `No such image: x (tag: latest)`: the image as it was asked for, and the tag that was meant.
 pub(super) fn missing_image(response: &mut Response, asked: &Asked) {
-    if !(response.is_error() && response.message().is_some_and(|text| text.starts_with("No such image: "))) {
+    // A name that cannot be one was merely not there.
+    let missing = |text: &str| text.starts_with("No such image: ") || text.starts_with("invalid reference format");
+    if !(response.is_error() && response.message().is_some_and(missing)) {
         return;
     }
     let body = lenient::object(&asked.request.body).unwrap_or_default();
     let image = text(&lenient::fields(&body, &[("Image", Kind::Text)]), "Image").to_owned();
     let last = image.rsplit('/').next().unwrap_or_default();
-    let tag = last.split_once(':').map_or("latest", |(_, tag)| tag);
+    let tag = last.rsplit_once(':').map_or("latest", |(_, tag)| tag);
     let text = format!("No such image: {image} (tag: {tag})");
     response.status = 404;
     response.set_message(&text);

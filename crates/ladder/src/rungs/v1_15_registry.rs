@@ -53,7 +53,7 @@ const LOGIN: &[Wording] = &[
     ),
 ];
 
-const TRANSFER: &[Wording] = &[
+pub(super) const TRANSFER: &[Wording] = &[
     Wording::new("Get \"*\": unauthorized: *", "Authentication is required."),
     Wording::new("Get \"*\": no basic auth credentials", "Authentication is required."),
     Wording::new("unauthorized: *", "Authentication is required."),

@@ -128,7 +128,7 @@ pub(super) fn one_kill(event: &mut Value, asked: &Asked) {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{ask, climbed, refused, up};
+    use crate::testing::{ask, climbed, refusal, refused, up};
     use crate::{Body, Climbed, Response, Version, climb};
     use api::routes::Endpoint::{Commit, ContainerResize, ImageCreate, ImageTag};
     use serde_json::{Value, json};
@@ -203,6 +203,10 @@ mod tests {
         request.body = Body::Text("{".into());
         let request = climbed("1.14", request).0;
         assert_eq!((&request.body, request.header("Content-Type")), (&Body::Json(json!({})), Some("application/json")));
+        let sent = json!({"Cmd": ["a"], "PortSpecs": ["80"], "Labels": {}, "OnBuild": ["RUN x"]});
+        let read = json!({"Cmd": ["a"], "ExposedPorts": {"80/tcp": {}}, "OnBuild": ["RUN x"]});
+        assert_eq!(climbed("1.14", ask("POST", "/commit", "container=a", sent)).0.body, Body::Json(read));
+        assert_eq!(refusal("1.14", ask("POST", "/commit", "container=a", json!({"Cmd": "a"}))).status, 500);
     }
 
     #[test]

@@ -158,9 +158,7 @@ static COPY: OldRoute = OldRoute {
         }
         request.method = "GET".into();
         request.path = format!("/containers/{}/archive", params.first());
-        // What a folder is called does not follow from `.`.
-        let path = resource.trim_end_matches("/.").trim_matches('/');
-        request.query = vec![("path".into(), format!("/{path}"))];
+        request.query = vec![("path".into(), model::path::clean(&format!("/{resource}")))];
         request.set_header(FOLLOW_HEADER, "links");
         request.body = Body::Empty;
         Ok(())

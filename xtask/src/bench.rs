@@ -8,6 +8,7 @@ mod floor;
 mod image;
 mod memory;
 mod peers;
+mod registry;
 mod table;
 
 use std::collections::BTreeMap;
@@ -57,9 +58,8 @@ pub(crate) fn run(flags: &[String]) -> Result<()> {
     let dbench = client()?;
     let text = text_file(disk.folder())?;
     let mut ours = longshore(disk.folder(), &rootfs, &dbench, &text)?;
-    let (image, podman) = image::measure(disk.folder())?;
-    ours.extend(image);
-    let floor = floor::measure(disk.folder(), &rootfs)?;
+    let mut floor = floor::measure(disk.folder(), &rootfs)?;
+    let podman = traffic(disk.folder(), &mut ours, &mut floor)?;
     let mut columns = peers::recorded()?;
     for (name, socket) in &live {
         columns.insert(name, measure(&dbench, socket, &text)?);
@@ -69,14 +69,29 @@ pub(crate) fn run(flags: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Load, save and import beside the recorded peers, and podman if the machine has it.
+/// The traffic of images beside the recorded peers, and podman if the machine has it.
 fn images() -> Result<()> {
     let disk = Disk::mount()?;
-    let (ours, podman) = image::measure(disk.folder())?;
+    let (mut ours, mut floor) = (Rows::new(), Rows::new());
+    let podman = traffic(disk.folder(), &mut ours, &mut floor)?;
     let mut columns = peers::recorded()?;
     columns.extend(podman.map(|rows| ("podman here", rows)));
-    table::print(&ours, &Rows::new(), &columns);
+    table::print(&ours, &floor, &columns);
     Ok(())
+}
+
+/// Load, save, import, push and pull; what podman takes here, if the machine has it.
+fn traffic(disk: &Path, ours: &mut Rows, floor: &mut Rows) -> Result<Option<Rows>> {
+    let (rows, files) = image::measure(disk)?;
+    ours.extend(rows);
+    let (rows, least, registries) = registry::measure(disk)?;
+    ours.extend(rows);
+    floor.extend(least);
+    let mut podman = files;
+    if let Some(registries) = registries {
+        podman.get_or_insert_default().extend(registries);
+    }
+    Ok(podman)
 }
 
 fn sockets(flags: &[String]) -> Result<Vec<(&'static str, PathBuf)>> {

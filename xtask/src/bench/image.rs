@@ -25,14 +25,8 @@ const WORDS: &[u8] = b"the quick brown fox jumps over the lazy dog; pack my box 
 
 /// Measures a daemon of ours, and podman's program if the machine has it.
 pub(super) fn measure(disk: &Path) -> Result<(Rows, Option<Rows>)> {
-    let folder = disk.join("image");
-    std::fs::create_dir_all(&folder)?;
-    let archive = folder.join("image.tar");
-    let rootfs = layers(&folder)?;
+    let (archive, rootfs) = make(disk)?;
     let daemon = Daemon::start(&disk.join("image-daemon"), &[])?;
-    let build = ["build", "-q", "-t", "bench", "."];
-    output(docker(&daemon).env("DOCKER_BUILDKIT", "0").current_dir(&folder).args(build))?;
-    output(docker(&daemon).args(["save", "bench", "-o"]).arg(&archive))?;
     let ours = rows(&archive, &rootfs, "docker", &|| docker(&daemon))?;
     drop(daemon);
     let podman = || {
@@ -44,6 +38,23 @@ pub(super) fn measure(disk: &Path) -> Result<(Rows, Option<Rows>)> {
     let has_podman = podman().arg("version").output().is_ok_and(|output| output.status.success());
     let podman = if has_podman { Some(rows(&archive, &rootfs, "podman", &podman)?) } else { None };
     Ok((ours, podman))
+}
+
+/// Makes the image, unless it was made before: as an archive, and as one tar of all its files.
+pub(super) fn make(disk: &Path) -> Result<(PathBuf, PathBuf)> {
+    let folder = disk.join("image");
+    let (archive, rootfs) = (folder.join("image.tar"), folder.join("rootfs.tar"));
+    if archive.exists() {
+        return Ok((archive, rootfs));
+    }
+    std::fs::create_dir_all(&folder)?;
+    layers(&folder)?;
+    let daemon = Daemon::start(&disk.join("image-maker"), &[])?;
+    let build = ["build", "-q", "-t", "bench", "."];
+    output(docker(&daemon).env("DOCKER_BUILDKIT", "0").current_dir(&folder).args(build))?;
+    output(docker(&daemon).args(["save", "bench", "-o"]).arg(&archive))?;
+    output(docker(&daemon).args(["rmi", "bench"]))?;
+    Ok((archive, rootfs))
 }
 
 /// Times each way, in millions of bytes of the tar a second.
@@ -66,7 +77,6 @@ fn rows(archive: &Path, rootfs: &Path, name: &str, program: &dyn Fn() -> Command
         rows.insert(metric.to_owned(), (median(rates), "MB/s".to_owned()));
         Ok(())
     };
-    output(program().args(["rmi", "-f", "bench"]))?;
     let load = &mut || output(program().args(["load", "-q", "-i"]).arg(archive)).map(drop);
     row("load image", archive, load, &["rmi", "bench"])?;
     output(program().args(["load", "-q", "-i"]).arg(archive))?;
@@ -82,8 +92,8 @@ fn rows(archive: &Path, rootfs: &Path, name: &str, program: &dyn Fn() -> Command
     Ok(rows)
 }
 
-/// Writes a tar a layer, a Dockerfile that adds them, and one tar with everything; the path of that.
-fn layers(folder: &Path) -> Result<PathBuf> {
+/// Writes a tar a layer, a Dockerfile that adds them, and one tar with everything.
+fn layers(folder: &Path) -> Result<()> {
     let whole = folder.join("rootfs.tar");
     let mut dockerfile = String::from("FROM scratch\n");
     let mut all = BufWriter::new(File::create(&whole)?);
@@ -110,7 +120,7 @@ fn layers(folder: &Path) -> Result<PathBuf> {
     all.flush()?;
     std::fs::write(folder.join("Dockerfile"), dockerfile + "CMD [\"true\"]\n")?;
     std::fs::write(folder.join(".dockerignore"), "rootfs.tar\nimage.tar\n")?;
-    Ok(whole)
+    Ok(())
 }
 
 /// A ustar header of a plain file.

@@ -14,6 +14,7 @@ pub(super) fn print(ours: &Rows, floor: &Rows, peers: &BTreeMap<&'static str, Ro
     for (metric, (value, unit)) in ours {
         print!("{metric:<42} {value:>10.3} {unit:<8}");
         match floor.get(metric) {
+            Some((best, _)) if is_rate(unit) => print!(" {best:>9.3} {:>6.1}x", best / value),
             Some((least, _)) => print!(" {least:>9.3} {:>6.1}x", value / least),
             None => print!(" {:>9} {:>7}", "-", "-"),
         }

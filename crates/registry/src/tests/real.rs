@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use super::fake::Cutting;
 use super::place::{Place, Real, USER, credentials, digest, follow, pull, says, tag};
@@ -152,6 +153,26 @@ async fn a_mirror_helps_and_a_dead_one_does_not_hinder() {
     outcome.unwrap();
     assert_eq!(messages[0].status, "Pulling from library/longshore-test");
     assert_eq!(place.images.snapshot().tags(&id), ["longshore-test:1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_that_falls_silent_is_waited_for_once() {
+    let real = Real::start(false).await;
+    let maker = Place::new();
+    let id = maker.image(&real.name("library/longshore-test:1"), 1 << 10);
+    maker.push(&real.name("library/longshore-test:1")).await.1.unwrap();
+    // Connections come about, and nobody ever answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mirrors = [silent.local_addr().unwrap().port(), real.port].map(|port| format!("http://127.0.0.1:{port}"));
+    let place = Place::with(Settings::parse(&mirrors, &[]).unwrap());
+    let mut waits = Vec::new();
+    for _ in 0..2 {
+        let begun = Instant::now();
+        place.pull("longshore-test:1").await.1.unwrap();
+        place.remove(&id.to_string());
+        waits.push(begun.elapsed());
+    }
+    assert!(waits[0] < Duration::from_secs(9) && waits[1] < Duration::from_secs(3), "{waits:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 
-use testkit::{Daemon, Output, Program, environment};
+use testkit::{Daemon, Output, Program, Registry, environment};
 
 use crate::build::context;
 
@@ -107,6 +107,19 @@ fn results_as_files() {
     assert!(listed.contains("deep/f\n") && listed.contains("l"), "{listed}");
     let refused = format!("type=oci,dest={archive}");
     assert!(buildx(&daemon, &["-o", &refused, &folder]).run().fails(1).contains("not supported"));
+}
+
+#[test]
+fn an_image_is_pushed_and_built_upon() {
+    let daemon = Daemon::with_busybox();
+    let _registry = Registry::beside(&daemon);
+    let name = format!("{}/team/base:1", Registry::ADDRESS);
+    let folder = context(&daemon, "base", &[("Dockerfile", "FROM busybox\nRUN echo based > /base\n")]);
+    told(&buildx(&daemon, &["--push", "-t", &name, &folder]).run());
+    daemon.docker(&["rmi", &name]).ok();
+    let dockerfile = format!("FROM {name}\nRUN cat /base\n");
+    let folder = context(&daemon, "upon", &[("Dockerfile", &dockerfile)]);
+    assert!(told(&buildx(&daemon, &[&folder]).run()).contains(" based\n"));
 }
 
 #[test]

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use build::Built;
 use engine::Upload;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -49,6 +51,8 @@ pub(crate) struct Trace {
     sender: mpsc::Sender<StatusResponse>,
     /// Whether a client listens: until then news are kept as long as there is room.
     followed: Arc<AtomicBool>,
+    handle: Handle,
+    cancelled: CancellationToken,
 }
 
 /// All builds of a daemon.
@@ -80,10 +84,12 @@ impl Jobs {
         let (sender, news) = mpsc::channel(NEWS);
         let (returned, outcome) = oneshot::channel();
         let (brought, upload) = oneshot::channel();
+        let cancelled = CancellationToken::new();
+        let trace = Trace { sender, followed: Arc::default(), handle: Handle::current(), cancelled: cancelled.clone() };
         let job = Arc::new(Job {
             session: session.to_owned(),
-            cancelled: CancellationToken::new(),
-            trace: Mutex::new(Some(Trace { sender, followed: Arc::default() })),
+            cancelled,
+            trace: Mutex::new(Some(trace)),
             news: Mutex::new(Some(news)),
             returned: Mutex::new(Some(returned)),
             results: Mutex::default(),
@@ -216,14 +222,16 @@ impl Job {
 }
 
 impl Trace {
-    /// Tells news, from blocking code; waits for a client that follows and is slow.
-    pub(crate) fn tell_blocking(&self, news: StatusResponse) {
-        let missed = match self.followed.load(Ordering::Relaxed) {
-            true => self.sender.blocking_send(news).is_err(),
-            false => self.sender.try_send(news).is_err(),
+    /// Tells news, from blocking code; waits for a client that follows and is slow, as long as the build goes on.
+    pub(crate) fn tell(&self, news: StatusResponse) {
+        let news = match self.sender.try_send(news) {
+            Ok(()) => return,
+            Err(TrySendError::Full(news)) if self.followed.load(Ordering::Relaxed) => news,
+            Err(_) => return tracing::trace!("nobody follows a build"),
         };
-        if missed {
-            tracing::trace!("nobody follows a build");
+        let sent = self.handle.block_on(self.cancelled.run_until_cancelled(self.sender.send(news)));
+        if !matches!(sent, Some(Ok(()))) {
+            tracing::trace!("nobody follows a build any more");
         }
     }
 }

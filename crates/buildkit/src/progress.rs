@@ -107,7 +107,7 @@ impl Recorder {
         let info = state.dockerfile.as_ref().map(|(info, _)| info.clone());
         drop(state);
         if let Some(news) = news {
-            self.trace.tell_blocking(news);
+            self.trace.tell(news);
         }
         (info, line)
     }
@@ -178,7 +178,7 @@ impl Recorder {
         };
         drop(state);
         if let Some(news) = news {
-            self.trace.tell_blocking(news);
+            self.trace.tell(news);
         }
     }
 
@@ -187,11 +187,11 @@ impl Recorder {
         let ranges = line.map(range).into_iter().collect();
         let info = (!info.data.is_empty()).then_some(info);
         let warning = VertexWarning { vertex, level: 1, short: short.into_bytes(), info, ranges };
-        self.trace.tell_blocking(StatusResponse { warnings: vec![warning], ..StatusResponse::default() });
+        self.trace.tell(StatusResponse { warnings: vec![warning], ..StatusResponse::default() });
     }
 
     fn tell_vertex(&self, vertex: Vertex) {
-        self.trace.tell_blocking(StatusResponse { vertexes: vec![vertex], ..StatusResponse::default() });
+        self.trace.tell(StatusResponse { vertexes: vec![vertex], ..StatusResponse::default() });
     }
 
     fn transfer(&self, vertex: &Vertex, started: Option<Timestamp>, bytes: u64, done: bool) {
@@ -210,7 +210,7 @@ impl Recorder {
             started,
             completed,
         };
-        self.trace.tell_blocking(StatusResponse { statuses: vec![status], ..StatusResponse::default() });
+        self.trace.tell(StatusResponse { statuses: vec![status], ..StatusResponse::default() });
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -315,7 +315,7 @@ impl Transfer<'_> {
             completed: now,
             ..VertexStatus::default()
         };
-        self.recorder.trace.tell_blocking(StatusResponse { statuses: vec![status], ..StatusResponse::default() });
+        self.recorder.trace.tell(StatusResponse { statuses: vec![status], ..StatusResponse::default() });
     }
 }
 

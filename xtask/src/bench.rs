@@ -4,6 +4,7 @@
 //! `bench/peers.tsv` what the peers took where none is at hand. Everything runs on one disk, one after the other; figures
 //! are medians, and what counts is the ratio of a row.
 
+mod build;
 mod floor;
 mod image;
 mod memory;
@@ -46,10 +47,13 @@ type Figure = (f64, String);
 /// Rows of one engine, by the metric's name.
 type Rows = BTreeMap<String, Figure>;
 
-/// Builds everything, measures, prints the table. `image` alone measures only the traffic of images.
+/// Builds everything, measures, prints the table. `image` alone measures only the traffic of images, `build` only builds.
 pub(crate) fn run(flags: &[String]) -> Result<()> {
     if flags == ["image"] {
         return images();
+    }
+    if flags == ["build"] {
+        return builds();
     }
     let live = sockets(flags)?;
     let installed = crate::install::all()?;
@@ -60,6 +64,7 @@ pub(crate) fn run(flags: &[String]) -> Result<()> {
     let mut ours = longshore(disk.folder(), &rootfs, &dbench, &text)?;
     let mut floor = floor::measure(disk.folder(), &rootfs)?;
     let podman = traffic(disk.folder(), &mut ours, &mut floor)?;
+    ours.extend(build::measure(disk.folder(), &rootfs)?);
     let mut columns = peers::recorded()?;
     for (name, socket) in &live {
         columns.insert(name, measure(&dbench, socket, &text)?);
@@ -92,6 +97,15 @@ fn traffic(disk: &Path, ours: &mut Rows, floor: &mut Rows) -> Result<Option<Rows
         podman.get_or_insert_default().extend(registries);
     }
     Ok(podman)
+}
+
+/// Builds beside the recorded peers.
+fn builds() -> Result<()> {
+    let installed = crate::install::all()?;
+    let disk = Disk::mount()?;
+    let rootfs = crate::test::rootfs_tar(&installed.busybox)?;
+    table::print(&build::measure(disk.folder(), &rootfs)?, &Rows::new(), &peers::recorded()?);
+    Ok(())
 }
 
 fn sockets(flags: &[String]) -> Result<Vec<(&'static str, PathBuf)>> {

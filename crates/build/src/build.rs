@@ -7,6 +7,7 @@ use image::{Happening, Image};
 use crate::context::inside;
 use crate::dockerfile::{Command, Dockerfile, MAX_BYTES, MountKind, Reading, RunMount};
 use crate::ignore::Ignore;
+use crate::lint::{self, Finding};
 use crate::progress::{Event, Plan};
 use crate::solve::Solve;
 use crate::stages::Stages;
@@ -34,7 +35,7 @@ pub struct Build {
     pub(crate) source: Box<dyn ContextSource>,
     pub(crate) ignore: Ignore,
     pub(crate) stages: Stages,
-    warnings: Vec<String>,
+    findings: Vec<Finding>,
 }
 
 /// What a build made.
@@ -60,9 +61,11 @@ impl Build {
         })?;
         // In 2014 the client had left out already what was to be ignored.
         let ignore = if old { Ignore::default() } else { ignored(source.as_ref(), &name)? };
-        let warnings = file.warnings.clone();
+        check_frontend(&file.syntax)?;
+        let checks = file.checks.clone();
         let stages = Stages::new(file, &options)?;
-        Ok(Self { options, source, ignore, stages, warnings })
+        let findings = if old { Vec::new() } else { lint::check(&stages, &checks)? };
+        Ok(Self { options, source, ignore, stages, findings })
     }
 
     /// What will be done.
@@ -84,9 +87,7 @@ impl Build {
     pub fn run(&self, site: Site<'_>) -> Result<Built> {
         let progress = site.progress;
         progress.tell(Event::Planned(self.plan()));
-        for message in &self.warnings {
-            progress.tell(Event::Warning { position: None, rule: String::new(), message: message.clone() });
-        }
+        self.findings.iter().for_each(|finding| progress.tell(finding.event()));
         let (image, unused) = Solve::new(self, site).run()?;
         if !unused.is_empty() {
             progress.tell(Event::Unused(unused));
@@ -107,6 +108,20 @@ impl Build {
         }
         Ok(Built { image, happenings })
     }
+}
+
+/// `# syntax=` may name any edition of the Dockerfile's own frontend: it is read here whatever the edition. Other frontends
+/// read other languages.
+fn check_frontend(syntax: &str) -> Result<()> {
+    let name = syntax.split_whitespace().next().unwrap_or_default();
+    let last = name.split('@').next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
+    let image = last.split(':').next().unwrap_or_default();
+    if name.is_empty() || image.starts_with("dockerfile") {
+        return Ok(());
+    }
+    Err(Error::Unsupported(format!(
+        "# syntax={name} names a frontend for another language than Dockerfiles; longshore reads Dockerfiles itself and runs no other frontend"
+    )))
 }
 
 /// The Dockerfile's path in the context, and its text. In 2014 its name had a capital letter.

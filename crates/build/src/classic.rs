@@ -142,7 +142,11 @@ impl<S: Fn(Message) + Send + Sync> Progress for Classic<S> {
             Event::Unused(names) => {
                 self.text(format!("[Warning] One or more build-args [{}] were not consumed\n", names.join(" ")));
             }
-            Event::Warning { message, .. } => self.text(format!("[Warning] {message}\n")),
+            // The classic builder knew but one of the rules.
+            Event::Warning { position: Some(position), rule, message } if rule == "NoEmptyContinuation" => {
+                (self.say)(Message::ErrorText(format!("[WARNING]: {message} found in line {}\n", position.line)));
+            }
+            Event::Warning { .. } => {}
             Event::Built(image) if self.dialect == Dialect::Of2013 => {
                 self.text(format!("Build successful.\n===> {}\n", image.short()));
             }

@@ -113,7 +113,7 @@ impl Stages {
             text: format!("LABEL {}", words.join(" ")),
             name: "LABEL".to_owned(),
             rest: words.join(" "),
-            heredocs: Vec::new(),
+            ..Instruction::default()
         };
         stage.steps.push(Step { instruction, command: Some(Command::Label(pairs)) });
     }

@@ -6,7 +6,7 @@ use super::flags::Flags;
 use super::run::{self, Run};
 use super::transfer::{self, Transfer};
 use super::words::{json, pairs, split};
-use super::{Instruction, healthcheck};
+use super::{Fault, Instruction, healthcheck};
 use crate::Result;
 
 /// An instruction with its arguments. Variables are not replaced yet.
@@ -81,7 +81,7 @@ impl Command {
     /// # Errors
     /// [`crate::Error::Parse`]: unknown, or with other arguments than it must have.
     pub fn parse(instruction: &Instruction, escape: char) -> Result<Self> {
-        parse(instruction, escape).map_err(|message| instruction.error(message))
+        parse(instruction, escape).map_err(|fault| instruction.error_at(fault))
     }
 
     /// The names of all instructions.
@@ -107,21 +107,52 @@ impl Command {
     ];
 }
 
-fn parse(instruction: &Instruction, escape: char) -> Result<Command, String> {
+/// How an instruction is written.
+pub(super) fn form(name: &str) -> &'static str {
+    match name {
+        "ADD" => "ADD [--chown= --chmod= --checksum= --exclude= --unpack= ...] source... destination",
+        "ARG" => "ARG name[=default]...",
+        "CMD" => "CMD command, or CMD [\"program\", \"argument\"]",
+        "COPY" => "COPY [--from= --chown= --chmod= --parents --exclude= --link] source... destination",
+        "ENTRYPOINT" => "ENTRYPOINT command, or ENTRYPOINT [\"program\", \"argument\"]",
+        "ENV" => "ENV name=value...",
+        "EXPOSE" => "EXPOSE port[/protocol]...",
+        "FROM" => "FROM [--platform=os/architecture] image [AS stage]",
+        "HEALTHCHECK" => {
+            "HEALTHCHECK [--interval= --timeout= --start-period= --retries=] CMD command, or HEALTHCHECK NONE"
+        }
+        "LABEL" => "LABEL name=value...",
+        "MAINTAINER" => "MAINTAINER name",
+        "ONBUILD" => "ONBUILD instruction",
+        "RUN" => "RUN [--mount= --network= --security=] command, or RUN [\"program\", \"argument\"]",
+        "SHELL" => "SHELL [\"program\", \"argument\"]",
+        "STOPSIGNAL" => "STOPSIGNAL signal",
+        "USER" => "USER user[:group]",
+        "VOLUME" => "VOLUME path..., or VOLUME [\"path\"]",
+        "WORKDIR" => "WORKDIR path",
+        _ => {
+            "an instruction: ADD, ARG, CMD, COPY, ENTRYPOINT, ENV, EXPOSE, FROM, HEALTHCHECK, LABEL, ONBUILD, RUN, SHELL, \
+              STOPSIGNAL, USER, VOLUME or WORKDIR"
+        }
+    }
+}
+
+fn parse(instruction: &Instruction, escape: char) -> Result<Command, Fault> {
     let name = instruction.name.as_str();
     if !Command::NAMES.contains(&name) {
-        return Err(format!("unknown instruction: {name}"));
+        let written = instruction.text.split_whitespace().next().unwrap_or_default();
+        return Err(Fault::at(written, format!("unknown instruction: {name}")));
     }
     if matches!(name, "ENV" | "LABEL" | "MAINTAINER" | "ONBUILD") {
         return plain(instruction, escape);
     }
     let (mut flags, rest) = Flags::split(&instruction.rest);
     let at_least_one = |words: Vec<String>| match words.is_empty() {
-        true => Err(format!("{name} requires at least one argument")),
+        true => Err(Fault::from(format!("{name} requires at least one argument"))),
         false => Ok(words),
     };
     let exactly_one = |text: &str| match text.is_empty() {
-        true => Err(format!("{name} requires exactly one argument")),
+        true => Err(Fault::from(format!("{name} requires exactly one argument"))),
         false => Ok(text.to_owned()),
     };
     let command = match name {
@@ -145,31 +176,31 @@ fn parse(instruction: &Instruction, escape: char) -> Result<Command, String> {
 }
 
 /// Instructions that take no flags, so that a value may look like one.
-fn plain(instruction: &Instruction, escape: char) -> Result<Command, String> {
+fn plain(instruction: &Instruction, escape: char) -> Result<Command, Fault> {
     let (name, rest) = (instruction.name.as_str(), instruction.rest.as_str());
     match name {
         "ENV" => pairs(name, rest, escape).map(Command::Env),
         "LABEL" => pairs(name, rest, escape).map(Command::Label),
-        "MAINTAINER" if rest.is_empty() => Err("MAINTAINER requires exactly one argument".to_owned()),
+        "MAINTAINER" if rest.is_empty() => Err("MAINTAINER requires exactly one argument".into()),
         "MAINTAINER" => Ok(Command::Maintainer(rest.to_owned())),
-        _ => onbuild(instruction),
+        _ => Ok(onbuild(instruction)?),
     }
 }
 
-fn from(flags: &mut Flags, rest: &str) -> Result<Command, String> {
+fn from(flags: &mut Flags, rest: &str) -> Result<Command, Fault> {
     let platform = flags.value("platform")?.unwrap_or_default();
     let words: Vec<&str> = rest.split_whitespace().collect();
     let (image, stage) = match words.as_slice() {
         [image] => (image, None),
         [image, link, stage] if link.eq_ignore_ascii_case("as") => (image, Some(stage.to_ascii_lowercase())),
-        _ => return Err("FROM requires either one or three arguments".to_owned()),
+        _ => return Err(Fault::at(rest, "FROM requires either one or three arguments")),
     };
     if let Some(stage) = &stage
         && !is_stage_name(stage)
     {
-        return Err(format!(
-            "invalid name for build stage: {stage:?}, name can't start with a number or contain symbols"
-        ));
+        let message =
+            format!("invalid name for build stage: {stage:?}, name can't start with a number or contain symbols");
+        return Err(Fault::at(words.last().copied().unwrap_or_default(), message));
     }
     Ok(Command::From { image: (*image).to_owned(), stage, platform })
 }

@@ -1,5 +1,7 @@
 //! Flags before an instruction's arguments: `--name=value`, `--name`.
 
+use super::Fault;
+
 /// Flags, taken one after the other; what is left in the end is unknown.
 #[derive(Debug)]
 pub(super) struct Flags(Vec<(String, Option<String>)>);
@@ -23,42 +25,45 @@ impl Flags {
     }
 
     /// The value of a flag that may be given once.
-    pub(super) fn value(&mut self, name: &str) -> Result<Option<String>, String> {
+    pub(super) fn value(&mut self, name: &str) -> Result<Option<String>, Fault> {
         let Some(at) = self.0.iter().position(|(flag, _)| flag == name) else { return Ok(None) };
         let (_, value) = self.0.remove(at);
         if self.0.iter().any(|(flag, _)| flag == name) {
-            return Err(format!("duplicate flag specified: {name}"));
+            return Err(Fault::at(&format!("--{name}"), format!("duplicate flag specified: {name}")));
         }
-        value.map(Some).ok_or_else(|| format!("missing a value on flag: {name}"))
+        value.map(Some).ok_or_else(|| missing(name))
     }
 
     /// The values of a flag that may be given often.
-    pub(super) fn values(&mut self, name: &str) -> Result<Vec<String>, String> {
+    pub(super) fn values(&mut self, name: &str) -> Result<Vec<String>, Fault> {
         let (found, others) = std::mem::take(&mut self.0).into_iter().partition(|(flag, _)| flag == name);
         self.0 = others;
         let found: Vec<(String, Option<String>)> = found;
-        let value =
-            |(_, value): (String, Option<String>)| value.ok_or_else(|| format!("missing a value on flag: {name}"));
+        let value = |(_, value): (String, Option<String>)| value.ok_or_else(|| missing(name));
         found.into_iter().map(value).collect()
     }
 
     /// A flag without value, or with a truth; `None` if it is not given.
-    pub(super) fn switch(&mut self, name: &str) -> Result<Option<bool>, String> {
+    pub(super) fn switch(&mut self, name: &str) -> Result<Option<bool>, Fault> {
         let Some(at) = self.0.iter().position(|(flag, _)| flag == name) else { return Ok(None) };
         match self.0.remove(at).1.as_deref() {
             None | Some("true") => Ok(Some(true)),
             Some("false") => Ok(Some(false)),
-            Some(other) => Err(format!("expecting boolean value for flag {name}, not: {other}")),
+            Some(other) => Err(Fault::at(other, format!("expecting boolean value for flag {name}, not: {other}"))),
         }
     }
 
     /// Ends: flags that nobody took are unknown.
-    pub(super) fn finish(self) -> Result<(), String> {
+    pub(super) fn finish(self) -> Result<(), Fault> {
         match self.0.first() {
-            Some((flag, _)) => Err(format!("unknown flag: {flag}")),
+            Some((flag, _)) => Err(Fault::at(&format!("--{flag}"), format!("unknown flag: {flag}"))),
             None => Ok(()),
         }
     }
+}
+
+fn missing(name: &str) -> Fault {
+    Fault::at(&format!("--{name}"), format!("missing a value on flag: {name}"))
 }
 
 fn end_of_word(text: &str) -> usize {

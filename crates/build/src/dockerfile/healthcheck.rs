@@ -4,12 +4,12 @@ use image::Healthcheck;
 use model::time::parse_go_duration;
 
 use super::flags::Flags;
-use super::words;
+use super::{Fault, words};
 
 /// Docker refuses shorter intervals than this, in nanoseconds.
 const SHORTEST: i64 = 1_000_000;
 
-pub(super) fn parse(mut flags: Flags, rest: &str) -> Result<Healthcheck, String> {
+pub(super) fn parse(mut flags: Flags, rest: &str) -> Result<Healthcheck, Fault> {
     let mut check = Healthcheck::default();
     for (name, field) in [
         ("interval", &mut check.interval),
@@ -30,15 +30,15 @@ pub(super) fn parse(mut flags: Flags, rest: &str) -> Result<Healthcheck, String>
     let (kind, command) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
     let command = command.trim();
     check.test = Some(match kind.to_ascii_uppercase().as_str() {
-        "" => return Err("HEALTHCHECK requires at least one argument".to_owned()),
-        "NONE" if !command.is_empty() => return Err("HEALTHCHECK NONE takes no arguments".to_owned()),
+        "" => return Err("HEALTHCHECK requires at least one argument".into()),
+        "NONE" if !command.is_empty() => return Err("HEALTHCHECK NONE takes no arguments".into()),
         "NONE" => vec!["NONE".to_owned()],
-        "CMD" if command.is_empty() => return Err("Missing command after HEALTHCHECK CMD".to_owned()),
+        "CMD" if command.is_empty() => return Err("Missing command after HEALTHCHECK CMD".into()),
         "CMD" => match words::json(command)? {
             Some(words) => std::iter::once("CMD".to_owned()).chain(words).collect(),
             None => vec!["CMD-SHELL".to_owned(), command.to_owned()],
         },
-        unknown => return Err(format!("Unknown type {unknown:?} in HEALTHCHECK (try CMD)")),
+        unknown => return Err(Fault::at(kind, format!("Unknown type {unknown:?} in HEALTHCHECK (try CMD)"))),
     });
     Ok(check)
 }

@@ -1,6 +1,8 @@
 //! Physical lines become instructions: directives, comments, continuation, documents.
 
-use super::{Dockerfile, Heredoc, Instruction, Reading, of_2014};
+use super::{Checks, Dockerfile, Fault, Heredoc, Instruction, Reading, of_2014};
+use crate::error::Excerpt;
+use crate::progress::Position;
 use crate::{Error, Result};
 
 /// Longest instruction, documents included, in bytes.
@@ -8,62 +10,75 @@ const MAX_INSTRUCTION_BYTES: usize = 4 * 1024 * 1024;
 
 pub(super) fn read(text: &str, reading: Reading) -> Result<Dockerfile> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    match reading.old {
-        true => Ok(of_2014::read(text)),
-        false => instructions(text, directives(text)?, true),
+    if reading.old {
+        return Ok(of_2014::read(text));
     }
+    let directives = directives(text)?;
+    let escape = directives.escape.unwrap_or('\\');
+    let instructions = instructions(text, escape, true)?;
+    Ok(Dockerfile { escape, syntax: directives.syntax, checks: directives.checks, instructions })
 }
 
-fn instructions(text: &str, escape: char, documents: bool) -> Result<Dockerfile> {
+fn instructions(text: &str, escape: char, documents: bool) -> Result<Vec<Instruction>> {
     let mut lines = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)).enumerate();
-    let mut file = Dockerfile { escape, instructions: Vec::new(), warnings: Vec::new() };
+    let mut instructions = Vec::new();
     while let Some((number, line)) = lines.next() {
-        let line = line.trim_start();
-        if line.is_empty() || line.starts_with('#') {
+        if line.trim_start().is_empty() || line.trim_start().starts_with('#') {
             continue;
         }
         let mut joined = String::new();
-        let mut next = Some(line);
-        let mut empty = false;
-        while let Some(line) = next.take() {
-            let (piece, more) = continued(line, escape);
+        let (mut pieces, mut gap) = (Vec::new(), false);
+        let mut next = Some((number, line));
+        while let Some((number, line)) = next.take() {
+            pieces.push((number + 1, line.to_owned()));
+            let (piece, more) = continued(if pieces.len() == 1 { line.trim_start() } else { line }, escape);
             joined.push_str(piece);
             if joined.len() > MAX_INSTRUCTION_BYTES {
-                return Err(Error::Parse { line: number + 1, message: "the instruction is too long".to_owned() });
+                let message = "the instruction is too long".to_owned();
+                return Err(Error::Parse { line: pieces[0].0, message, excerpt: None });
             }
             while more && next.is_none() {
-                let Some((_, line)) = lines.next() else { break };
+                let Some((number, line)) = lines.next() else { break };
                 let bare = line.trim_start();
-                empty |= bare.is_empty();
-                next = Some(line).filter(|_| !bare.is_empty() && !bare.starts_with('#'));
+                gap |= bare.is_empty();
+                next = Some((number, line)).filter(|_| !bare.is_empty() && !bare.starts_with('#'));
             }
         }
-        if empty {
-            file.warnings.push(format!("Empty continuation line found in:\n    {}", joined.trim()));
-        }
         let Some(mut instruction) = split(&joined, number + 1) else { continue };
+        (instruction.lines, instruction.gap) = (pieces, gap);
         if documents && takes_documents(&instruction) {
             for opening in openings(&instruction.rest, escape) {
                 let mut body = std::iter::from_fn(|| lines.next().map(|(_, line)| line));
-                let document = document(opening, &mut body).ok_or_else(|| instruction.error("unterminated heredoc"))?;
+                let token = opening.name.clone();
+                let document = document(opening, &mut body)
+                    .ok_or_else(|| instruction.error_at(Fault::at(&token, "unterminated heredoc")))?;
                 instruction.heredocs.push(document);
             }
         }
-        file.instructions.push(instruction);
+        instructions.push(instruction);
     }
-    Ok(file)
+    Ok(instructions)
 }
 
 pub(super) fn single(text: &str, escape: char) -> Result<Instruction> {
-    let read = instructions(text, escape, false)?;
-    let first = read.instructions.into_iter().next();
-    first.ok_or_else(|| Error::Invalid("file with no instructions".to_owned()))
+    let first = instructions(text, escape, false)?.into_iter().next();
+    let mut instruction = first.ok_or_else(|| Error::Invalid("file with no instructions".to_owned()))?;
+    // It is in no file, so there is no line to show.
+    instruction.lines.clear();
+    Ok(instruction)
 }
 
-/// The escape character, from the comments at the very beginning that are `# name=value`.
-fn directives(text: &str) -> Result<char> {
+/// What the comments at the very beginning say that are `# name=value`.
+#[derive(Default)]
+struct Directives {
+    escape: Option<char>,
+    syntax: String,
+    checks: Checks,
+}
+
+fn directives(text: &str) -> Result<Directives> {
     let mut seen: Vec<String> = Vec::new();
-    let mut escape = '\\';
+    let mut directives = Directives::default();
     for (number, line) in text.lines().enumerate() {
         let Some((name, value)) = line.trim().strip_prefix('#').and_then(|comment| comment.split_once('=')) else {
             break;
@@ -72,20 +87,50 @@ fn directives(text: &str) -> Result<char> {
         if !matches!(name.as_str(), "escape" | "syntax" | "check") {
             break;
         }
-        let wrong = |message: String| Error::Parse { line: number + 1, message };
+        let wrong = |message: String, expected: &str| {
+            let column = line.find(value).filter(|_| !value.is_empty()).map_or(1, |at| line[..at].chars().count() + 1);
+            let position = Position { line: number + 1, column };
+            let (length, text, expected) = (value.chars().count(), line.to_owned(), expected.to_owned());
+            let excerpt = Some(Box::new(Excerpt { position, length, text, expected }));
+            Error::Parse { line: number + 1, message, excerpt }
+        };
         if seen.contains(&name) {
-            return Err(wrong(format!("only one {name} parser directive can be used")));
+            return Err(wrong(format!("only one {name} parser directive can be used"), "one of each directive"));
         }
-        if name == "escape" {
-            escape = match value {
-                "\\" => '\\',
-                "`" => '`',
-                _ => return Err(wrong(format!("invalid escape token '{value}' does not match ` or \\"))),
-            };
+        match name.as_str() {
+            "escape" => {
+                directives.escape = Some(match value {
+                    "\\" => '\\',
+                    "`" => '`',
+                    _ => {
+                        let message = format!("invalid escape token '{value}' does not match ` or \\");
+                        return Err(wrong(message, "# escape=\\ or # escape=`"));
+                    }
+                });
+            }
+            "syntax" => value.clone_into(&mut directives.syntax),
+            _ => {
+                directives.checks = checks(value)
+                    .ok_or_else(|| wrong(format!("invalid check {value:?}"), "# check=skip=Rule,Rule;error=true"))?;
+            }
         }
         seen.push(name);
     }
-    Ok(escape)
+    Ok(directives)
+}
+
+fn checks(text: &str) -> Option<Checks> {
+    let mut checks = Checks::default();
+    for part in text.split(';').map(str::trim).filter(|part| !part.is_empty()) {
+        match part.split_once('=')? {
+            ("skip", rules) => checks.skip = rules.split(',').map(|rule| rule.trim().to_owned()).collect(),
+            ("error", truth) => checks.error = truth.trim().parse().ok()?,
+            // Rules that are not made yet somewhere; there are none here.
+            ("experimental", _) => {}
+            _ => return None,
+        }
+    }
+    Some(checks)
 }
 
 /// A line without what joins it to the next, and whether anything does: an escape character that is not escaped itself,
@@ -105,7 +150,7 @@ fn split(joined: &str, line: usize) -> Option<Instruction> {
         text: text.to_owned(),
         name: name.to_ascii_uppercase(),
         rest: rest.trim().to_owned(),
-        heredocs: Vec::new(),
+        ..Instruction::default()
     })
 }
 

@@ -20,6 +20,8 @@ pub use command::{Argument, Command, CommandLine};
 pub use run::{MountKind, Run, RunMount, Sharing};
 pub use transfer::Transfer;
 
+use crate::error::Excerpt;
+use crate::progress::Position;
 use crate::{Error, Result};
 
 /// A Dockerfile, read into lines.
@@ -27,14 +29,25 @@ use crate::{Error, Result};
 pub struct Dockerfile {
     /// The character that joins lines and takes meaning away: backslash or backtick.
     pub escape: char,
+    /// `# syntax=`: the frontend that the author had in mind; empty if none is named.
+    pub syntax: String,
+    /// `# check=`: what is to be said of the author's style.
+    pub checks: Checks,
     /// At least one.
     pub instructions: Vec<Instruction>,
-    /// What a careful author would want to know.
-    pub warnings: Vec<String>,
+}
+
+/// `# check=skip=Rule,Rule;error=true`
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Checks {
+    /// Rules that are not looked at; `all` means all.
+    pub skip: Vec<String>,
+    /// Whether a rule that is broken fails the build.
+    pub error: bool,
 }
 
 /// One instruction, joined from its lines.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Instruction {
     /// Where it begins; 1 is the first line.
     pub line: usize,
@@ -46,6 +59,10 @@ pub struct Instruction {
     pub rest: String,
     /// The documents behind it, in order.
     pub heredocs: Vec<Heredoc>,
+    /// The lines that it was joined from, with their numbers; none if it is in no file.
+    pub lines: Vec<(usize, String)>,
+    /// Whether there was an empty line among these.
+    pub gap: bool,
 }
 
 /// A document in the Dockerfile: `<<EOF`.
@@ -99,6 +116,66 @@ impl Instruction {
 
     /// An error at this instruction.
     pub(crate) fn error(&self, message: impl Into<String>) -> Error {
-        Error::Parse { line: self.line, message: message.into() }
+        self.error_at(Fault::from(message.into()))
+    }
+
+    /// An error at the place that a fault names.
+    fn error_at(&self, fault: Fault) -> Error {
+        let excerpt = self.locate(fault.token.as_deref()).map(|(position, length, text)| {
+            Box::new(Excerpt {
+                position,
+                length,
+                text: text.to_owned(),
+                expected: command::form(&self.name).to_owned(),
+            })
+        });
+        Error::Parse { line: self.line, message: fault.message, excerpt }
+    }
+
+    /// Where a token is, or else the arguments: the position, its length and its line.
+    fn locate(&self, token: Option<&str>) -> Option<(Position, usize, &str)> {
+        let (first, text) = self.lines.first()?;
+        let place = |line: usize, text: &str, at: usize| Position { line, column: text[..at].chars().count() + 1 };
+        if let Some(token) = token.filter(|token| !token.is_empty()) {
+            for (line, text) in &self.lines {
+                if let Some(at) = text.find(token) {
+                    return Some((place(*line, text, at), token.chars().count(), text));
+                }
+            }
+        }
+        let name = text.len() - text.trim_start().len();
+        let rest = text[name..].find(char::is_whitespace).map_or(text.len(), |end| name + end);
+        let arguments = text[rest..].trim();
+        let at = text.len() - text[rest..].trim_start().len();
+        match arguments.is_empty() {
+            true => Some((place(*first, text, rest), 1, text)),
+            false => Some((place(*first, text, at), arguments.chars().count(), text)),
+        }
+    }
+}
+
+/// What is wrong with an instruction, and with which of its words.
+#[derive(Debug)]
+struct Fault {
+    message: String,
+    token: Option<String>,
+}
+
+impl Fault {
+    /// At a word as it is written.
+    fn at(token: &str, message: impl Into<String>) -> Self {
+        Self { message: message.into(), token: Some(token.to_owned()) }
+    }
+}
+
+impl From<String> for Fault {
+    fn from(message: String) -> Self {
+        Self { message, token: None }
+    }
+}
+
+impl From<&str> for Fault {
+    fn from(message: &str) -> Self {
+        Self::from(message.to_owned())
     }
 }

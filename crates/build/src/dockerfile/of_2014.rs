@@ -3,7 +3,7 @@
 
 use super::run::Run;
 use super::transfer::Transfer;
-use super::{Command, CommandLine, Dockerfile, Instruction};
+use super::{Checks, Command, CommandLine, Dockerfile, Instruction};
 use crate::{Error, Result};
 
 const BLANKS: [char; 4] = [' ', '\t', '\r', '\x0c'];
@@ -35,7 +35,7 @@ pub(super) fn read(text: &str) -> Dockerfile {
         joined.push_str(if last.ends_with('\\') { "\\" } else { "" });
         instructions.extend(single(&joined, first));
     }
-    Dockerfile { escape: '\\', instructions, warnings: Vec::new() }
+    Dockerfile { escape: '\\', syntax: String::new(), checks: Checks::default(), instructions }
 }
 
 /// One instruction; none if there are only blanks.
@@ -43,7 +43,7 @@ pub(super) fn single(text: &str, line: usize) -> Option<Instruction> {
     let text = text.replace('\t', " ").trim_matches([' ', '\r', '\n']).to_owned();
     let (name, rest) = text.split_once(' ').unwrap_or((&text, ""));
     let (name, rest) = (name.to_uppercase(), rest.trim_matches(' ').to_owned());
-    (!text.is_empty()).then_some(Instruction { line, text, name, rest, heredocs: Vec::new() })
+    (!text.is_empty()).then_some(Instruction { line, text, name, rest, ..Instruction::default() })
 }
 
 /// Understands an instruction; `None` for one that is unknown and was skipped.

@@ -5,7 +5,7 @@ use model::units;
 use super::command::CommandLine;
 use super::flags::Flags;
 use super::words::json;
-use super::{Heredoc, Instruction};
+use super::{Fault, Heredoc, Instruction};
 use crate::Result;
 
 /// What `RUN` says. Variables are not replaced yet.
@@ -80,21 +80,25 @@ pub enum Sharing {
     Locked,
 }
 
-pub(super) fn parse(flags: &mut Flags, rest: &str, instruction: &Instruction) -> Result<Run, String> {
+pub(super) fn parse(flags: &mut Flags, rest: &str, instruction: &Instruction) -> Result<Run, Fault> {
     let network = flags.value("network")?.unwrap_or_default();
     if !matches!(network.as_str(), "" | "default" | "none" | "host") {
-        return Err(format!("invalid network mode: {network}; expected default, none or host"));
+        return Err(Fault::at(&network, format!("invalid network mode: {network}; expected default, none or host")));
     }
     let insecure = match flags.value("security")?.as_deref() {
         None | Some("sandbox") => false,
         Some("insecure") => true,
-        Some(other) => return Err(format!("security {other:?} is not valid; expected sandbox or insecure")),
+        Some(other) => {
+            return Err(Fault::at(other, format!("security {other:?} is not valid; expected sandbox or insecure")));
+        }
     };
-    let mounts = flags.values("mount")?.iter().map(|text| mount(text)).collect::<Result<Vec<_>, _>>()?;
+    let mounts = flags.values("mount")?;
+    let mounts = mounts.iter().map(|text| mount(text).map_err(|message| Fault::at(text, message)));
+    let mounts = mounts.collect::<Result<Vec<_>, _>>()?;
     let command = match json(rest)? {
-        Some(words) if words.is_empty() => return Err("RUN requires at least one argument".to_owned()),
+        Some(words) if words.is_empty() => return Err("RUN requires at least one argument".into()),
         Some(words) => CommandLine::Exec(words),
-        None if rest.is_empty() => return Err("RUN requires at least one argument".to_owned()),
+        None if rest.is_empty() => return Err("RUN requires at least one argument".into()),
         None => CommandLine::Shell(script(rest, &instruction.heredocs)),
     };
     Ok(Run { command, network, insecure, mounts })

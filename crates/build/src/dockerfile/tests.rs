@@ -7,7 +7,7 @@ fn read(text: &str) -> Vec<String> {
         Ok(file) => {
             file.instructions.into_iter().map(|one| format!("{} {}|{}", one.line, one.name, one.rest)).collect()
         }
-        Err(error) => vec![error.to_string()],
+        Err(error) => vec![error.to_string().lines().next().unwrap_or_default().to_owned()],
     }
 }
 
@@ -151,8 +151,54 @@ fn what_is_wrong_is_said_with_its_line() {
         ("RUN --mount=type=cache y", "a mount needs a target: --mount=type=cache"),
         ("RUN --mount=type=tmpfs,target=/t,from=x y", "unexpected key \"from\" for mount type \"tmpfs\""),
     ] {
-        assert_eq!(command(text), Err(format!("dockerfile parse error on line 1: {words}")), "{text}");
+        let error = command(text).expect_err(text);
+        assert_eq!(error.lines().next(), Some(format!("dockerfile parse error on line 1: {words}").as_str()), "{text}");
     }
+}
+
+#[test]
+fn what_is_wrong_is_shown() {
+    let told = |text: &str| {
+        let parsed = Dockerfile::parse(text, Reading::default());
+        let all = parsed.and_then(|file| {
+            file.instructions
+                .iter()
+                .map(|instruction| Command::parse(instruction, file.escape))
+                .collect::<Result<Vec<_>, _>>()
+        });
+        all.expect_err("it is wrong").to_string()
+    };
+    assert_eq!(
+        told("FROM a\n\nCOPY \\\n  --nosuch a b\n"),
+        "dockerfile parse error on line 3: unknown flag: nosuch\n 4:3 |   --nosuch a b\n     |   ^^^^^^^^ expected: \
+         COPY [--from= --chown= --chmod= --parents --exclude= --link] source... destination"
+    );
+    assert_eq!(
+        told("# escape=x\nFROM a\n"),
+        "dockerfile parse error on line 1: invalid escape token 'x' does not match ` or \\\n 1:10 | # escape=x\n      \
+         |          ^ expected: # escape=\\ or # escape=`"
+    );
+    for (text, place) in [
+        ("FROM a\n  banana b\n", " 2:3 |   banana b\n     |   ^^^^^^ expected: an instruction"),
+        ("FROM a\nWORKDIR\n", " 2:8 | WORKDIR\n     |        ^ expected: WORKDIR path"),
+        ("FROM a\nENV ä=1 ö\n", " 2:9 | ENV ä=1 ö\n     |         ^ expected: ENV name=value..."),
+        ("FROM a\nRUN <<E\nx\n", " 2:7 | RUN <<E\n     |       ^ expected: RUN"),
+        ("#check=skip\nFROM a\n", " 1:8 | #check=skip\n     |        ^^^^ expected: # check="),
+    ] {
+        assert!(told(text).contains(place), "{}", told(text));
+    }
+    // A line without end is cut, and stays one line.
+    let long = told(&format!("FROM a\nCOPY --x={}\t--y a b\n", "z".repeat(10_000)));
+    assert!(long.len() < 600 && long.lines().count() == 3, "{long}");
+}
+
+#[test]
+fn directives() -> Result<(), String> {
+    let text = "# syntax=docker/dockerfile:1\n# check=skip=A,B;error=true\n#escape=`\nFROM a\n";
+    let file = Dockerfile::parse(text, Reading::default()).map_err(|error| error.to_string())?;
+    assert_eq!((file.syntax.as_str(), file.escape), ("docker/dockerfile:1", '`'));
+    assert_eq!(file.checks, Checks { skip: vec!["A".into(), "B".into()], error: true });
+    Ok(())
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::flags::Flags;
 use super::words::{json, split};
-use super::{Heredoc, Instruction};
+use super::{Fault, Heredoc, Instruction};
 use crate::Result;
 
 /// What `ADD` and `COPY` say. Variables are not replaced yet.
@@ -32,12 +32,7 @@ pub struct Transfer {
     pub unpack: Option<bool>,
 }
 
-pub(super) fn parse(
-    flags: &mut Flags,
-    rest: &str,
-    instruction: &Instruction,
-    escape: char,
-) -> Result<Transfer, String> {
+pub(super) fn parse(flags: &mut Flags, rest: &str, instruction: &Instruction, escape: char) -> Result<Transfer, Fault> {
     let name = instruction.name.as_str();
     let mut transfer = Transfer {
         owner: flags.value("chown")?.unwrap_or_default(),
@@ -66,11 +61,11 @@ pub(super) fn parse(
     transfer.destination = match destination {
         Some(destination) if !words.is_empty() || !instruction.heredocs.is_empty() => destination,
         Some(_) => {
-            return Err(format!(
+            return Err(Fault::from(format!(
                 "{name} requires at least two arguments, but only one was provided. Destination could not be determined"
-            ));
+            )));
         }
-        None => return Err(format!("{name} requires at least two arguments, but none were provided")),
+        None => return Err(Fault::from(format!("{name} requires at least two arguments, but none were provided"))),
     };
     transfer.sources = words;
     transfer.documents.clone_from(&instruction.heredocs);

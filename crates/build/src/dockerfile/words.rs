@@ -1,5 +1,7 @@
 //! Words of an instruction. Quotes, escapes and variables stay in them: see [`crate::expand`].
 
+use super::Fault;
+
 /// Splits at blanks outside quotes.
 pub(super) fn split(text: &str, escape: char) -> Vec<String> {
     let mut words = Vec::new();
@@ -30,18 +32,21 @@ pub(super) fn split(text: &str, escape: char) -> Vec<String> {
 }
 
 /// `key=value key2="value 2"`, or the old form `key value with blanks`.
-pub(super) fn pairs(name: &str, text: &str, escape: char) -> Result<Vec<(String, String)>, String> {
+pub(super) fn pairs(name: &str, text: &str, escape: char) -> Result<Vec<(String, String)>, Fault> {
     let words = split(text, escape);
-    let Some(first) = words.first() else { return Err(format!("{name} requires at least one argument")) };
+    let Some(first) = words.first() else { return Err(format!("{name} requires at least one argument").into()) };
     if !first.contains('=') {
-        let (key, value) =
-            text.split_once(char::is_whitespace).ok_or_else(|| format!("{name} must have two arguments"))?;
+        let (key, value) = text
+            .split_once(char::is_whitespace)
+            .ok_or_else(|| Fault::from(format!("{name} must have two arguments")))?;
         return Ok(vec![(key.to_owned(), value.trim().to_owned())]);
     }
     let pair = |word: String| match word.split_once('=') {
-        Some(("", _)) => Err(format!("{name} names can not be blank")),
+        Some(("", _)) => Err(Fault::at(&word, format!("{name} names can not be blank"))),
         Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
-        None => Err(format!("Syntax error - can't find = in {word:?}. Must be of the form: name=value")),
+        None => {
+            Err(Fault::at(&word, format!("Syntax error - can't find = in {word:?}. Must be of the form: name=value")))
+        }
     };
     words.into_iter().map(pair).collect()
 }

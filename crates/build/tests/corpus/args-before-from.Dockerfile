@@ -1,0 +1,7 @@
+ARG BASE=alpine
+ARG TAG=3
+FROM ${BASE}:${TAG} AS one
+ARG TAG
+RUN echo $TAG
+FROM one
+ARG X=1 Y="2 3"

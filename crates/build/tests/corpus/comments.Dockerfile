@@ -1,0 +1,7 @@
+# top
+#  indented text
+
+FROM alpine
+  # indented
+RUN echo a # b
+#end

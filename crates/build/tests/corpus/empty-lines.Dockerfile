@@ -1,0 +1,11 @@
+FROM alpine
+
+
+RUN echo one \
+
+    two \
+
+
+    three
+
+RUN echo four

@@ -1,0 +1,2 @@
+FROM alpine
+COPY --parents --exclude=*.md --exclude=**/test src/ docs/ /app/

@@ -1,0 +1,3 @@
+FROM alpine
+MAINTAINER Some One <a@b.c>
+RUN true

@@ -1,0 +1,6 @@
+FROM alpine
+CMD [ \
+  "sh", \
+  "-c", \
+  "echo $HOME" \
+]

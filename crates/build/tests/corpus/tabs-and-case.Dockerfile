@@ -1,0 +1,6 @@
+from alpine as base
+	run echo a
+ Run  echo   b
+cOpY	a	b
+FROM base
+workdir	/x

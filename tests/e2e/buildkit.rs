@@ -76,7 +76,11 @@ fn contexts_from_everywhere() {
     let named = format!("named={named}");
     let arguments =
         ["-f", &file, "--build-context", &named, "--build-context", "shell=docker-image://busybox", &folder];
-    assert!(told(&buildx(&daemon, &arguments).run()).contains("of another context\n"));
+    let text = told(&buildx(&daemon, &arguments).run());
+    let work = ["[internal] load build definition from other.Dockerfile", "[context named] load from client"];
+    for line in [&work[..], &["transferring dockerfile:", "transferring context:", "of another context\n"]].concat() {
+        assert!(text.contains(line), "{line:?} in {text}");
+    }
     let alone = buildx(&daemon, &["-"]).input("FROM busybox\nRUN echo alone\n").run();
     assert!(told(&alone).contains("alone\n"));
     let beside =

@@ -1,5 +1,7 @@
 //! What a session's client lends: secrets, SSH agents, credentials for registries.
 
+use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -126,7 +128,9 @@ impl LentAgent {
         let folder = tempfile::Builder::new().prefix("agent-").tempdir_in(&lender.temporary)?;
         let socket = folder.path().join("agent.sock");
         let _runtime = lender.handle.enter();
-        let listener = UnixListener::bind(&socket)?;
+        // By its folder's descriptor: the address of a socket is shorter than paths may be.
+        let handle = File::open(folder.path())?;
+        let listener = UnixListener::bind(format!("/proc/self/fd/{}/agent.sock", handle.as_raw_fd()))?;
         let over = lender.cancelled.child_token();
         let mut metadata = HeaderMap::new();
         let id =

@@ -47,18 +47,19 @@ impl Recorder {
     }
 
     /// Tells of work that is no instruction.
-    pub(crate) fn internal<T, E: ToString>(
-        &self,
-        what: &str,
-        work: impl FnOnce(&mut Transfer<'_>) -> Result<T, E>,
-    ) -> Result<T, E> {
-        self.work(&format!("[internal] {what}"), work)
-    }
-
-    /// Tells of work under a name.
     pub(crate) fn work<T, E: ToString>(
         &self,
         name: &str,
+        work: impl FnOnce(&mut Transfer<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.fetch(name, "", work)
+    }
+
+    /// Tells of files that are fetched, and what they are.
+    pub(crate) fn fetch<T, E: ToString>(
+        &self,
+        name: &str,
+        what: &str,
         work: impl FnOnce(&mut Transfer<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let number = {
@@ -74,11 +75,10 @@ impl Recorder {
             ..Vertex::default()
         };
         self.tell_vertex(vertex.clone());
-        let mut transfer = Transfer { recorder: self, vertex: &vertex, started, bytes: 0, told: None };
+        let mut transfer = Transfer { recorder: self, what, vertex: &vertex, started, bytes: 0, told: None };
         let outcome = work(&mut transfer);
-        let told = transfer.told.is_some().then_some(transfer.bytes);
-        if let Some(bytes) = told {
-            self.transfer(&vertex, started, bytes, true);
+        if transfer.told.is_some() {
+            transfer.tell(true);
         }
         let error = outcome.as_ref().err().map(ToString::to_string).unwrap_or_default();
         self.tell_vertex(Vertex { completed: Some(Timestamp::now()), error, ..vertex });
@@ -194,25 +194,6 @@ impl Recorder {
         self.trace.tell(StatusResponse { vertexes: vec![vertex], ..StatusResponse::default() });
     }
 
-    fn transfer(&self, vertex: &Vertex, started: Option<Timestamp>, bytes: u64, done: bool) {
-        let what = vertex.name.rsplit(' ').next().unwrap_or_default().trim_start_matches('.').to_ascii_lowercase();
-        let now = Some(Timestamp::now());
-        let id = format!("transferring {what}:");
-        let current = i64::try_from(bytes).unwrap_or(i64::MAX);
-        let completed = if done { now } else { None };
-        let status = VertexStatus {
-            name: id.clone(),
-            id,
-            vertex: vertex.digest.clone(),
-            current,
-            total: 0,
-            timestamp: now,
-            started,
-            completed,
-        };
-        self.trace.tell(StatusResponse { statuses: vec![status], ..StatusResponse::default() });
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -282,6 +263,7 @@ impl Step {
 #[derive(Debug)]
 pub(crate) struct Transfer<'a> {
     recorder: &'a Recorder,
+    what: &'a str,
     vertex: &'a Vertex,
     started: Option<Timestamp>,
     bytes: u64,
@@ -294,8 +276,24 @@ impl Transfer<'_> {
         self.bytes = bytes;
         if self.told.is_none_or(|told| told.elapsed() >= TRANSFER_EVERY) {
             self.told = Some(Instant::now());
-            self.recorder.transfer(self.vertex, self.started, bytes, false);
+            self.tell(false);
         }
+    }
+
+    fn tell(&self, done: bool) {
+        let now = Some(Timestamp::now());
+        let id = format!("transferring {}:", self.what);
+        let status = VertexStatus {
+            name: id.clone(),
+            id,
+            vertex: self.vertex.digest.clone(),
+            current: i64::try_from(self.bytes).unwrap_or(i64::MAX),
+            timestamp: now,
+            started: self.started,
+            completed: now.filter(|_| done),
+            ..VertexStatus::default()
+        };
+        self.recorder.trace.tell(StatusResponse { statuses: vec![status], ..StatusResponse::default() });
     }
 
     /// That was all.

@@ -82,12 +82,14 @@ impl ContextSource for SessionFiles {
             return context.read(path, limit_bytes);
         }
         let local = if is_ignore { &self.locals.context } else { &self.locals.dockerfile };
-        let what = if is_ignore { "load .dockerignore" } else { "load build definition from Dockerfile" };
+        let definition = format!("[internal] load build definition from {path}");
+        let ignore = ("[internal] load .dockerignore", "context");
+        let (name, what) = if is_ignore { ignore } else { (&*definition, "dockerfile") };
         let read = || self.wait(fetch_file(local, path, limit_bytes));
         if path.ends_with(IGNORE) && !is_ignore {
             return read();
         }
-        self.recorder.internal(what, |transfer| {
+        self.recorder.fetch(name, what, |transfer| {
             let found = read()?;
             transfer.done(found.as_ref().map_or(2, Vec::len) as u64);
             if let Some(bytes) = found.as_ref().filter(|_| !is_ignore) {
@@ -102,7 +104,7 @@ impl ContextSource for SessionFiles {
         if let Some(context) = &self.context {
             return context.files(ignore);
         }
-        self.recorder.internal("load build context", |transfer| {
+        self.recorder.fetch("[internal] load build context", "context", |transfer| {
             self.fetch(&self.locals.context, ignore.lines(), &mut |bytes| transfer.at(bytes))
         })
     }
@@ -116,11 +118,12 @@ impl ContextSource for SessionFiles {
                 if let Some(root) = fetched.get(name) {
                     return Ok(Some(NamedContext::Files(root.clone())));
                 }
-                let root = self.recorder.internal(&format!("context {name}"), |transfer| {
-                    let ignore = self.wait(fetch_file(local, IGNORE, IGNORE_BYTES))?.unwrap_or_default();
-                    let ignore = Ignore::parse(&String::from_utf8_lossy(&ignore))?;
-                    self.fetch(local, ignore.lines(), &mut |bytes| transfer.at(bytes))
-                })?;
+                let root =
+                    self.recorder.fetch(&format!("[context {name}] load from client"), "context", |transfer| {
+                        let ignore = self.wait(fetch_file(local, IGNORE, IGNORE_BYTES))?.unwrap_or_default();
+                        let ignore = Ignore::parse(&String::from_utf8_lossy(&ignore))?;
+                        self.fetch(local, ignore.lines(), &mut |bytes| transfer.at(bytes))
+                    })?;
                 fetched.insert(name.to_owned(), root.clone());
                 Ok(Some(NamedContext::Files(root)))
             }

@@ -112,7 +112,8 @@ fn lender(session: Arc<Session>, temporary: &std::path::Path) -> Arc<Lender> {
 #[tokio::test(flavor = "multi_thread")]
 async fn secrets_credentials_and_agents() {
     let (session, _) = open(Client::default()).await;
-    let temporary = tempfile::tempdir().unwrap();
+    // Longer than the address of a socket may be.
+    let temporary = tempfile::Builder::new().prefix(&"deep-".repeat(30)).tempdir().unwrap();
     let lender = lender(session, temporary.path());
     let asked = tokio::task::spawn_blocking(move || {
         assert_eq!(lender.secret("known").unwrap().unwrap(), b"secret");
@@ -124,7 +125,9 @@ async fn secrets_credentials_and_agents() {
         lender.agent("").unwrap().unwrap()
     });
     let agent = asked.await.unwrap();
-    let mut stream = tokio::net::UnixStream::connect(agent.socket()).await.unwrap();
+    let folder = std::fs::File::open(agent.socket().parent().unwrap()).unwrap();
+    let address = format!("/proc/self/fd/{}/agent.sock", std::os::fd::AsRawFd::as_raw_fd(&folder));
+    let mut stream = tokio::net::UnixStream::connect(address).await.unwrap();
     stream.write_all(b"question").await.unwrap();
     let mut answer = [0; 8];
     stream.read_exact(&mut answer).await.unwrap();

@@ -1,6 +1,6 @@
 //! save, load, import and what lists images show, with the `docker` program and with podman and skopeo as counterparts.
 
-use testkit::{Daemon, Output, Program};
+use testkit::{Daemon, Program};
 
 /// A daemon with busybox and `second:1`, which has one layer more; and the archive of both.
 fn with_two_images() -> (Daemon, String) {
@@ -17,13 +17,6 @@ fn id(daemon: &Daemon, name: &str) -> String {
     daemon.docker(&["inspect", "-f", "{{.Id}}", name]).ok()
 }
 
-/// podman with a storage of its own.
-fn podman(daemon: &Daemon, arguments: &[&str]) -> Output {
-    let (root, run) = (daemon.path("podman"), daemon.path("podman-run"));
-    let program = Program::new("podman").args(["--root"]).args([root]).args(["--runroot"]).args([run]);
-    program.args(["--storage-driver", "vfs"]).args(arguments).run()
-}
-
 fn skopeo(daemon: &Daemon, arguments: &[&str]) {
     let policy = daemon.path("policy.json");
     std::fs::write(&policy, r#"{"default":[{"type":"insecureAcceptAnything"}]}"#).expect("a file can be written");
@@ -35,11 +28,11 @@ fn podman_and_skopeo_read_what_is_saved_and_write_what_is_loaded() {
     let (daemon, ours) = with_two_images();
     let (busybox, second) = (id(&daemon, "busybox"), id(&daemon, "second:1"));
     let path = |name: &str| daemon.path(name).display().to_string();
-    assert!(podman(&daemon, &["load", "-i", &ours]).ok().contains("localhost/second:1"));
-    let ids = podman(&daemon, &["images", "-q", "--no-trunc"]).ok();
+    assert!(daemon.podman(&["load", "-i", &ours]).ok().contains("localhost/second:1"));
+    let ids = daemon.podman(&["images", "-q", "--no-trunc"]).ok();
     assert!(ids.contains(&busybox) && ids.contains(&second), "{ids}");
     for (format, name) in [("docker-archive", "podman.tar"), ("oci-archive", "podman-oci.tar")] {
-        podman(&daemon, &["save", "-q", "--format", format, "-o", &path(name), "localhost/second:1"]).ok();
+        daemon.podman(&["save", "-q", "--format", format, "-o", &path(name), "localhost/second:1"]).ok();
     }
     skopeo(
         &daemon,

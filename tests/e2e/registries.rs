@@ -130,23 +130,15 @@ fn podman_at_the_other_end() {
     image(&daemon, &name);
     daemon.docker(&["push", &name]).ok();
     let id = daemon.docker(&["image", "inspect", "-f", "{{.Id}}", &name]).ok();
-    let folder = registry.folder.path().display().to_string();
-    let podman = |words: &[&str]| {
-        let places = [("--root", "root"), ("--runroot", "run"), ("--tmpdir", "tmp")];
-        let mut all = vec!["podman".to_owned(), "--storage-driver=vfs".into(), "--events-backend=none".into()];
-        all.extend(places.iter().flat_map(|(flag, place)| [(*flag).to_owned(), format!("{folder}/podman/{place}")]));
-        all.extend(words.iter().map(|word| (*word).to_owned()));
-        daemon.on_host(&all.iter().map(String::as_str).collect::<Vec<_>>())
-    };
-    podman(&["pull", "-q", "--tls-verify=false", &name]).ok();
-    assert_eq!(format!("sha256:{}", podman(&["image", "inspect", "-f", "{{.Id}}", &name]).ok()), id);
+    daemon.podman(&["pull", "-q", "--tls-verify=false", &name]).ok();
+    assert_eq!(format!("sha256:{}", daemon.podman(&["image", "inspect", "-f", "{{.Id}}", &name]).ok()), id);
 
-    podman(&["tag", &name, &own]).ok();
-    podman(&["push", "-q", "--tls-verify=false", &own]).ok();
+    daemon.podman(&["tag", &name, &own]).ok();
+    daemon.podman(&["push", "-q", "--tls-verify=false", &own]).ok();
     forget(&daemon);
     daemon.docker(&["pull", &own]).ok();
     runs(&daemon, &own);
-    podman(&["rmi", "-af"]).ok();
+    daemon.podman(&["rmi", "-af"]).ok();
 }
 
 /// What a pull or push may add to the daemon's memory, in kB: a layer of 2 GB must fit as well.

@@ -178,6 +178,21 @@ impl Daemon {
         Program::new("nsenter").args([self.namespace()]).args(words)
     }
 
+    /// podman in the same place, sharing nothing with any other podman of the machine: storage, temporary files and locks are
+    /// its own.
+    pub fn podman(&self, arguments: &[&str]) -> Output {
+        let folder = self.path("podman");
+        let place = |name: &str| folder.join(name).display().to_string();
+        std::fs::create_dir_all(folder.join("scratch")).expect("a folder can be made");
+        let settings = "[engine]\nlock_type = \"file\"\nevents_logger = \"none\"\n";
+        std::fs::write(folder.join("containers.conf"), settings).expect("a file can be written");
+        let places = ["podman", "--storage-driver", "vfs", "--root", &place("root"), "--runroot", &place("run")];
+        self.host_program(&[&places[..], &["--tmpdir", &place("tmp")], arguments].concat())
+            .env("CONTAINERS_CONF", place("containers.conf"))
+            .env("TMPDIR", place("scratch"))
+            .run()
+    }
+
     /// The argument by which `nsenter` enters the daemon's network namespace.
     pub fn namespace(&self) -> String {
         format!("--net=/proc/{}/ns/net", self.namespace.id())

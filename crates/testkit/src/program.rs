@@ -96,7 +96,7 @@ impl Output {
     /// If it failed.
     #[track_caller]
     pub fn ok(self) -> String {
-        assert_eq!(self.code, Some(0), "{} failed\nstdout: {}\nstderr: {}", self.words, self.stdout, self.stderr);
+        assert!(self.code == Some(0), "{}", self.story());
         self.stdout.trim_end_matches(['\n', '\r']).to_owned()
     }
 
@@ -106,8 +106,13 @@ impl Output {
     /// If it ended otherwise.
     #[track_caller]
     pub fn fails(self, code: i32) -> String {
-        assert_eq!(self.code, Some(code), "{}\nstdout: {}\nstderr: {}", self.words, self.stdout, self.stderr);
+        assert!(self.code == Some(code), "{}", self.story());
         self.stderr
+    }
+
+    /// What went on. The reason stands first: readers of long reports may see only that.
+    fn story(&self) -> String {
+        format!("{}\nended with {:?} after {:?}: {}\n{}", self.stderr, self.code, self.took, self.words, self.stdout)
     }
 }
 

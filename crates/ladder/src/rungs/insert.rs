@@ -14,10 +14,15 @@ pub(super) fn up(request: &mut Request, params: &Params) -> Result<(), Response>
         request.parameter("url").unwrap_or_default().to_owned(),
         request.parameter("path").unwrap_or_default().to_owned(),
     );
-    if url.is_empty() || path.is_empty() || params.first().contains(char::is_whitespace) {
+    if url.is_empty() || path.is_empty() || [params.first(), &url].iter().any(|word| word.contains(char::is_whitespace))
+    {
         return Err(Response::error(500, "Bad parameter: url and path are needed"));
     }
-    let dockerfile = format!("FROM {}\nADD {}\n", params.first(), json!([url, path]));
+    // What is no line would be another instruction.
+    if path.contains(char::is_control) {
+        return Err(Response::error(500, "Bad parameter: path holds control characters"));
+    }
+    let dockerfile = format!("FROM {}\nADD {url} {path}\n", params.first());
     *request = Request {
         method: "POST".into(),
         path: "/build".into(),

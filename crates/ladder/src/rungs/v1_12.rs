@@ -112,7 +112,7 @@ mod tests {
         assert!(
             endpoint == Build
                 && tar.starts_with(b"Dockerfile\0")
-                && String::from_utf8_lossy(&tar).contains("ADD [\"http://a/b\",\"/c\"]")
+                && String::from_utf8_lossy(&tar).contains("ADD http://a/b /c\n")
         );
         assert_eq!(
             descent.message(json!({"stream": "Successfully built 0123456789ab\n"})),

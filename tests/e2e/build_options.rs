@@ -42,6 +42,9 @@ fn steps_of_images_that_came_from_elsewhere_count() {
     let told = build(&daemon, &["--cache-from", "cached,nosuch", &folder]).ok();
     assert_eq!(told.matches("Using cache").count(), 3, "{told}");
     assert!(told.contains(&format!("Successfully built {}", &first[7..19])), "{told}");
+    // Once images are named, nothing but them counts.
+    let told = build(&daemon, &["--cache-from", "nosuch", &folder]).ok();
+    assert_eq!(told.matches("Using cache").count(), 0, "{told}");
     // One more step: all before it is there, and its layers are not made again.
     let longer = context(&daemon, "longer", &[("Dockerfile", &format!("{file}RUN cat /a /b > /c\n"))]);
     let told = build(&daemon, &["--cache-from", "cached", "-t", "longer", &longer]).ok();

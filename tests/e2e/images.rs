@@ -1,5 +1,8 @@
 //! import, load, save, list, inspect, history, tag, commit, export, remove.
 
+use std::time::Duration;
+
+use serde_json::json;
 use testkit::Daemon;
 
 #[test]
@@ -16,6 +19,20 @@ fn an_image_is_tagged_listed_and_removed() {
     daemon.docker(&["rm", "user"]).ok();
     assert!(daemon.docker(&["rmi", "busybox"]).ok().contains("Deleted: sha256:"));
     assert_eq!(daemon.docker(&["images", "-q"]).ok(), "");
+}
+
+#[test]
+fn commit_takes_a_container_that_ends_meanwhile() {
+    let daemon = Daemon::with_busybox();
+    for number in 0..60 {
+        let create = json!({"Image": "busybox", "Cmd": ["true"]});
+        let created = daemon.post("/containers/create", &create).json();
+        let id = created["Id"].as_str().expect("an id");
+        daemon.call("POST", &format!("/containers/{id}/start"), None);
+        std::thread::sleep(Duration::from_micros(number * 50));
+        let committed = daemon.call("POST", &format!("/commit?container={id}"), None);
+        assert_eq!(committed.status, 201, "{}", committed.text());
+    }
 }
 
 #[test]

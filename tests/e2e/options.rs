@@ -226,3 +226,21 @@ fn an_ipv6_address_of_the_host_is_refused_in_a_sentence() {
         assert!(refused.contains("not supported yet; use an IPv4 address"), "{refused}");
     }
 }
+
+#[test]
+fn drivers_of_logs_and_volumes() {
+    let daemon = Daemon::with_busybox();
+    let run = |flags: &[&str]| daemon.docker(&[&["run", "-d"], flags, &["busybox", "echo", "kept"]].concat());
+    let id = run(&["--log-driver", "local", "--log-opt", "max-size=1m", "--log-opt", "mode=non-blocking"]).ok();
+    eventually(|| daemon.docker(&["logs", &id]).ok() == "kept");
+    assert_eq!(daemon.docker(&["inspect", "-f", "{{.HostConfig.LogConfig.Type}}", &id]).ok(), "local");
+    let unknown = run(&["--log-driver", "asdf"]).fails(125);
+    assert!(unknown.contains("error looking up logging plugin asdf: plugin \"asdf\" not found"), "{unknown}");
+    assert!(run(&["--log-driver", "syslog"]).fails(125).contains("not supported yet"));
+    // Nobody looks a driver up that no volume needs.
+    let driven = ["--pull", "never", "--volume-driver", "asdf"];
+    let id = run(&driven).ok();
+    assert_eq!(daemon.docker(&["inspect", "-f", "{{.HostConfig.VolumeDriver}}", &id]).ok(), "asdf");
+    let unknown = run(&[&driven[..], &["-v", "/data"]].concat()).fails(125);
+    assert!(unknown.contains("error looking up volume plugin asdf: plugin \"asdf\" not found"), "{unknown}");
+}

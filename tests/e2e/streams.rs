@@ -232,3 +232,20 @@ fn attached_clients_that_vanish_do_not_stop_the_container() {
     eventually(|| last() != before);
     assert_eq!(daemon.docker(&["inspect", "-f", "{{.State.Running}}", "ticking"]).ok(), "true");
 }
+
+#[test]
+fn a_log_that_is_read_right_after_the_start_has_the_first_words() {
+    let daemon = Daemon::with_busybox();
+    let heard = (0..20).filter(|_| {
+        let create = json!({"Image": "busybox", "Cmd": ["sh", "-c", "sleep 0.02; echo hello"]});
+        let created = daemon.post("/containers/create", &create).json();
+        let id = created["Id"].as_str().expect("an id");
+        assert_eq!(daemon.call("POST", &format!("/containers/{id}/start"), None).status, 204);
+        daemon.get(&format!("/containers/{id}/logs?stdout=1")).text().contains("hello")
+    });
+    // How long a program takes to begin is for a busy machine to say.
+    assert!(heard.count() >= 10);
+    // One that goes on is not waited for.
+    daemon.docker(&["run", "-d", "--name", "long", "busybox", "sleep", "1000"]).ok();
+    assert_eq!(daemon.docker(&["logs", "long"]).ok(), "");
+}

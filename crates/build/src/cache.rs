@@ -26,6 +26,16 @@ pub(crate) fn find(images: &Images, parent: Option<&ImageId>, config: &RunConfig
     }
 }
 
+/// Whether an earlier step's image may be gone on with: once a client names images as its cache, only what those were made from.
+pub(crate) fn is_of(images: &Images, names: &[String], step: &Image) -> bool {
+    let snapshot = images.snapshot();
+    let line = |name: &String| {
+        let first = snapshot.resolve(name).ok();
+        std::iter::successors(first, |image| snapshot.get(&image.parent()?).cloned()).any(|image| image.id == step.id)
+    };
+    names.is_empty() || names.iter().any(line)
+}
+
 /// What a step of another image left, that came from a registry or an archive and so has no parents here.
 pub(crate) enum Foreign {
     /// It was the image's last step: the image itself.

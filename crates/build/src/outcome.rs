@@ -38,7 +38,9 @@ impl Work<'_> {
             return Ok(false);
         }
         let parent = self.stage()?.image.clone();
-        if let Some(image) = cache::find(self.solve.site.images, parent.as_ref().map(|image| &image.id), config) {
+        let (images, names) = (self.solve.site.images, &self.options.cache_from);
+        let found = cache::find(images, parent.as_ref().map(|image| &image.id), config);
+        if let Some(image) = found.filter(|image| cache::is_of(images, names, image)) {
             self.tell(StepEvent::Cached);
             self.stage_mut()?.image = Some(image);
             return Ok(true);

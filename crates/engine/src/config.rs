@@ -24,7 +24,7 @@ pub struct EngineConfig {
     pub dns_search: Vec<String>,
     /// Resolver options likewise (`--dns-opt`).
     pub dns_options: Vec<String>,
-    /// Logging driver of containers that name none (`--log-driver`): `json-file` or `none`.
+    /// Logging driver of containers that name none (`--log-driver`): `json-file`, `local` or `none`.
     pub log_driver: String,
     /// Its options (`--log-opt`).
     pub log_options: StringMap,

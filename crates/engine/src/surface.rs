@@ -169,6 +169,9 @@ impl Engine {
     /// # Errors
     /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn logs(self: &Arc<Self>, name: &str, options: LogsOptions) -> Result<Logs> {
+        if !options.follow {
+            self.containers.find(name)?.first_words().await;
+        }
         self.container_logs(name, options, None).await
     }
 

@@ -103,7 +103,7 @@ impl Engine {
                 volume: list(&["local"]),
                 network: list(&["bridge", "host", "null"]),
                 authorization: None,
-                log: list(&["json-file", "none"]),
+                log: list(&["json-file", "local", "none"]),
             },
             memory_limit: has("memory"),
             swap_limit: self.has_swap_limit(),

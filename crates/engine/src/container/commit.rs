@@ -18,10 +18,8 @@ impl Engine {
         let container = self.containers.find(name)?;
         let record = container.record();
         let commit = self.commit_of(&record, options.clone())?;
-        let freeze = options.pause && record.state.status == Status::Running;
-        if freeze {
-            container.step(|actor| Box::pin(async move { actor.pause() })).await?;
-        }
+        let running = options.pause && record.state.status == Status::Running;
+        let freeze = running && container.step(|actor| Box::pin(async move { actor.pause_if_running() })).await?;
         let engine = Arc::clone(self);
         let made = self.blocking(move || Ok(engine.images.commit(&commit)?)).await;
         if freeze {

@@ -325,13 +325,17 @@ fn resolve_links(engine: &Engine, own: ContainerId, host: &HostConfig) -> Result
 /// All mounts, volumes made: those of other containers first, then binds and mounts, then the paths that the
 /// configuration wants volumes for.
 pub(crate) fn resolve_mounts(engine: &Engine, config: &ContainerConfig, host: &HostConfig) -> Result<Vec<Mounted>> {
-    mounts::check_driver(&host.volume_driver)?;
     let mut inherited = Vec::new();
     for source in host.volumes_from.iter().flatten() {
         inherit(engine, source, &mut inherited)?;
     }
     let mut own: Vec<Wanted> = Vec::new();
-    let binds = host.binds.iter().flatten().map(|bind| mounts::parse_bind(bind));
+    // `VolumeDriver` is looked up for volumes of the short form alone: without one of them any name will do.
+    let driven = |wanted: Wanted| match wanted.mounted.point.r#type.as_str() {
+        "volume" => mounts::check_driver(&host.volume_driver).map(|()| wanted),
+        _ => Ok(wanted),
+    };
+    let binds = host.binds.iter().flatten().map(|bind| mounts::parse_bind(bind).and_then(driven));
     let long = host.mounts.iter().flatten().map(mounts::parse_mount);
     for wanted in binds.chain(long) {
         let wanted = wanted?;
@@ -353,7 +357,7 @@ pub(crate) fn resolve_mounts(engine: &Engine, config: &ContainerConfig, host: &H
             || own.iter().any(|have| have.mounted.point.destination == *at)
             || host.tmpfs.as_ref().is_some_and(|tmpfs| tmpfs.contains_key(at));
         if !taken {
-            own.push(wanted);
+            own.push(driven(wanted)?);
         }
     }
     for wanted in own {

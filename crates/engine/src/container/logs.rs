@@ -7,15 +7,16 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use api::host_config::LogConfig;
-use model::units;
+use model::{Timestamp, units};
 use shim::log::{Reader, Selection, Style, Timestamps, Watch};
 use shim::protocol;
 
 use super::Container;
 use super::env::lookup;
 use super::record::Record;
+use super::wait::Waiting;
 use crate::engine::Engine;
-use crate::options::LogsOptions;
+use crate::options::{LogsOptions, WaitCondition};
 use crate::readiness::Readiness;
 use crate::stream::{ByteSender, Logs, byte_stream, produce};
 use crate::{Error, Result};
@@ -27,11 +28,22 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// How often a followed log is looked at where the kernel cannot tell of changes.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// How long after a start a log is taken for one that only begins.
+const FIRST_WORDS: Duration = Duration::from_millis(100);
+
 /// Where the log is; `None` if none is kept.
 pub(crate) fn path(engine: &Engine, record: &Record) -> Option<PathBuf> {
     let id = record.id.hex();
-    (record.host.log_config.r#type == "json-file").then(|| engine.container_folder(&id).join(format!("{id}-json.log")))
+    is_kept(&record.host.log_config.r#type).then(|| engine.container_folder(&id).join(format!("{id}-json.log")))
 }
+
+/// Whether a logging driver's log is a file of ours. `local` promises no format, only that it can be read back.
+pub(crate) fn is_kept(driver: &str) -> bool {
+    matches!(driver, "json-file" | LOCAL)
+}
+
+/// Docker's driver for logs that only the daemon reads.
+const LOCAL: &str = "local";
 
 /// When a log is rotated, and how many files are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +61,14 @@ impl Default for Rotation {
 
 /// Reads `max-size` (`-1`: never rotate) and `max-file`, and refuses options that there are not.
 pub(crate) fn rotation(config: &LogConfig) -> Result<Rotation> {
-    let mut rotation = Rotation::default();
+    let is_local = config.r#type == LOCAL;
+    let mut rotation = match is_local {
+        true => Rotation { max_size_bytes: Some(20 << 20), max_files: 5 },
+        false => Rotation::default(),
+    };
+    let is_non_blocking =
+        config.config.as_ref().and_then(|options| options.get("mode")).is_some_and(|mode| mode == "non-blocking");
+    let unknown = |key: &str| Err(Error::invalid(format!("unknown log opt '{key}' for {} log driver", config.r#type)));
     for (key, value) in config.config.iter().flatten() {
         match key.as_str() {
             "max-size" if value == "-1" => rotation.max_size_bytes = None,
@@ -64,14 +83,29 @@ pub(crate) fn rotation(config: &LogConfig) -> Result<Rotation> {
                 Ok(files) if files > 0 => rotation.max_files = files,
                 _ => return Err(Error::invalid("max-file cannot be less than 1")),
             },
-            "labels" | "env" | "labels-regex" | "env-regex" | "tag" => {
+            // How old files are kept is for `local` to say; they are not compressed.
+            "compress" if is_local || value == "false" => {
+                value.parse::<bool>().map_err(|_| Error::invalid(format!("invalid value for compress: {value}")))?;
+            }
+            "compress" => return Err(Error::not_implemented("compressed logs are not supported yet")),
+            "labels" | "env" | "labels-regex" | "env-regex" | "tag" if !is_local => {
                 if key.ends_with("regex") || key == "tag" {
                     return Err(Error::not_implemented(format!("the log option {key} is not supported yet")));
                 }
             }
-            // Blocking delivery is the only one that loses nothing, and the only one there is.
-            "mode" if value == "blocking" => {}
-            other => return Err(Error::invalid(format!("unknown log opt '{other}' for json-file log driver"))),
+            // Messages that do not block may be lost: none are, because files of ours are written at once.
+            "mode" if matches!(value.as_str(), "" | "blocking" | "non-blocking") => {}
+            "mode" => return Err(Error::invalid(format!("logger: logging mode not supported: {value}"))),
+            "max-buffer-size" if is_non_blocking => {
+                units::parse_ram_bytes(value)
+                    .map_err(|error| Error::invalid("error parsing option max-buffer-size").caused_by(error))?;
+            }
+            "max-buffer-size" => {
+                return Err(Error::invalid(
+                    "logger: max-buffer-size option is only supported with 'mode=non-blocking'",
+                ));
+            }
+            other => return unknown(other),
         }
     }
     Ok(rotation)
@@ -108,6 +142,18 @@ fn attributes(record: &Record) -> BTreeMap<String, String> {
         }
     }
     attributes
+}
+
+impl Container {
+    /// Waits until it has ended, or is past its first moment. By the time that Docker Engine answers a start a short program has
+    /// done its work, and clients read its log without having waited for its end; an engine that answers sooner has to give
+    /// it that time.
+    pub(crate) async fn first_words(&self) {
+        let Some(started) = self.record().state.started else { return };
+        let ended = Waiting::begin(self.life(), WaitCondition::NotRunning).outcome();
+        // Past that moment the log is read as it is.
+        let _ = tokio::time::timeout(FIRST_WORDS.saturating_sub(Timestamp::now().since(started)), ended).await;
+    }
 }
 
 impl Engine {
@@ -279,5 +325,11 @@ mod tests {
         assert_eq!(rotation(&config(&[("max-file", "3")])).ok().map(|read| read.max_files), Some(3));
         assert!(rotation(&config(&[("max-size", "lots")])).is_err());
         assert!(rotation(&config(&[("colour", "red")])).is_err());
+        assert!(rotation(&config(&[("mode", "non-blocking"), ("max-buffer-size", "4m")])).is_ok());
+        assert!(rotation(&config(&[("mode", "blocking"), ("max-buffer-size", "4m")])).is_err());
+        assert!(rotation(&config(&[("mode", "hasty")])).is_err());
+        let local = LogConfig { r#type: LOCAL.to_owned(), ..config(&[("compress", "true")]) };
+        assert_eq!(rotation(&local).ok(), Some(Rotation { max_size_bytes: Some(20 << 20), max_files: 5 }));
+        assert!(rotation(&LogConfig { r#type: LOCAL.to_owned(), ..config(&[("labels", "a")]) }).is_err());
     }
 }

@@ -248,6 +248,14 @@ impl Actor {
         Ok(())
     }
 
+    /// Freezes all processes, unless there are none (any more); returns whether it did.
+    pub(crate) fn pause_if_running(&mut self) -> Result<bool> {
+        match self.record.state.status {
+            Status::Running => self.pause().map(|()| true),
+            _ => Ok(false),
+        }
+    }
+
     /// Thaws them.
     pub(crate) fn unpause(&mut self) -> Result<()> {
         if self.record.state.status != Status::Paused {

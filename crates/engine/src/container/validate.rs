@@ -201,12 +201,16 @@ fn supported(host: &HostConfig) -> Result<()> {
         }
     }
     match host.log_config.r#type.as_str() {
-        "" | "json-file" | "none" => super::logs::rotation(&host.log_config).map(drop),
-        other => Err(Error::not_implemented(format!(
-            "the logging driver {other} is not supported yet; use json-file or none"
+        "" | "none" | "json-file" | "local" => super::logs::rotation(&host.log_config).map(drop),
+        other if LOG_DRIVERS.contains(&other) => Err(Error::not_implemented(format!(
+            "the logging driver {other} is not supported yet; use json-file, local or none"
         ))),
+        other => Err(Error::system(format!("error looking up logging plugin {other}: plugin \"{other}\" not found"))),
     }
 }
+
+/// Docker's other logging drivers.
+const LOG_DRIVERS: [&str; 8] = ["syslog", "journald", "gelf", "fluentd", "awslogs", "splunk", "etwlogs", "gcplogs"];
 
 #[cfg(test)]
 mod tests {

@@ -74,7 +74,7 @@ flags! {
     Switch "iptables" ["--iptables"] "keep firewall rules (default true)";
     List "labels" ["--label"] "label of the daemon: name=value";
     Switch "live-restore" ["--live-restore"] "containers outlive the daemon (default true)";
-    Text "log-driver" ["--log-driver"] "logging driver of containers: json-file or none";
+    Text "log-driver" ["--log-driver"] "logging driver of containers: json-file, local or none";
     Text "log-level" ["-l", "--log-level"] "debug, info, warn, error or fatal (default info)";
     Pairs "log-opts" ["--log-opt"] "option of the logging driver: name=value";
     Number "max-concurrent-downloads" ["--max-concurrent-downloads"] "blobs that pulls fetch at a time (default 3)";

@@ -19,6 +19,26 @@ pub(crate) fn build(daemon: &Daemon, arguments: &[&str]) -> Output {
     daemon.docker_program(&[&["build"], arguments].concat()).env("DOCKER_BUILDKIT", "0").run()
 }
 
+/// How many contexts and fetched files builds have now.
+pub(crate) fn contexts(daemon: &Daemon) -> usize {
+    let entries = std::fs::read_dir(daemon.path("data/tmp")).expect("a folder can be read");
+    entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("build-")).count()
+}
+
+/// A tar of a folder, packed by what Python calls it: not at all, `gz`, `bz2` or `xz`.
+pub(crate) fn archive(folder: &str, packing: &str) -> Vec<u8> {
+    let script = "import sys, tarfile\nwith tarfile.open(sys.argv[1] + '.tar', 'w:' + sys.argv[2]) as tar: tar.add(sys.argv[1], '.')";
+    testkit::Program::new("python3").args(["-c", script, folder, packing]).run().ok();
+    std::fs::read(format!("{folder}.tar")).expect("a file can be read")
+}
+
+/// Builds what is in an archive by the API; what it told.
+pub(crate) fn post(daemon: &Daemon, query: &str, archive: &[u8]) -> String {
+    let mut connection = daemon.connect();
+    connection.request("POST", &format!("/build?{query}"), "Content-Type: application/x-tar\r\n", archive);
+    connection.answer().text()
+}
+
 #[test]
 fn stages_arguments_and_documents() {
     let daemon = Daemon::with_busybox();
@@ -98,13 +118,65 @@ fn failures_say_why() {
     let told = fails("exit", "FROM busybox\nRUN exit 3\n", 3);
     assert!(told.contains("The command '/bin/sh -c exit 3' returned a non-zero code: 3"), "{told}");
     let told = fails("unknown", "FROM busybox\nBANANA x\n", 1);
-    assert!(told.contains("dockerfile parse error on line 2: unknown instruction: BANANA"), "{told}");
+    let place =
+        "dockerfile parse error on line 2: unknown instruction: BANANA\n 2:1 | BANANA x\n     | ^^^^^^ expected: ";
+    assert!(told.contains(place), "{told}");
+    let told = fails("word", "FROM busybox\nENV A=1 \\\n  B=${b\n", 1);
+    let place = "failed to process \"${b\": syntax error: missing '}'\n 3:5 |   B=${b\n     |     ^^^ expected: ENV name=value...";
+    assert!(told.contains(place), "{told}");
+    let told = fails("port", "FROM busybox\nEXPOSE 80 http\n", 1);
+    assert!(told.contains("invalid containerPort: http\n 2:8 | EXPOSE 80 http\n"), "{told}");
+    let told = fails("frontend", "# syntax=somebody/else:1\nFROM busybox\n", 1);
+    assert!(told.contains("# syntax=somebody/else:1 names a frontend for another language"), "{told}");
+    let told = fails("check", "# check=error=true\nFROM busybox\nCMD x\n", 1);
+    assert!(told.contains("lint violation found for rules: JSONArgsRecommended (line 3)"), "{told}");
     let told = fails("missing", "FROM busybox\nCOPY nosuch /\n", 1);
     assert!(told.contains("file not found in build context"), "{told}");
     let told = fails("outside", "FROM busybox\nCOPY ../../etc/passwd /\n", 1);
     assert!(told.contains("forbidden path outside the build context"), "{told}");
     let told = fails("target", "FROM busybox\nFROM busybox AS x\nCOPY --from=7 /a /b\n", 1);
     assert!(told.contains("invalid stage index 7"), "{told}");
+}
+
+#[test]
+fn stages_that_need_nothing_of_each_other_run_at_once() {
+    let daemon = Daemon::with_busybox();
+    // Each of two stages waits for the other; what the target does not need would fail.
+    let stage = |own: &str, other: &str| {
+        format!(
+            "FROM busybox AS {own}\nRUN --mount=type=cache,target=/met touch /met/{own}; n=0; \
+             until [ -e /met/{other} ]; do sleep 0.1; n=$((n + 1)); [ $n -lt 300 ] || exit 1; done\n"
+        )
+    };
+    let file = format!(
+        "{}{}FROM busybox AS unwanted\nRUN exit 9\nFROM busybox\nCOPY --from=one /bin/true /1\nCOPY --from=two /bin/true /2\n",
+        stage("one", "two"),
+        stage("two", "one")
+    );
+    let told = build(&daemon, &[&context(&daemon, "met", &[("Dockerfile", &file)])]).ok();
+    assert!(!told.contains("unwanted"), "{told}");
+}
+
+#[test]
+fn arguments_that_need_no_declaration() {
+    let daemon = Daemon::with_busybox();
+    let file = "FROM --platform=$BUILDPLATFORM busybox\nRUN echo \"proxy=$HTTP_PROXY arch=$TARGETARCH\"\nARG TARGETARCH\n\
+        ARG TARGETPLATFORM\nRUN echo \"arch=$TARGETARCH platform=$TARGETPLATFORM\"\n";
+    let folder = context(&daemon, "arguments", &[("Dockerfile", file)]);
+    let version = daemon.get("/version").json();
+    let architecture = version["Arch"].as_str().expect("an architecture");
+    let platform = format!("linux/{architecture}");
+    let of_proxy = |proxy: &str| {
+        let argument = format!("HTTP_PROXY={proxy}");
+        build(&daemon, &["--platform", &platform, "--build-arg", &argument, "-t", "arguments", &folder]).ok()
+    };
+    let told = of_proxy("http://one:1");
+    assert!(told.contains("proxy=http://one:1 arch=\n"), "{told}");
+    assert!(told.contains(&format!("arch={architecture} platform={platform}\n")), "{told}");
+    // A proxy is how files come, not which: it is no part of the image.
+    let told = of_proxy("http://two:2");
+    assert_eq!(told.matches("Using cache").count(), 4, "{told}");
+    assert!(!daemon.docker(&["history", "--no-trunc", "arguments"]).ok().contains("http://one"));
 }
 
 #[test]

@@ -90,6 +90,24 @@ fn networks_and_privileges_of_a_step() {
 }
 
 #[test]
+fn owners_and_modes_of_copies() {
+    let daemon = Daemon::with_busybox();
+    let file = "FROM busybox\nARG OWNER=5:6\nARG MODE\nCOPY --chown=$OWNER --chmod=${MODE:-u=rwX,go=rX} tree /t/\n\
+        ADD --chown=daemon --chmod=4711 tree/f /added\nRUN stat -c '%n %u:%g %a' /t/f /t/d /t/d/run /added\n";
+    let files = [("Dockerfile", file), ("tree/f", ""), ("tree/d/run", "")];
+    let folder = context(&daemon, "modes", &files);
+    for (name, mode) in [("f", 0o600), ("d", 0o700), ("d/run", 0o700)] {
+        let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(format!("{folder}/tree/{name}"), permissions).expect("a mode can be set");
+    }
+    let told = build(&daemon, &[&folder]).ok();
+    assert!(told.contains("/t/f 5:6 644\n/t/d 5:6 755\n/t/d/run 5:6 755\n/added 1:1 4711\n"), "{told}");
+    // What a variable stands for counts, not its name.
+    let told = build(&daemon, &["--build-arg", "OWNER=7", "--build-arg", "MODE=0400", &folder]).ok();
+    assert!(told.contains("/t/f 7:7 400\n/t/d 7:7 400\n/t/d/run 7:7 400\n/added 1:1 4711\n"), "{told}");
+}
+
+#[test]
 fn folders_kept_and_files_left_out() {
     let daemon = Daemon::with_busybox();
     let file = "FROM busybox\nCOPY --parents a/b/*.txt a/./c/d /p/\nCOPY --parents **/deep.md /q/\n\

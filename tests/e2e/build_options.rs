@@ -2,7 +2,8 @@
 
 use testkit::{Daemon, Registry};
 
-use crate::build::{build, context};
+use crate::build::{archive, build, context, contexts, post};
+use crate::registry_servers::{Served, USER};
 
 #[test]
 fn limits_of_the_containers_of_steps() {
@@ -61,12 +62,7 @@ fn one_layer_of_many() {
     let folder = context(&daemon, "squash", &[("Dockerfile", file)]);
     build(&daemon, &["-t", "many", &folder]).ok();
     // The program offers it for daemons with experiments only.
-    let tar = testkit::Program::new("tar").args(["-C", &folder, "-cf", &format!("{folder}.tar"), "."]).run();
-    tar.ok();
-    let mut connection = daemon.connect();
-    let body = std::fs::read(format!("{folder}.tar")).expect("a file can be read");
-    connection.request("POST", "/build?squash=1&t=one", "Content-Type: application/x-tar\r\n", &body);
-    let told = connection.answer().text();
+    let told = post(&daemon, "squash=1&t=one", &archive(&folder, ""));
     assert!(told.contains("Successfully tagged one:latest"), "{told}");
     let layers = |image: &str| daemon.docker(&["inspect", "-f", "{{len .RootFS.Layers}} {{.Config.Env}}", image]).ok();
     let env = "[PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin X=1]";
@@ -96,6 +92,34 @@ fn base_images_are_fetched_again_when_asked() {
 }
 
 #[test]
+fn base_images_behind_a_login() {
+    let daemon = Daemon::with_busybox();
+    let registry = Served::today(&daemon, 5000, true, None);
+    let (name, host) = (registry.name("team/base"), format!("127.0.0.1:{}", registry.port));
+    let folder = context(&daemon, "private", &[("Dockerfile", &format!("FROM {name}\nRUN echo let in\n"))]);
+    daemon.docker(&["login", "-u", USER.0, "-p", USER.1, &host]).ok();
+    daemon.docker(&["tag", "busybox", &name]).ok();
+    daemon.docker(&["push", &name]).ok();
+    daemon.docker(&["rmi", &name]).ok();
+    assert!(build(&daemon, &[&folder]).ok().contains("\nlet in\n"));
+    daemon.docker(&["logout", &host]).ok();
+    let told = build(&daemon, &["--pull", &folder]).fails(1);
+    assert!(told.contains("no basic auth credentials"), "{told}");
+}
+
+#[test]
+fn networks_of_the_host() {
+    let daemon = Daemon::with_busybox();
+    let _server = Served::files(&daemon, 8081, &[("f", "of the host\n")]);
+    let fetch = "wget -q -O - http://127.0.0.1:8081/f";
+    let of_step = context(&daemon, "step", &[("Dockerfile", &format!("FROM busybox\nRUN --network=host {fetch}\n"))]);
+    assert!(build(&daemon, &[&of_step]).ok().contains("\nof the host\n"));
+    let of_build = context(&daemon, "build", &[("Dockerfile", &format!("FROM busybox\nRUN {fetch}\n"))]);
+    assert!(build(&daemon, &["--network", "host", &of_build]).ok().contains("\nof the host\n"));
+    build(&daemon, &["--no-cache", &of_build]).fails(1);
+}
+
+#[test]
 fn times_of_folders_are_the_contexts() {
     let daemon = Daemon::with_busybox();
     let file = "FROM busybox\nCOPY . /c/\nRUN stat -c '%n %Y' /c/d /c/d/f\n";
@@ -114,6 +138,9 @@ fn other_machines_are_not_built_for() {
     let folder = context(&daemon, "other", &[("Dockerfile", "FROM --platform=linux/sparc busybox\n")]);
     let told = build(&daemon, &[&folder]).fails(1);
     assert!(told.contains("this machine is linux/"), "{told}");
+    let folder = context(&daemon, "flag", &[("Dockerfile", "FROM busybox\n")]);
+    let told = build(&daemon, &["--platform", "linux/sparc", &folder]).fails(1);
+    assert!(told.contains("building for the platform linux/sparc"), "{told}");
 }
 
 /// Below 1.3: a form with `Dockerfile` and `Context`, or a Dockerfile alone; told in the words of the first builder.
@@ -122,16 +149,13 @@ fn the_first_builder() {
     let daemon = Daemon::with_busybox();
     let folder =
         context(&daemon, "first", &[("Dockerfile", "FROM busybox\nADD f /f\nBANANA x\nRUN cat /f\n"), ("f", "form\n")]);
-    testkit::Program::new("tar")
-        .args(["-C", &folder, "-cjf", &format!("{folder}/c.tar.bz2"), "Dockerfile", "f"])
-        .run()
-        .ok();
+    archive(&folder, "bz2");
     let socket = daemon.socket().display().to_string();
     let curl = |version: &str, query: &str, words: &[&str]| {
         let address = format!("http://x/{version}/build{query}");
         testkit::Program::new("curl").args(["-s", "--unix-socket", &socket, &address]).args(words).run().ok()
     };
-    let form = ["-F", &format!("Dockerfile=@{folder}/Dockerfile"), "-F", &format!("Context=@{folder}/c.tar.bz2")];
+    let form = ["-F", &format!("Dockerfile=@{folder}/Dockerfile"), "-F", &format!("Context=@{folder}.tar")];
     let told = curl("v1.2", "?t=first", &form);
     let told = told.replace('\r', "");
     let id = told.rsplit("===> ").next().unwrap_or_default().trim().to_owned();
@@ -175,6 +199,7 @@ fn a_build_that_is_cut_off_leaves_only_cache() {
             client.wait().expect("a child can be waited for");
         }
         eventually("the step's container is gone", || running(&daemon).is_empty());
+        eventually("the context is gone", || contexts(&daemon) == 0);
         let left = daemon.docker(&["ps", "-aq"]).ok();
         let kept = if kill { 1 } else { 0 };
         assert!(left.lines().count() <= kept, "{left}");

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use testkit::{Daemon, Program};
 
-use crate::build::{build, context};
+use crate::build::{archive, build, context, post};
 
 /// A server in the daemon's network, ended on drop.
 struct Server(Child);
@@ -144,6 +144,40 @@ fn addresses() {
     assert!(answer.status >= 400 && answer.text().contains("404"), "{}", answer.text());
     let answer = daemon.call("POST", "/build?remote=nonsense", None);
     assert!(answer.status == 400 && answer.text().contains("no address of a build context"), "{}", answer.text());
+}
+
+#[test]
+fn archives_of_every_kind() {
+    let daemon = Daemon::with_busybox();
+    for packing in ["", "gz", "bz2", "xz"] {
+        let file = format!("FROM busybox\nRUN echo [{packing}]\n");
+        let folder = context(&daemon, &format!("packed{packing}"), &[("Dockerfile", &file)]);
+        let told = post(&daemon, "", &archive(&folder, packing));
+        assert!(told.contains(&format!("\"[{packing}]\\n")) && told.contains("Successfully built"), "{told}");
+    }
+    let told = post(&daemon, "", b"no archive at all, but more than ten bytes");
+    assert!(!told.contains("Successfully built") && told.contains("message"), "{told}");
+}
+
+/// An ignore file that has the Dockerfile's name before its own counts for that one, and the context's does not.
+#[test]
+fn ignore_files_of_one_dockerfile() {
+    let daemon = Daemon::with_busybox();
+    let file = "FROM busybox\nCOPY . /c\nRUN cd /c && echo $(find . -type f | sort)\n";
+    let files = [
+        ("Dockerfile", file),
+        (".dockerignore", "common\n*.Dockerfile*\n"),
+        ("deep/own.Dockerfile", file),
+        ("deep/own.Dockerfile.dockerignore", "**/special\n.dockerignore\nDockerfile\n"),
+        ("common", ""),
+        ("deep/special", ""),
+    ];
+    let tar = archive(&context(&daemon, "ignores", &files), "");
+    let told = post(&daemon, "dockerfile=deep/own.Dockerfile", &tar);
+    assert!(told.contains("\"./common ./deep/own.Dockerfile ./deep/own.Dockerfile.dockerignore\\n\""), "{told}");
+    let told = post(&daemon, "", &tar);
+    let rest = "./.dockerignore ./Dockerfile ./deep/own.Dockerfile ./deep/own.Dockerfile.dockerignore ./deep/special";
+    assert!(told.contains(rest) && !told.contains("common"), "{told}");
 }
 
 #[test]

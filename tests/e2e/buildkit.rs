@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use testkit::{Daemon, Output, Program, Registry, environment};
 
-use crate::build::context;
+use crate::build::{context, contexts};
 
 /// `docker buildx build` with plain progress.
 fn buildx(daemon: &Daemon, arguments: &[&str]) -> Program {
@@ -92,6 +92,23 @@ fn contexts_from_everywhere() {
     Program::new("tar").args(["-C", &folder, "-cf"]).args([&tar]).args(["."]).run().ok();
     let archive = buildx(&daemon, &["-"]).input(std::fs::read(&tar).expect("a file can be read")).run();
     assert!(told(&archive).contains("other.Dockerfile\n"));
+}
+
+#[test]
+fn one_dockerfile_s_own_ignore_file_and_the_platform() {
+    let daemon = Daemon::with_busybox();
+    let dockerfile =
+        "FROM --platform=$BUILDPLATFORM busybox\nARG TARGETARCH\nCOPY . /c\nRUN echo \"<$TARGETARCH>\"; ls /c\n";
+    let files = [
+        ("own.Dockerfile", dockerfile),
+        ("own.Dockerfile.dockerignore", "skipped\n"),
+        (".dockerignore", "seen\n"),
+        ("skipped", ""),
+        ("seen", ""),
+    ];
+    let folder = context(&daemon, "ignores", &files);
+    let told = told(&buildx(&daemon, &["-f", &format!("{folder}/own.Dockerfile"), &folder]).run());
+    assert!(told.contains(" seen\n") && !told.contains(" skipped\n") && !told.contains("<>"), "{told}");
 }
 
 #[test]
@@ -198,10 +215,7 @@ fn an_interrupted_build_leaves_nothing() {
     Program::new("kill").args(["-INT", &client.id().to_string()]).run().ok();
     wait_until("the client ends", || client.try_wait().expect("a child can be waited for").is_some());
     wait_until("the step's container is gone", || daemon.docker(&["ps", "-aq"]).ok().is_empty());
-    wait_until("the context is gone", || {
-        let entries = std::fs::read_dir(daemon.path("data/tmp")).expect("a folder can be read");
-        !entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("build-"))
-    });
+    wait_until("the context is gone", || contexts(&daemon) == 0);
     let quick = context(&daemon, "quick", &[("Dockerfile", "FROM busybox\nRUN true\n")]);
     told(&buildx(&daemon, &[&quick]).run());
 }

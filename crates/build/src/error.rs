@@ -70,6 +70,22 @@ pub enum Error {
         /// What is wrong with it.
         source: Box<Error>,
     },
+    /// A step fails for what its instruction says; the words alone are on the first line.
+    #[error("{source}\n{excerpt}")]
+    Instruction {
+        /// What is wrong.
+        source: Box<Error>,
+        /// The place.
+        excerpt: Box<Excerpt>,
+    },
+    /// Variables, quotes or escapes of a word do not come to an end, or come to too much.
+    #[error("failed to process {word:?}: {reason}")]
+    Word {
+        /// As it is written.
+        word: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// What was asked for cannot be: the request's fault.
     #[error("{0}")]
     Invalid(String),
@@ -124,7 +140,10 @@ impl Error {
     /// The kind the API reports.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Parse { .. } | Self::Dockerfile { .. } | Self::Invalid(_) => ErrorKind::InvalidParameter,
+            Self::Parse { .. } | Self::Dockerfile { .. } | Self::Word { .. } | Self::Invalid(_) => {
+                ErrorKind::InvalidParameter
+            }
+            Self::Instruction { source, .. } => source.kind(),
             Self::NotFound(_) => ErrorKind::NotFound,
             Self::Unsupported(_) => ErrorKind::NotImplemented,
             Self::Executor { kind, .. } => *kind,

@@ -31,7 +31,7 @@ impl Expander<'_> {
         }
         let characters: Vec<char> = text.chars().collect();
         let mut cursor = Cursor { expander: self, characters: &characters, at: 0 };
-        let wrong = |reason: String| Error::Invalid(format!("failed to process {text:?}: {reason}"));
+        let wrong = |reason: String| Error::Word { word: text.to_owned(), reason };
         let word = cursor.text(false, 0).map_err(wrong)?;
         if word.len() > MAX_BYTES {
             return Err(wrong("the result is too long".to_owned()));

@@ -35,6 +35,7 @@ mod mounts;
 mod options;
 mod order;
 mod outcome;
+mod platform;
 mod progress;
 mod run;
 mod secrets;

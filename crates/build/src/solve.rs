@@ -116,7 +116,8 @@ impl<'a> Solve<'a> {
             return Err(of_2014::without_image(&step.instruction));
         };
         for argument in arguments {
-            let default = argument.default.as_deref().map(|text| stages.global(globals, text)).transpose()?;
+            let default = argument.default.as_deref().map(|text| stages.global(globals, text)).transpose();
+            let default = default.map_err(|error| step.instruction.place(error))?;
             globals.declare_global(&argument.name, default);
         }
         Ok(())

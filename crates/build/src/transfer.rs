@@ -9,7 +9,7 @@ use model::to_hex;
 use sha2::{Digest, Sha256};
 use sys::root::{Owner, Root, Time};
 
-use crate::copy::{self, Destination, Source, Sources};
+use crate::copy::{self, Destination, Mode, Source, Sources};
 use crate::dockerfile::Transfer;
 use crate::git::Repository;
 use crate::ignore::Ignore;
@@ -26,6 +26,8 @@ struct Found {
 
 impl Work<'_> {
     pub(crate) fn transfer(&mut self, name: &str, transfer: &Transfer) -> Result<()> {
+        let (owner, mode) = (self.expand(&transfer.owner)?, self.expand(&transfer.mode)?);
+        let transfer = &Transfer { owner, mode, ..transfer.clone() };
         let destination = self.destination(name, transfer)?;
         let found = self.sources(name, transfer)?;
         if found.sources.len() > 1 && !destination.path.ends_with('/') {
@@ -61,7 +63,7 @@ impl Work<'_> {
         Ok(Destination {
             path: copy::destination(base, &self.expand(&transfer.destination)?),
             owner: Owner { uid: 0, gid: 0 },
-            mode: copy::mode(&self.expand(&transfer.mode)?)?,
+            mode: Mode::parse(&transfer.mode)?,
             unpack: transfer.unpack.unwrap_or(name == "ADD"),
             left_out: Ignore::parse(&exclude.join("\n"))?,
         })

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::platform;
+
 /// Arguments that need not be declared, and are kept out of the history.
 const PREDEFINED: [&str; 10] = [
     "HTTP_PROXY",
@@ -20,7 +22,7 @@ const PREDEFINED: [&str; 10] = [
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Arguments {
     given: BTreeMap<String, Option<String>>,
-    /// Declared before the first `FROM`.
+    /// Declared before the first `FROM`, or known there anyway.
     global: BTreeMap<String, Option<String>>,
     /// Declared in the present stage.
     declared: BTreeMap<String, Option<String>>,
@@ -30,7 +32,8 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// Arguments with what the client gave.
     pub(crate) fn new(given: &BTreeMap<String, Option<String>>) -> Self {
-        Self { given: given.clone(), ..Self::default() }
+        let global = platform::arguments().map(|(name, value)| (name, Some(value))).collect();
+        Self { given: given.clone(), global, ..Self::default() }
     }
 
     /// `ARG` before the first `FROM`.
@@ -106,6 +109,10 @@ mod tests {
         assert_eq!(arguments.value("G").as_deref(), Some("global"));
         assert_eq!(arguments.variables(&["A=env".to_owned()]), [("G".to_owned(), "global".to_owned())]);
         assert_eq!(arguments.value("X"), None);
+        assert!(arguments.global("TARGETPLATFORM").is_some_and(|platform| platform.starts_with("linux/")));
+        assert_eq!(arguments.value("TARGETOS"), None);
+        arguments.declare("TARGETOS", None);
+        assert_eq!(arguments.value("TARGETOS").as_deref(), Some("linux"));
         assert_eq!(arguments.unused(&arguments.consumed), ["X"]);
     }
 }

@@ -10,7 +10,7 @@ use crate::solve::{Solve, understood};
 use crate::stage::Stage;
 use crate::stages::Step;
 use crate::variables::Arguments;
-use crate::{Error, NamedContext, Options, Result};
+use crate::{Error, NamedContext, Options, Result, platform};
 
 /// The base image of nothing.
 const SCRATCH: &str = "scratch";
@@ -106,7 +106,7 @@ impl<'a> Work<'a> {
             self.tell(StepEvent::Skipped { instruction: step.instruction.name.clone() });
             return Ok(false);
         };
-        self.carry_out(command, &step.instruction)?;
+        self.carry_out(command, &step.instruction).map_err(|error| step.instruction.place(error))?;
         Ok(true)
     }
 
@@ -122,7 +122,7 @@ impl<'a> Work<'a> {
             return Err(Error::Invalid(format!("base name ({image}) should not be blank")));
         }
         let platform = stages.global(&self.arguments, platform)?;
-        check_platform(if platform.is_empty() { &self.options.platform } else { &platform })?;
+        platform::check(if platform.is_empty() { &self.options.platform } else { &platform })?;
         let found = match self.solve.build.source.named(&base)? {
             Some(NamedContext::Image(name)) => Some(self.base_image(&name)?),
             Some(NamedContext::Files(_)) => {
@@ -241,22 +241,5 @@ impl<'a> Work<'a> {
                 Err(error) => StepEvent::NotRemoved { container: container.id, reason: error.to_string() },
             });
         }
-    }
-}
-
-/// Only this machine's platform can be built for.
-fn check_platform(platform: &str) -> Result<()> {
-    let native = match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    };
-    let mut parts = platform.split('/');
-    match (parts.next(), parts.next()) {
-        (Some("" | "linux"), None) => Ok(()),
-        (Some("linux"), Some(architecture)) if architecture == native => Ok(()),
-        _ => Err(Error::Unsupported(format!(
-            "building for the platform {platform} is not built into this version of longshore; this machine is linux/{native}"
-        ))),
     }
 }

@@ -142,7 +142,7 @@ impl<'a, W: Write> Layered<'a, W> {
             Kind::Socket => return Ok(()),
         };
         let mut entry = Entry::new(path, kind);
-        entry.mode = to.mode.unwrap_or(metadata.mode());
+        entry.mode = to.mode.of(metadata.mode(), kind == EntryKind::Directory);
         entry.owner = to.owner;
         entry.modified = Time { nanoseconds: 0, ..metadata.modified() };
         if metadata.links() > 1 && kind != EntryKind::Directory {
@@ -171,7 +171,7 @@ impl<'a, W: Write> Layered<'a, W> {
 
     fn document(&mut self, path: &Path, content: &str, to: &Destination) -> Result<()> {
         let mut entry = Entry::new(path, EntryKind::File);
-        (entry.mode, entry.owner, entry.modified) = (to.mode.unwrap_or(0o644), to.owner, self.now);
+        (entry.mode, entry.owner, entry.modified) = (to.mode.of(0o644, false), to.owner, self.now);
         entry.size = content.len() as u64;
         self.append(&entry, content.as_bytes())
     }

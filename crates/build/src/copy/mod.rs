@@ -3,10 +3,12 @@
 
 mod archive;
 mod layer;
+mod mode;
 mod place;
 mod source;
 
 pub(crate) use layer::{Layered, write};
+pub(crate) use mode::Mode;
 pub(crate) use place::Place;
 pub(crate) use source::{Source, Sources, find, named, one};
 
@@ -29,8 +31,8 @@ pub(crate) struct Destination {
     /// As the image has it: absolute, with a slash at its end if a folder is meant.
     pub(crate) path: String,
     pub(crate) owner: Owner,
-    /// Permission bits instead of the files' own.
-    pub(crate) mode: Option<u32>,
+    /// What becomes of permission bits.
+    pub(crate) mode: Mode,
     /// Archives become what they hold.
     pub(crate) unpack: bool,
     /// What of the sources stays behind.
@@ -106,19 +108,6 @@ fn account(image: &Root, file: &str, name: &str) -> Result<Option<u32>> {
     Ok(number)
 }
 
-/// `--chmod`: octal digits.
-pub(crate) fn mode(wanted: &str) -> Result<Option<u32>> {
-    if wanted.is_empty() {
-        return Ok(None);
-    }
-    let mode = u32::from_str_radix(wanted, 8).ok().filter(|mode| *mode <= 0o7777);
-    mode.map(Some).ok_or_else(|| {
-        Error::Invalid(format!(
-            "invalid chmod parameter: '{wanted}'. it should be octal string and between 0 and 07777"
-        ))
-    })
-}
-
 /// A path beneath a root, without the slash before it.
 pub(crate) fn relative(path: &Path) -> PathBuf {
     path.strip_prefix("/").unwrap_or(path).to_path_buf()
@@ -142,12 +131,5 @@ mod tests {
         ] {
             assert_eq!(destination(base, wanted), expected, "{base} {wanted}");
         }
-    }
-
-    #[test]
-    fn modes() {
-        assert_eq!(mode("").ok(), Some(None));
-        assert_eq!(mode("0755").ok(), Some(Some(0o755)));
-        assert!(mode("888").is_err() && mode("u+x").is_err() && mode("17777").is_err());
     }
 }

@@ -121,15 +121,28 @@ impl Instruction {
 
     /// An error at the place that a fault names.
     fn error_at(&self, fault: Fault) -> Error {
-        let excerpt = self.locate(fault.token.as_deref()).map(|(position, length, text)| {
-            Box::new(Excerpt {
-                position,
-                length,
-                text: text.to_owned(),
-                expected: command::form(&self.name).to_owned(),
-            })
-        });
+        let excerpt = self.excerpt(fault.token.as_deref());
         Error::Parse { line: self.line, message: fault.message, excerpt }
+    }
+
+    /// What came of carrying it out, with its place if that is the fault of its words.
+    pub(crate) fn place(&self, error: Error) -> Error {
+        let excerpt = match &error {
+            Error::Word { word, .. } => self.excerpt(Some(word)),
+            Error::Invalid(_) => self.excerpt(None),
+            _ => None,
+        };
+        match excerpt {
+            Some(excerpt) => Error::Instruction { source: Box::new(error), excerpt },
+            None => error,
+        }
+    }
+
+    /// The place of a token, or else of the arguments.
+    fn excerpt(&self, token: Option<&str>) -> Option<Box<Excerpt>> {
+        let (position, length, text) = self.locate(token)?;
+        let expected = command::form(&self.name).to_owned();
+        Some(Box::new(Excerpt { position, length, text: text.to_owned(), expected }))
     }
 
     /// Where a token is, or else the arguments: the position, its length and its line.

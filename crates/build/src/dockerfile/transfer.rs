@@ -18,7 +18,7 @@ pub struct Transfer {
     pub from: String,
     /// `--chown`: `user[:group]`; empty: root.
     pub owner: String,
-    /// `--chmod`: octal; empty: as they are.
+    /// `--chmod`: octal or by letters; empty: as they are.
     pub mode: String,
     /// `--parents`: sources keep the folders that they are in.
     pub parents: bool,

@@ -165,3 +165,25 @@ fn other_hosts_reach_published_ports_and_containers_reach_them() {
     let answer = daemon.on_host(&["sh", "-c", world, "sh", &fifo]).ok();
     assert_eq!(answer.trim(), "served");
 }
+
+#[test]
+fn networks_that_are_not_there_and_those_that_stay() {
+    let daemon = Daemon::with_busybox();
+    daemon.docker(&["create", "--name", "lost", "--network", "nosuch", "busybox", "true"]).ok();
+    let told = daemon.docker(&["start", "lost"]).fails(1);
+    assert!(told.contains("network nosuch not found"), "{told}");
+    assert_eq!(daemon.docker(&["inspect", "-f", "{{.State.Status}}", "lost"]).ok(), "created");
+    let answer = |method: &str, path: &str, body: Option<serde_json::Value>| {
+        let answer = daemon.call(method, &format!("/networks/{path}"), body.as_ref());
+        (answer.status, answer.json()["message"].as_str().unwrap_or_default().to_owned())
+    };
+    let missing = (404, "network nosuch not found".to_owned());
+    assert_eq!(answer("GET", "nosuch", None), missing);
+    assert_eq!(answer("DELETE", "nosuch", None), missing);
+    let stays = (403, "bridge is a pre-defined network and cannot be removed".to_owned());
+    assert_eq!(answer("DELETE", "bridge", None), stays);
+    let member = |name: &str| Some(serde_json::json!({"Container": name}));
+    assert_eq!(answer("POST", "nosuch/connect", member("lost")), missing);
+    assert_eq!(answer("POST", "bridge/connect", member("nobody")), (404, "No such container: nobody".to_owned()));
+    assert_eq!(answer("POST", "bridge/disconnect", member("lost")).0, 501);
+}

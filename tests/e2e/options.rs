@@ -151,6 +151,8 @@ fn processors_are_limited_in_thousandths() {
     assert!(periods.is_some_and(|periods| periods > 0), "{throttled}");
     let refused = daemon.docker(&["run", "--rm", "--cpus", "1000", "busybox", "true"]).fails(125);
     assert!(refused.contains("range of CPUs is from 0.01 to"), "{refused}");
+    let refused = daemon.docker(&["run", "--rm", "--cpuset-cpus", "0-99999", "busybox", "true"]).fails(125);
+    assert!(refused.contains("Requested CPUs are not available - requested 0-99999, available: "), "{refused}");
 }
 
 #[test]

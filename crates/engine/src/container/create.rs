@@ -29,7 +29,7 @@ impl Engine {
         platform: String,
         request: CreateRequest,
     ) -> Result<CreateResponse> {
-        check_platform(&platform)?;
+        check_platform(&request.config.image, &platform)?;
         self.add_container(name, request, false).await
     }
 
@@ -101,13 +101,13 @@ impl Engine {
     }
 }
 
-fn check_platform(platform: &str) -> Result<()> {
+fn check_platform(image: &str, platform: &str) -> Result<()> {
     let mut parts = platform.split('/');
     match (parts.next(), parts.next()) {
         (Some("" | "linux"), None) => Ok(()),
         (Some("linux"), Some(arch)) if arch == crate::system::architecture() => Ok(()),
         _ => Err(Error::not_found(format!(
-            "image with reference was found but does not provide the specified platform ({platform})"
+            "image with reference {image} was found but does not provide the specified platform ({platform})"
         ))),
     }
 }
@@ -307,7 +307,7 @@ fn resolve_links(engine: &Engine, own: ContainerId, host: &HostConfig) -> Result
         let target = engine
             .containers
             .find(name)
-            .map_err(|error| Error::not_found(format!("could not get container for {name}")).caused_by(error))?;
+            .map_err(|error| error.context(format!("could not get container for {name}")))?;
         if target.id == own {
             return Err(Error::invalid("Cannot set self as child"));
         }

@@ -4,6 +4,7 @@ mod archive;
 pub(crate) mod attach;
 mod changes;
 mod commit;
+mod cpuset;
 mod create;
 mod end;
 pub(crate) mod env;

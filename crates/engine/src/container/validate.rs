@@ -4,7 +4,7 @@ use api::container::ContainerConfig;
 use api::host_config::HostConfig;
 
 use super::record::{NetworkMode, Record};
-use super::{etc, health, links, ports, security, stop};
+use super::{cpuset, etc, health, links, ports, security, stop};
 use crate::restart::Policy;
 use crate::{Error, Result};
 
@@ -24,7 +24,7 @@ pub(crate) fn validate(config: &ContainerConfig, host: &HostConfig) -> Result<()
 pub(crate) fn at_start(record: &Record) -> Result<()> {
     host_config(&record.host)?;
     if let NetworkMode::Custom(name) = record.network() {
-        return Err(Error::not_found(format!("network {name} not found")));
+        return Err(Error::not_found(format!("failed to set up container networking: network {name} not found")));
     }
     supported(&record.host)
 }
@@ -135,7 +135,7 @@ fn processors(host: &HostConfig) -> Result<()> {
     if host.cpu_quota > 0 && host.cpu_quota < 1000 {
         return Err(Error::invalid("CPU cfs quota can not be less than 1ms (i.e. 1000)"));
     }
-    Ok(())
+    cpuset::validate(host)
 }
 
 fn network(config: &ContainerConfig, host: &HostConfig) -> Result<()> {
@@ -169,7 +169,6 @@ fn network(config: &ContainerConfig, host: &HostConfig) -> Result<()> {
         NetworkMode::Host if has(&host.links) => {
             refuse("host type networking can't be used with links. This would result in undefined behavior")
         }
-        NetworkMode::Custom(name) => Err(Error::not_found(format!("network {name} not found"))),
         _ => Ok(()),
     }
 }
@@ -242,7 +241,5 @@ mod tests {
         let host = HostConfig { userns_mode: "mine".into(), ..HostConfig::default() };
         let error = validate(&ContainerConfig::default(), &host).err();
         assert_eq!(error.map(|error| error.kind()), Some(model::ErrorKind::NotImplemented));
-        let host = HostConfig { network_mode: "mine".into(), ..HostConfig::default() };
-        assert_eq!(text(ContainerConfig::default(), host), "network mine not found");
     }
 }

@@ -237,7 +237,7 @@ const START: &[Wording] = &[
         500,
     ),
     Wording::with_status("could not get container for *: *", "Could not find entity for {1}", 500),
-    Wording::with_status("could not get container for *", "Could not find entity for {1}", 500),
+    Wording::with_status("could not get container for *: No such container: *", "Could not find entity for {1}", 500),
     Wording::with_status(
         "Invalid network mode: invalid container format *",
         "Cannot start container {name}: no such container to join network: ",
@@ -253,7 +253,11 @@ const START: &[Wording] = &[
         "Invalid format to parse.  {1} should match template name:alias",
         500,
     ),
-    Wording::with_status("network * not found", "Cannot start container {name}: invalid network mode: {1}", 500),
+    Wording::with_status(
+        "failed to set up container networking: network * not found",
+        "Cannot start container {name}: invalid network mode: {1}",
+        500,
+    ),
     Wording::with_status(
         "invalid mode: *",
         "Cannot start container {name}: Malformed volumes-from specification: {1}",

@@ -101,6 +101,8 @@ async fn others(call: &mut Call) -> Result<Reply, Error> {
         Endpoint::NetworkPrune => networks::prune(call).await,
         Endpoint::NetworkList => networks::list(call).await,
         Endpoint::NetworkInspect => networks::inspect(call).await,
+        Endpoint::NetworkDelete => networks::delete(call).await,
+        Endpoint::NetworkConnect | Endpoint::NetworkDisconnect => networks::connect(call).await,
 
         endpoint => unbuilt::answer(endpoint),
     }

@@ -186,6 +186,35 @@ fn lists_history_usage_and_prune() {
 }
 
 #[test]
+fn lists_tell_the_manifests_that_archives_have() {
+    let (daemon, ours) = with_two_images();
+    let index = Program::new("tar").args(["-xOf", &ours, "index.json"]).run().ok();
+    let index: serde_json::Value = serde_json::from_str(&index).expect("JSON");
+    let saved = index["manifests"].as_array().into_iter().flatten();
+    let saved = saved.map(|one| one["digest"].as_str().expect("a digest").to_owned()).collect::<Vec<_>>();
+    let container = daemon.docker(&["create", "second:1"]).ok();
+    let list = daemon.get("/v1.47/images/json?manifests=1").json();
+    let row = list.as_array().and_then(|list| list.iter().find(|row| row["RepoTags"][0] == "second:1")).expect("it");
+    let manifest = &row["Manifests"][0];
+    assert!(saved.iter().any(|digest| manifest["ID"] == *digest), "{saved:?} {manifest:#}");
+    assert_eq!((&manifest["Kind"], &manifest["Available"]), (&"image".into(), &true.into()));
+    assert_eq!(
+        (&manifest["Descriptor"]["digest"], &manifest["ImageData"]["Platform"]["os"]),
+        (&manifest["ID"], &"linux".into())
+    );
+    assert_eq!(
+        (&manifest["ImageData"]["Containers"][0], &manifest["ImageData"]["Size"]["Unpacked"]),
+        (&container.as_str().into(), &row["Size"])
+    );
+    assert_eq!(daemon.get("/v1.48/images/second:1/json?manifests=1").json()["Manifests"], row["Manifests"]);
+    for path in ["/v1.47/images/json", "/v1.46/images/json?manifests=1"] {
+        assert!(daemon.get(path).json()[0].get("Manifests").is_none(), "{path}");
+    }
+    assert!(daemon.get("/v1.47/images/second:1/json?manifests=1").json().get("Manifests").is_none());
+    daemon.docker(&["rm", &container]).ok();
+}
+
+#[test]
 fn layers_are_images_to_clients_of_their_time() {
     let (daemon, ours) = with_two_images();
     // Out of an archive that knows no parents.

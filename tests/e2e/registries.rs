@@ -141,6 +141,33 @@ fn podman_at_the_other_end() {
     daemon.podman(&["rmi", "-af"]).ok();
 }
 
+#[test]
+fn a_pull_ends_when_the_last_client_that_waits_for_it_has_gone() {
+    let daemon = Daemon::start();
+    let registry = Served::generated(&daemon, 8650, 48);
+    let name = registry.name("big:1");
+    let pull = || {
+        let mut connection = daemon.connect();
+        connection.request("POST", &format!("/images/create?fromImage={name}"), "", b"");
+        connection.until("\"Downloading\"");
+        connection
+    };
+    let nothing_stays = || {
+        let report: serde_json::Value = serde_json::from_str(&daemon.store(&["check", "--json"]).ok()).expect("JSON");
+        report["unfinished"] == serde_json::json!([])
+    };
+    drop([pull(), pull()]);
+    crate::lifecycle::eventually(nothing_stays);
+    // By now it would be here, had it gone on.
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    assert_eq!(daemon.docker(&["images", "-aq"]).ok(), "");
+    // One that stays gets it.
+    let (leaves, mut stays) = (pull(), pull());
+    drop(leaves);
+    stays.until("Status: Downloaded newer image");
+    assert_eq!(daemon.docker(&["images", "-q"]).ok().lines().count(), 1);
+}
+
 /// What a pull or push may add to the daemon's memory, in kB: a layer of 2 GB must fit as well.
 const MEMORY_KB: u64 = 64 << 10;
 

@@ -1,7 +1,7 @@
 //! Images.
 
 use crate::container::{GraphDriver, HealthConfig};
-use crate::{Descriptor, KeySet, StringMap, is_default};
+use crate::{Descriptor, KeySet, Platform, StringMap, is_default};
 use serde::{Deserialize, Serialize};
 
 /// One line of `GET /images/json`.
@@ -21,6 +21,9 @@ pub struct ImageSummary {
     /// Manifest, with a store that keeps manifests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub descriptor: Option<Descriptor>,
+    /// What it is for each platform, if asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manifests: Option<Vec<ImageManifest>>,
     /// `name@sha256:…`.
     pub repo_digests: Vec<String>,
     /// `name:tag`.
@@ -82,6 +85,59 @@ pub struct ImageInspect {
     /// Manifest, with a store that keeps manifests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub descriptor: Option<Descriptor>,
+    /// What it is for each platform, if asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manifests: Option<Vec<ImageManifest>>,
+}
+
+/// A manifest of an image: what it is for one platform (API 1.47).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ImageManifest {
+    /// The manifest's digest.
+    #[serde(rename = "ID")]
+    pub id: String,
+    /// The manifest.
+    pub descriptor: Descriptor,
+    /// Whether all of it is here.
+    pub available: bool,
+    /// What it takes.
+    pub size: ManifestSize,
+    /// `image`.
+    pub kind: String,
+    /// The image it describes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_data: Option<ManifestImage>,
+}
+
+/// What a manifest's image takes, in bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ManifestSize {
+    /// Documents and layers as they were fetched, as far as they are kept.
+    pub content: i64,
+    /// That and the files.
+    pub total: i64,
+}
+
+/// The image that a manifest describes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ManifestImage {
+    /// What it runs on.
+    pub platform: Platform,
+    /// Ids of the containers that use it.
+    pub containers: Vec<String>,
+    /// What its files take.
+    pub size: UnpackedSize,
+}
+
+/// What an image's files take.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct UnpackedSize {
+    /// Bytes of all layers' files.
+    pub unpacked: i64,
 }
 
 /// Defaults of an image's containers, as [`crate::container::ContainerConfig`] but without what is empty.

@@ -380,7 +380,7 @@ fn deleted(removed: Removed) -> DeleteItem {
     }
 }
 
-fn signed(bytes: u64) -> i64 {
+pub(crate) fn signed(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 

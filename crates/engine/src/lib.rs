@@ -29,6 +29,7 @@ mod events;
 mod exec;
 mod filters;
 mod images;
+mod manifests;
 mod networks;
 mod options;
 mod readiness;

@@ -329,6 +329,15 @@ impl Engine {
         self.show_image(name)
     }
 
+    /// What an image is for each platform.
+    ///
+    /// # Errors
+    /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
+    pub async fn image_manifests(self: &Arc<Self>, name: &str) -> Result<Vec<api::image::ImageManifest>> {
+        let (engine, name) = (Arc::clone(self), name.to_owned());
+        self.blocking(move || engine.manifests_of(&name)).await
+    }
+
     /// An image's parts as they are stored, for older versions of the API.
     ///
     /// # Errors

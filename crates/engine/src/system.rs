@@ -128,7 +128,10 @@ impl Engine {
             os_version,
             os_type: "linux".to_owned(),
             architecture: std::env::consts::ARCH.to_owned(),
-            index_server_address: "https://index.docker.io/v1/".to_owned(),
+            index_server_address: format!(
+                "https://{}/v1/",
+                changeable.registries.default_registry().unwrap_or("index.docker.io")
+            ),
             registry_config: registries(&changeable.registries),
             ncpu: std::thread::available_parallelism().map_or(1, |count| count.get() as i64),
             mem_total: i64::try_from(memory_bytes()).unwrap_or(i64::MAX),

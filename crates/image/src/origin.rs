@@ -5,7 +5,7 @@ use std::io::Write;
 use model::{ChainId, DiffId, Digest, ImageId, Reference};
 use store::{StoredBlob, StoredManifest};
 
-use crate::{Images, Result};
+use crate::{Image, Images, Result, save};
 
 impl Images {
     /// Everywhere a layer of this content is known to be.
@@ -38,6 +38,17 @@ impl Images {
     /// The store's.
     pub fn manifest(&self, image: &ImageId) -> Result<Option<StoredManifest>> {
         Ok(self.store.read(|reader| reader.manifest(image))?)
+    }
+
+    /// What describes an image to others: the manifest it was pulled by, else the one that a save writes.
+    ///
+    /// # Errors
+    /// The store's and the storage's.
+    pub fn described(&self, image: &Image) -> Result<StoredManifest> {
+        match self.manifest(&image.id)? {
+            Some(pulled) => Ok(pulled),
+            None => save::described(&self.storage, image),
+        }
     }
 
     /// Keeps the manifest that an image was pulled by, so that a push of the unchanged image sends the same.

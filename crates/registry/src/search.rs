@@ -72,8 +72,9 @@ impl Registries {
         let (domain, words) = split(&search.term)?;
         let access = Access::default();
         let mut failed = None;
+        let settings = &self.terms().settings;
         let endpoints = match domain.as_str() {
-            HUB => vec![Endpoint {
+            HUB if settings.default_registry().is_none() => vec![Endpoint {
                 secure: true,
                 authority: INDEX.to_owned(),
                 prefix: String::new(),
@@ -81,7 +82,7 @@ impl Registries {
                 lenient: false,
                 legacy: true,
             }],
-            _ => self.terms().settings.endpoints(&domain, false).await,
+            _ => settings.endpoints(&domain, false).await,
         };
         for endpoint in endpoints {
             match self.search_at(&endpoint, &access, &words, limit, &search.credentials).await {

@@ -28,6 +28,9 @@ pub enum InvalidSetting {
     /// `--insecure-registry`.
     #[error("insecure registry {0:?}: host[:port] or a network such as 10.0.0.0/8 is wanted")]
     Insecure(String),
+    /// `--default-registry`.
+    #[error("invalid default registry: {0:?}: host[:port] is wanted")]
+    Default(String),
 }
 
 /// What the daemon's flags say about registries.
@@ -35,6 +38,8 @@ pub enum InvalidSetting {
 pub struct Settings {
     mirrors: Vec<Endpoint>,
     insecure: Vec<Insecure>,
+    /// Host and port of the registry behind names without a host, if it is not Docker Hub.
+    default: Option<String>,
     /// Blobs that are fetched at the same time, of all pulls together.
     pub downloads: usize,
     /// Layers that are pushed at the same time, of all pushes together.
@@ -52,6 +57,7 @@ impl Default for Settings {
         Self {
             mirrors: Vec::new(),
             insecure: Vec::new(),
+            default: None,
             downloads: DOWNLOADS,
             uploads: UPLOADS,
             certificates: CERTIFICATES.into(),
@@ -105,6 +111,20 @@ impl Settings {
         })
     }
 
+    /// With another registry than Docker Hub behind names without a host (`--default-registry`). They stay as short as they are.
+    ///
+    /// # Errors
+    /// It is no host.
+    pub fn with_default(self, host: &str) -> Result<Self, InvalidSetting> {
+        let authority = authority(host).ok_or_else(|| InvalidSetting::Default(host.to_owned()))?;
+        Ok(Self { default: Some(authority), ..self })
+    }
+
+    /// The registry behind names without a host, if it is not Docker Hub.
+    pub fn default_registry(&self) -> Option<&str> {
+        self.default.as_deref()
+    }
+
     /// The mirrors, as given but for a slash at the end.
     pub fn mirrors(&self) -> Vec<String> {
         self.mirrors.iter().map(|mirror| format!("{}/", mirror.base())).collect()
@@ -130,22 +150,28 @@ impl Settings {
 
     /// The addresses of a registry, the best first.
     pub(crate) async fn endpoints(&self, domain: &str, mirrors: bool) -> Vec<Endpoint> {
-        if domain == HUB {
-            let hub = Endpoint {
+        let mirrors = if mirrors && domain == HUB { self.mirrors.clone() } else { Vec::new() };
+        let own = match &self.default {
+            Some(default) if domain == HUB => self.own_endpoints(default).await,
+            None if domain == HUB => vec![Endpoint {
                 secure: true,
                 authority: HUB_HOST.into(),
                 prefix: String::new(),
                 mirror: false,
                 lenient: false,
                 legacy: false,
-            };
-            let mirrors = if mirrors { self.mirrors.as_slice() } else { &[] };
-            return mirrors.iter().cloned().chain([hub]).collect();
-        }
-        let lenient = self.is_insecure(domain).await;
+            }],
+            _ => self.own_endpoints(domain).await,
+        };
+        [mirrors, own].concat()
+    }
+
+    /// Those of a registry that is named by its host.
+    async fn own_endpoints(&self, host: &str) -> Vec<Endpoint> {
+        let lenient = self.is_insecure(host).await;
         let endpoint = |secure| Endpoint {
             secure,
-            authority: domain.to_owned(),
+            authority: host.to_owned(),
             prefix: String::new(),
             mirror: false,
             lenient,
@@ -211,9 +237,14 @@ impl Insecure {
             let most = if network.is_ipv4() { 32 } else { 128 };
             return if bits <= most { Ok(Self::Network(network, bits)) } else { Err(invalid()) };
         }
-        let authority: http::uri::Authority = text.parse().map_err(|_| invalid())?;
-        if text.contains('@') { Err(invalid()) } else { Ok(Self::Host(authority.as_str().to_owned())) }
+        authority(text).map(Self::Host).ok_or_else(invalid)
     }
+}
+
+/// `host[:port]` and nothing else.
+fn authority(text: &str) -> Option<String> {
+    let authority: http::uri::Authority = text.parse().ok()?;
+    (!text.contains('@')).then(|| authority.as_str().to_owned())
 }
 
 /// Whether an address is in a network of so many bits.

@@ -12,7 +12,8 @@ use std::io::Write;
 use std::sync::Arc;
 
 use model::{DiffId, ImageId, Reference};
-use storage::Layer;
+use storage::{Layer, Storage};
+use store::StoredManifest;
 
 use crate::{Action, Error, Happening, Image, Images, Result, Snapshot};
 use member::Members;
@@ -72,6 +73,16 @@ impl Images {
         }
         Ok(layers)
     }
+}
+
+/// The manifest that an image has in archives.
+pub(crate) fn described(storage: &Storage, image: &Image) -> Result<StoredManifest> {
+    let mut layers = BTreeMap::new();
+    for chain in &image.layers {
+        let layer = storage.layer(chain)?;
+        layers.insert(layer.diff_id, layer);
+    }
+    oci::stored(image, &layers)
 }
 
 /// The images that the client's names stand for, each once.

@@ -6,6 +6,7 @@ use std::io::Write;
 use model::{DiffId, Digest};
 use serde_json::{Value, json};
 use storage::Layer;
+use store::StoredManifest;
 
 use super::{Chosen, member::Members};
 use crate::image::digest;
@@ -57,6 +58,12 @@ fn configs<'a>(snapshot: &'a Snapshot, chosen: &'a [Chosen]) -> impl Iterator<It
 
 fn descriptor(media_type: &str, digest: Digest, size: u64) -> Value {
     json!({"mediaType": media_type, "digest": digest, "size": size})
+}
+
+/// An image's manifest and what it is.
+pub(super) fn stored(image: &Image, layers: &BTreeMap<DiffId, Layer>) -> Result<StoredManifest> {
+    let document = String::from_utf8_lossy(&manifest(image, layers)?).into_owned();
+    Ok(StoredManifest { media_type: MANIFEST.to_owned(), document })
 }
 
 fn manifest(image: &Image, layers: &BTreeMap<DiffId, Layer>) -> Result<Vec<u8>> {

@@ -28,6 +28,12 @@ pub(super) const RUNG: Rung = Rung {
             each(images, |image| remove(image, &["Descriptor"]));
             images.as_object_mut().into_iter().for_each(|image| remove(image, &["Descriptor"]));
         }),
+        Change::to(&[ImageInspect], "`GET /images/{name}/json` takes `manifests` and then tells `Manifests`.").up(
+            |request| {
+                request.remove_parameter("manifests");
+                Ok(())
+            },
+        ),
         Change::to(&[ImageHistory, ImageLoad, ImageSave, ImageSaveMany], "History, load and save take `platform`.").up(
             |request| {
                 request.remove_parameter("platform");

@@ -52,6 +52,7 @@ flags! {
     Switch "debug" ["-D", "--debug"] "log everything";
     Text "default-api-version" ["--default-api-version"] "API version of requests that name none";
     Text "default-gateway" ["--default-gateway"] "containers' gateway";
+    Text "default-registry" ["--default-registry"] "host[:port] of the registry behind names without a host (default Docker Hub)";
     Text "default-runtime" ["--default-runtime"] "OCI runtime of containers that name none";
     Text "default-shm-size" ["--default-shm-size"] "size of /dev/shm of containers that do not say";
     Pairs "default-ulimits" ["--default-ulimit"] "limit of containers' processes: name=soft[:hard]";

@@ -125,6 +125,9 @@ pub(super) fn changeable(settings: &Settings) -> Result<Changeable> {
         None | Some(0) => Ok(default),
         Some(number) => usize::try_from(number).with_context(|| format!("invalid {key}: {number}")),
     };
+    if let Some(host) = settings.text("default-registry") {
+        registries = registries.with_default(host)?;
+    }
     registries.legacy = !settings.switch("disable-legacy-registry", false);
     registries.downloads = at_once("max-concurrent-downloads", registries.downloads)?;
     registries.uploads = at_once("max-concurrent-uploads", registries.uploads)?;
@@ -250,6 +253,7 @@ mod tests {
             "--bip x",
             "--default-api-version 9.9",
             "--registry-mirror m",
+            "--default-registry https://r/",
             "--insecure-registry http://r",
             "--add-runtime a=/b",
             "-s aufs",

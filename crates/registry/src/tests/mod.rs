@@ -4,5 +4,6 @@ mod fake;
 mod hostile;
 mod place;
 mod real;
+mod schema1;
 mod secure;
 mod v1;

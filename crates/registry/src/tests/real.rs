@@ -156,6 +156,23 @@ async fn a_mirror_helps_and_a_dead_one_does_not_hinder() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn another_registry_can_be_the_default() {
+    let real = Real::start(true).await;
+    let host = format!("127.0.0.1:{}", real.port);
+    let place = Place::with(Settings::default().with_default(&host).unwrap());
+    let id = place.image("longshore-test:1", 1 << 10);
+    let good = credentials(USER.0, USER.1);
+    place.registries.login(&good).await.unwrap();
+    let (messages, outcome) = place.push_as("longshore-test:1", good.clone()).await;
+    outcome.unwrap();
+    assert_eq!(messages[0].status, "The push refers to repository [docker.io/library/longshore-test]");
+    place.remove(&id.to_string());
+    place.pull_as("longshore-test:1", good).await.1.unwrap();
+    assert_eq!(place.images.snapshot().tags(&id), ["longshore-test:1"]);
+    assert!(Settings::default().with_default("https://host/").is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_mirror_that_falls_silent_is_waited_for_once() {
     let real = Real::start(false).await;
     let maker = Place::new();

@@ -8,6 +8,7 @@ use engine::{
 };
 use futures_util::{FutureExt, StreamExt, stream};
 use http::StatusCode;
+use model::ErrorKind;
 
 use serde_json::{Value, json};
 
@@ -20,7 +21,17 @@ pub(crate) async fn list(call: &mut Call) -> Result<Reply, Error> {
     let query = &call.query;
     let options =
         ImageListOptions { all: query.flag("all"), shared_size: query.flag("shared-size"), filters: query.filters()? };
-    let images = call.server.engine.images(&options).await?;
+    let mut images = call.server.engine.images(&options).await?;
+    if query.flag("manifests") {
+        for image in &mut images {
+            image.manifests = match call.server.engine.image_manifests(&image.id).await {
+                Ok(manifests) => Some(manifests),
+                // It was removed since the list was made.
+                Err(error) if error.kind() == ErrorKind::NotFound => Some(Vec::new()),
+                Err(error) => return Err(error.into()),
+            };
+        }
+    }
     if !call.headers.contains_key(ladder::STORED_IMAGE_HEADER) {
         return Reply::json(&images);
     }
@@ -80,7 +91,10 @@ pub(crate) async fn inspect(call: &mut Call) -> Result<Reply, Error> {
         if call.query.flag("manifests") && !platform.is_empty() {
             return Err(Error::invalid("conflicting options: manifests and platform options cannot both be set"));
         }
-        let image = engine.image_inspect(call.name()).await?;
+        let mut image = engine.image_inspect(call.name()).await?;
+        if call.query.flag("manifests") {
+            image.manifests = Some(engine.image_manifests(&image.id).await?);
+        }
         provides(&image, platform, call.name())?;
         return Reply::json(&image);
     }

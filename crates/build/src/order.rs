@@ -1,11 +1,12 @@
 //! Stages that run side by side, told one after the other.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use crate::progress::{Event, Progress, StepEvent};
 
-/// What is held back in all, at most, in bytes of output; a stage that has more to tell waits for its turn.
+/// What is held back in all, at most, in bytes of output. More than that is told out of its turn: no stage ever waits to be
+/// heard, for it may have what an earlier one waits for, such as a cache.
 const HELD_BYTES: usize = 4 * 1024 * 1024;
 /// What an event takes beside the output in it, about.
 const EVENT_BYTES: usize = 128;
@@ -15,7 +16,6 @@ const EVENT_BYTES: usize = 128;
 pub struct InOrder<P> {
     reader: P,
     state: Mutex<State>,
-    changed: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -29,19 +29,17 @@ struct State {
 impl<P: Progress> InOrder<P> {
     /// For this reader.
     pub fn new(reader: P) -> Self {
-        Self { reader, state: Mutex::default(), changed: Condvar::new() }
+        Self { reader, state: Mutex::default() }
     }
 
-    /// Hands on what was held back of stages whose turn has come: all that no open stage is before.
-    fn release(&self, state: &mut State) {
-        let front = state.open.first().copied().unwrap_or(usize::MAX);
+    /// Hands on what was held back of the stages up to one.
+    fn release(&self, state: &mut State, front: usize) {
         while let Some(entry) = state.held.first_entry().filter(|entry| *entry.key() <= front) {
             for event in entry.remove() {
                 state.held_bytes -= size(&event);
                 self.reader.tell(event);
             }
         }
-        self.changed.notify_all();
     }
 }
 
@@ -56,8 +54,8 @@ impl<P: Progress> Progress for InOrder<P> {
         if !ended {
             state.open.insert(stage);
         }
-        while state.open.first().is_some_and(|front| *front < stage) && state.held_bytes > HELD_BYTES && !ended {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        if state.held_bytes > HELD_BYTES {
+            self.release(&mut state, usize::MAX);
         }
         if state.open.first().is_some_and(|front| *front < stage) {
             state.held_bytes += size(&event);
@@ -67,7 +65,9 @@ impl<P: Progress> Progress for InOrder<P> {
         }
         if ended {
             state.open.remove(&stage);
-            self.release(&mut state);
+            // All that no open stage is before.
+            let front = state.open.first().copied().unwrap_or(usize::MAX);
+            self.release(&mut state, front);
         }
     }
 }
@@ -134,13 +134,14 @@ mod tests {
         order.tell(Event::Planned(Plan { before: Vec::new(), stages: vec![wanted.clone(), wanted] }));
         let output = StepEvent::Output(Stream::Output, vec![0; HELD_BYTES]);
         let id = StepId { stage: Some(1), number: 0 };
-        std::thread::scope(|scope| {
-            let teller = scope.spawn(|| (0..3).for_each(|_| order.tell(Event::Step(id, output.clone()))));
-            std::thread::sleep(std::time::Duration::from_millis(50));
-            assert!(!teller.is_finished());
-            assert!(order.state.lock().unwrap().held_bytes < 2 * HELD_BYTES);
-            order.tell(Event::StageBuilt { stage: 0, image: None });
-        });
-        assert_eq!(order.reader.0.lock().unwrap().len(), 4);
+        let heard = || order.reader.0.lock().unwrap().clone();
+        order.tell(Event::Step(id, output.clone()));
+        assert!(heard().is_empty());
+        // Nobody waits: what is too much is told out of its turn.
+        order.tell(Event::Step(id, output));
+        assert_eq!(heard(), [1]);
+        assert!(order.state.lock().unwrap().held_bytes < 2 * HELD_BYTES);
+        order.tell(Event::StageBuilt { stage: 0, image: None });
+        assert_eq!(heard(), [1, 1, 0]);
     }
 }

@@ -65,7 +65,9 @@ fn a_follower_misses_no_line_however_often_the_log_rotates() {
     let script =
         "read go; i=0; while [ $i -lt 30 ]; do seq $((i*4000+1)) $((i*4000+4000)); i=$((i+1)); sleep 0.02; done";
     let run = ["busybox", "sh", "-c", script];
-    daemon.docker(&[&["run", "-di", "--name", "bursts"], &options[..], &run[..]].concat()).ok();
+    // Its input ends with the client's, so that the client sees its output to the end.
+    daemon.docker(&[&["create", "-i", "--name", "bursts"], &options[..], &run[..]].concat()).ok();
+    daemon.docker(&["start", "bursts"]).ok();
     let follow = |path| {
         let mut connection = daemon.connect();
         connection.request("GET", path, "", b"");
@@ -110,6 +112,22 @@ fn attach_multiplexes_and_a_half_close_ends_only_the_input() {
     attached.send("hello");
     attached.half_close();
     assert_eq!(attached.rest(), b"\x01\0\0\0\0\0\0\x05hello\x02\0\0\0\0\0\0\x05done\n");
+}
+
+#[test]
+fn an_attach_ends_with_its_input_unless_the_container_ends_with_it() {
+    let daemon = Daemon::with_busybox();
+    daemon.docker(&["run", "-di", "--name", "cat", "busybox", "cat"]).ok();
+    for word in ["one", "two"] {
+        let mut attached = daemon.connect();
+        attached.request("POST", "/containers/cat/attach?stream=1&stdin=1&stdout=1", "", b"");
+        attached.head();
+        attached.send(word);
+        attached.until(word);
+        attached.half_close();
+        assert_eq!(attached.rest(), b"");
+        assert_eq!(daemon.docker(&["inspect", "-f", "{{.State.Running}}", "cat"]).ok(), "true");
+    }
 }
 
 #[test]

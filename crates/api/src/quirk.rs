@@ -19,9 +19,10 @@ pub enum Quirk {
     /// The name may be a single character, and may begin with `_`, `.` or `-`.
     OldNames,
     /// `/etc/hosts` begins with the container's own address, and names linked containers by their aliases alone;
-    /// `/etc/hostname` has the domain too.
+    /// `/etc/hostname` has the domain too. The host name is what the environment says.
     OldHosts,
-    /// A start fails if the environment has an entry without `=`, which otherwise removes a variable.
+    /// A start fails if the environment has an entry without `=`, which otherwise removes a variable, or without a name; create
+    /// looks at neither environment nor host name nor processors.
     StrictEnvironment,
 }
 

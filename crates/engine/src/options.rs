@@ -107,6 +107,8 @@ pub struct LogsOptions {
     pub follow: bool,
     /// Put the time before each line.
     pub timestamps: bool,
+    /// Times as they stand in the log rather than with nine digits each, in brackets where a line comes while one follows.
+    pub old_times: bool,
     /// Put `labels` and `env` that the log options name before each line.
     pub details: bool,
     /// Only the last so many lines; `None`: all.

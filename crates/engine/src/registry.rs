@@ -22,8 +22,19 @@ struct Index {
     by_name: HashMap<String, ContainerId>,
 }
 
+impl Index {
+    /// The container that `parent/alias` is linked to.
+    fn linked(&self, name: &str) -> Option<Arc<Container>> {
+        let (parent, alias) = name.split_once('/')?;
+        let parent = self.by_id.get(&self.by_name.get(parent)?.to_string())?.record();
+        let link = parent.links.iter().find(|link| link.alias == alias)?;
+        self.by_id.get(&link.target.to_string()).map(Arc::clone)
+    }
+}
+
 impl Registry {
-    /// Finds a container as Docker does: full id, then exact name, then unique prefix of an id.
+    /// Finds a container as Docker does: full id, then exact name or the name that a link gives (`parent/alias`), then
+    /// unique prefix of an id.
     pub(crate) fn find(&self, name: &str) -> Result<Arc<Container>> {
         let index = self.read();
         if let Some(container) = index.by_id.get(name) {
@@ -35,6 +46,9 @@ impl Registry {
         }
         if name.is_empty() {
             return Err(no_such_container(name));
+        }
+        if let Some(container) = index.linked(bare) {
+            return Ok(container);
         }
         let mut matches = index.by_id.range(name.to_owned()..).take_while(|(id, _)| id.starts_with(name));
         match (matches.next(), matches.next()) {

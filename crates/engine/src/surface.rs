@@ -59,7 +59,7 @@ impl Engine {
     /// # Errors
     /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn pause(self: &Arc<Self>, name: &str) -> Result<()> {
-        self.containers.find(name)?.step(|actor| Box::pin(async move { actor.pause() })).await
+        self.containers.find(name)?.step(|actor| Box::pin(async move { actor.pause(false) })).await
     }
 
     /// Stops all containers that run, before the engine closes. Their restart policies hold when the next one opens.
@@ -72,7 +72,7 @@ impl Engine {
     /// # Errors
     /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
     pub async fn unpause(self: &Arc<Self>, name: &str) -> Result<()> {
-        self.containers.find(name)?.step(|actor| Box::pin(async move { actor.unpause() })).await
+        self.containers.find(name)?.step(|actor| Box::pin(async move { actor.unpause(false) })).await
     }
 
     /// Finds the container and begins to wait at once; [`Waiting::outcome`] resolves when the condition is met, so that the server can send its headers first.

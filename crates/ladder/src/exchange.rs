@@ -37,9 +37,13 @@ pub const NAMES_FIRST_HEADER: &str = "x-longshore-names-first";
 /// On a climbed request: sentences for the daemon's log, because its answer has no place for them.
 pub const WARNINGS_HEADER: &str = "x-longshore-warnings";
 
-/// Among the attributes of a container's `stop` event: it is part of a restart. Sent only where
-/// [`Traits::event_marks`](crate::Traits) asks for it.
-pub const RESTART_MARK: &str = "x-longshore-restart";
+/// Among the attributes of a container's event: it is part of another, and was none below 1.22: the `stop` of a restart, the
+/// `pause` and `unpause` of a commit. Sent only where [`Traits::event_marks`](crate::Traits) asks for it.
+pub const QUIET_MARK: &str = "x-longshore-quiet";
+
+/// Among the attributes of a container's `start` event: the start failed. Such events are sent only where
+/// [`Traits::failed_starts`](crate::Traits) asks for them, and without the attribute.
+pub const FAILED_MARK: &str = "x-longshore-failed";
 
 /// On the way to a new name of an image: any text may be one that can be told apart again.
 pub const OLD_NAME_HEADER: &str = "x-longshore-old-name";

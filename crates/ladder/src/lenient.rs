@@ -1,7 +1,7 @@
 //! Bodies as Docker read them below 1.15: every value was first made a text, then read as what was wanted.
 //!
-//! Numbers may be written as texts and the other way round, a lone text stands for a list of one, booleans follow the rule of
-//! query parameters, unknown keys do not matter, and what follows the first JSON document is ignored.
+//! Numbers may be written as texts and the other way round, a lone value stands for a list of one, booleans follow the rule of
+//! query parameters, null is the text `null`, unknown keys do not matter, and what follows the first JSON document is ignored.
 
 use serde_json::{Map, Value, json};
 
@@ -40,7 +40,7 @@ impl Kind {
 
 /// Reads the object of a body, or tells what stands in the way in words of the time.
 pub(crate) fn object(body: &Body) -> Result<Object, Response> {
-    let fail = |text: &str| Err(Response::error(500, text));
+    let fail = |text: &str| Err(Response::error(400, text));
     let value = match body {
         Body::Json(value) => value.clone(),
         Body::Text(text) if !text.trim().is_empty() => {

@@ -21,10 +21,14 @@ pub struct Traits {
     pub logs_sniffed: bool,
     /// A long line of a log comes in one frame and with one time (below 1.25), not in the pieces in which it is kept.
     pub log_whole_lines: bool,
+    /// Times in a log have no more digits than they need, and those of lines that come while one follows are in brackets (below 1.15).
+    pub old_log_times: bool,
     /// Attach waits for a container that is paused (below 1.25), rather than to be refused.
     pub attach_paused: bool,
     /// Events carry attributes by which only the ladder is told more (below 1.22).
     pub event_marks: bool,
+    /// A start that fails is an event as well (below 1.23).
+    pub failed_starts: bool,
     /// `attach/ws` sends binary frames (1.28); below text frames.
     pub ws_binary: bool,
     /// `attach/ws` honours `stdin`, `stdout` and `stderr` (1.42); below all three are on.
@@ -52,8 +56,10 @@ impl Default for Traits {
             error_text: false,
             logs_sniffed: false,
             log_whole_lines: false,
+            old_log_times: false,
             attach_paused: false,
             event_marks: false,
+            failed_starts: false,
             ws_binary: true,
             ws_streams: true,
             ws_origin: false,

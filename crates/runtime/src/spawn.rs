@@ -73,10 +73,12 @@ pub fn spawn(plan: &Plan, fds: PlanFds, stdio: Stdio) -> Result<Spawned, StartEr
     steps.begin(&plan.process, &plan.cgroup, joins_pid)?;
     let flags = enter_namespaces(&mut steps, plan, fds.netns)?;
     let terminal = build_root(&mut steps, plan, fds.rootfs)?;
-    if !plan.hostname.is_empty() {
+    // Names of a namespace that is shared are not the container's to change.
+    let own_names = matches!(plan.namespaces.uts, Namespace::New);
+    if own_names && !plan.hostname.is_empty() {
         steps.push(Stage::Hostname, Action::Hostname(plan.hostname.clone().into_bytes()));
     }
-    if !plan.domainname.is_empty() {
+    if own_names && !plan.domainname.is_empty() {
         steps.push(Stage::Hostname, Action::Domainname(plan.domainname.clone().into_bytes()));
     }
     steps.finish(&plan.process, stdio, terminal)?;

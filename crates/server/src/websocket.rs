@@ -2,10 +2,12 @@
 
 use std::io;
 
+use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use http::HeaderMap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -13,6 +15,8 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role};
 
 use crate::transport::Wire;
 
+/// A close frame of the code 1000, for a client that has sent its own: nothing more can be said by way of the library then.
+const GOODBYE: [u8; 4] = [0x88, 0x02, 0x03, 0xe8];
 /// Largest piece of output in one message.
 const MESSAGE_BYTES: usize = 16 * 1024;
 
@@ -69,49 +73,72 @@ fn accept(key: &str, protocols: &str) -> Vec<u8> {
 pub(crate) async fn relay(wire: Wire, early: Vec<u8>, stream: UnixStream, binary: bool) -> io::Result<()> {
     let socket = WebSocketStream::from_partially_read(wire, early, Role::Server, None).await;
     let (mut to_client, mut from_client) = socket.split();
-    let (mut output, mut input) = stream.into_split();
-    let incoming = async {
-        while let Some(Ok(message)) = from_client.next().await {
-            match message {
-                Message::Text(_) | Message::Binary(_) => {
-                    if input.write_all(&message.into_data()).await.is_err() {
-                        break;
-                    }
-                }
-                Message::Close(_) => break,
-                Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
-            }
+    let (outcome, left) = {
+        let (output, input) = stream.into_split();
+        let incoming = receive(&mut from_client, input);
+        let outgoing = send(&mut to_client, output, binary);
+        tokio::pin!(incoming, outgoing);
+        tokio::select! {
+            outcome = &mut outgoing => (outcome, false),
+            left = &mut incoming => (outgoing.await, left),
         }
-        // The container's output may still come; only its input has ended.
-        input.shutdown().await
     };
-    let outgoing = async {
-        let mut buffer = vec![0; MESSAGE_BYTES];
-        let mut kept = 0;
-        loop {
-            let length = output.read(&mut buffer[kept..]).await?;
-            if length == 0 {
+    match to_client.reunite(from_client) {
+        Ok(mut socket) if left => socket.get_mut().write_all(&GOODBYE).await,
+        _ => outcome,
+    }
+}
+
+/// Passes what the client sends on to the container. True if it said goodbye.
+async fn receive(client: &mut SplitStream<WebSocketStream<Wire>>, mut input: OwnedWriteHalf) -> bool {
+    let mut left = false;
+    while let Some(Ok(message)) = client.next().await {
+        match message {
+            Message::Text(_) | Message::Binary(_) => {
+                if input.write_all(&message.into_data()).await.is_err() {
+                    break;
+                }
+            }
+            Message::Close(_) => {
+                left = true;
                 break;
             }
-            let filled = kept + length;
-            let whole = if binary { filled } else { characters(&buffer[..filled]) };
-            let message = if binary {
-                Message::binary(buffer[..whole].to_vec())
-            } else {
-                Message::text(String::from_utf8_lossy(&buffer[..whole]).into_owned())
-            };
-            to_client.send(message).await.map_err(io::Error::other)?;
-            buffer.copy_within(whole..filled, 0);
-            kept = filled - whole;
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
         }
-        let goodbye = CloseFrame { code: CloseCode::Normal, reason: "".into() };
-        to_client.send(Message::Close(Some(goodbye))).await.map_err(io::Error::other)
-    };
-    tokio::pin!(incoming, outgoing);
-    tokio::select! {
-        outcome = &mut outgoing => outcome,
-        _ = &mut incoming => outgoing.await,
     }
+    // The container's output may still come; only its input has ended.
+    if let Err(error) = input.shutdown().await {
+        tracing::debug!(%error, "the container's side of a websocket is closed already");
+    }
+    left
+}
+
+/// Passes the container's output on to the client, and says goodbye.
+async fn send(
+    client: &mut SplitSink<WebSocketStream<Wire>, Message>,
+    mut output: OwnedReadHalf,
+    binary: bool,
+) -> io::Result<()> {
+    let mut buffer = vec![0; MESSAGE_BYTES];
+    let mut kept = 0;
+    loop {
+        let length = output.read(&mut buffer[kept..]).await?;
+        if length == 0 {
+            break;
+        }
+        let filled = kept + length;
+        let whole = if binary { filled } else { characters(&buffer[..filled]) };
+        let message = if binary {
+            Message::binary(buffer[..whole].to_vec())
+        } else {
+            Message::text(String::from_utf8_lossy(&buffer[..whole]).into_owned())
+        };
+        client.send(message).await.map_err(io::Error::other)?;
+        buffer.copy_within(whole..filled, 0);
+        kept = filled - whole;
+    }
+    let goodbye = CloseFrame { code: CloseCode::Normal, reason: "".into() };
+    client.send(Message::Close(Some(goodbye))).await.map_err(io::Error::other)
 }
 
 /// Length of the part of `bytes` that does not end within a character.

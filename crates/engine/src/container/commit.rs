@@ -19,14 +19,12 @@ impl Engine {
         let record = container.record();
         let commit = self.commit_of(&record, options.clone())?;
         let running = options.pause && record.state.status == Status::Running;
-        let freeze = running && container.step(|actor| Box::pin(async move { actor.pause_if_running() })).await?;
+        let frozen = running && container.step(|actor| Box::pin(async move { actor.pause_if_running() })).await?;
         let engine = Arc::clone(self);
         let made = self.blocking(move || Ok(engine.images.commit(&commit)?)).await;
-        if freeze {
-            // It may have ended meanwhile.
-            if let Err(error) = container.step(|actor| Box::pin(async move { actor.unpause() })).await {
-                tracing::debug!(%error, "a container ended while it was committed");
-            }
+        // It may have ended meanwhile.
+        if frozen && let Err(error) = container.step(|actor| Box::pin(async move { actor.unpause(true) })).await {
+            tracing::debug!(%error, "a container ended while it was committed");
         }
         let (image, happenings) = made?;
         let id = image.id.to_string();

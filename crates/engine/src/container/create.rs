@@ -271,8 +271,8 @@ fn set_hostname(engine: &Engine, config: &mut ContainerConfig, host: &HostConfig
 }
 
 fn claim_name(engine: &Engine, wanted: &str, id: ContainerId, old_names: bool) -> Result<String> {
-    let bare = wanted.strip_prefix('/').unwrap_or(wanted);
-    if !bare.is_empty() {
+    if !wanted.is_empty() {
+        let bare = wanted.strip_prefix('/').unwrap_or(wanted);
         if !(old_names && container_name::was_valid(bare)) {
             check_name(wanted, bare)?;
         }

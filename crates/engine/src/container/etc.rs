@@ -98,11 +98,13 @@ fn overrides(engine: &Engine, record: &Record) -> Overrides {
 
 /// The text of `/etc/hosts` in a network of the container's own. `fresh` is a child that has just got its address.
 fn names(engine: &Engine, record: &Record, fresh: Option<&Record>) -> Result<String> {
-    let own = record
-        .address
-        .as_ref()
-        .map(|at| Entry::new(at.address, hosts::own_names(record.hostname(), &record.config.domainname)));
     let old = Quirk::OldHosts.is_in(record.host.annotations.as_ref());
+    let (host, domain) = (record.hostname(), &record.config.domainname);
+    let own_names = match old && domain.is_empty() {
+        true => vec![host.to_owned()],
+        false => hosts::own_names(host, domain),
+    };
+    let own = record.address.as_ref().map(|at| Entry::new(at.address, own_names));
     let mut entries = extra_hosts(engine, record)?;
     entries.extend(linked(engine, record, fresh, old));
     if old {

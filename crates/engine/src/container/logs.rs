@@ -177,7 +177,12 @@ impl Engine {
             stdout: options.stdout,
             stderr: options.stderr && !tty,
             framed: options.framed && !tty,
-            timestamps: if options.timestamps { Timestamps::Rfc3339Fixed } else { Timestamps::None },
+            timestamps: match (options.timestamps, options.old_times) {
+                (true, false) => Timestamps::Rfc3339Fixed,
+                (true, true) => Timestamps::Rfc3339Nano,
+                (false, _) => Timestamps::None,
+            },
+            bracketed_from: options.old_times.then(Timestamp::now),
             details: options.details,
             whole_lines: options.whole_lines,
         };

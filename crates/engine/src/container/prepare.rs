@@ -99,13 +99,17 @@ fn try_prepare(engine: &Engine, record: &mut Record) -> Result<Parts, Failed> {
     let cwd = working_directory(&root, &record.config.working_dir)?;
     let env = environment(engine, record, &user.home)?;
     links::establish(engine, record)?;
+    let hostname = match Quirk::OldHosts.is_in(record.host.annotations.as_ref()) {
+        true => env::lookup(&env, "HOSTNAME").unwrap_or_default().to_owned(),
+        false => record.hostname().to_owned(),
+    };
     let process = security::process(engine, record, user, env, cwd)?;
     let resources = resources::resources(record)?;
     let cgroup = engine.cgroup_plan(record, &resources)?;
     let (namespaces, foreign) = namespaces(engine, record, network)?;
     let plan = Plan {
         id: id.clone(),
-        hostname: record.hostname().to_owned(),
+        hostname,
         domainname: record.config.domainname.clone(),
         root_readonly: record.host.readonly_rootfs,
         mounts: super::mounts::plan(record, foreign)?,
@@ -269,7 +273,7 @@ fn environment(engine: &Engine, record: &Record, home: &str) -> Result<Vec<Strin
     }
     let config = record.config.env.as_deref().unwrap_or_default();
     if Quirk::StrictEnvironment.is_in(record.host.annotations.as_ref())
-        && let Some(lone) = config.iter().find(|entry| !entry.contains('='))
+        && let Some(lone) = config.iter().find(|entry| !entry.contains('=') || entry.starts_with('='))
     {
         return Err(Error::invalid(format!("invalid environment variable: {lone}")));
     }

@@ -14,6 +14,9 @@ use super::record::{NetworkMode, Status};
 use crate::engine::Engine;
 use crate::{Error, Result};
 
+/// Attribute of a `start` that failed. The server keeps such events from clients of today's API.
+const FAILED_MARK: &str = "x-longshore-failed";
+
 impl Engine {
     /// See [`Engine::start`].
     pub(crate) async fn start_container(self: &Arc<Self>, name: &str, host: Option<HostConfig>) -> Result<()> {
@@ -52,8 +55,10 @@ impl Actor {
         match self.try_run().await {
             Ok(()) => Ok(()),
             Err(Failed { error, exit_code, reached }) => {
-                if let Some(reached) = reached {
-                    self.record = *reached;
+                match reached {
+                    Some(reached) => self.record = *reached,
+                    // All was prepared.
+                    None => self.event("start", &[(FAILED_MARK, "1".to_owned())]),
                 }
                 self.start_failed(&error, exit_code);
                 Err(error)

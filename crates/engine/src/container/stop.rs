@@ -1,7 +1,7 @@
 //! Stop, restart, kill, pause: signals, and the patience between them.
 
 use std::os::fd::AsFd;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use model::Signal;
@@ -19,8 +19,9 @@ use crate::{Error, Result};
 
 /// Seconds that a stop waits unless it or the container says otherwise.
 const DEFAULT_TIMEOUT_SECONDS: i64 = 10;
-/// Attribute of a `stop` that is part of a restart. The server takes it out of what clients see of today's API.
-const RESTART_MARK: &str = "x-longshore-restart";
+/// Attribute of an event that is part of another: the `stop` of a restart, the `pause` of a commit. The server takes it out of
+/// what clients see of today's API.
+const QUIET_MARK: &str = "x-longshore-quiet";
 /// How long a process may take to die of SIGKILL (it may hang in the kernel).
 const KILL_PATIENCE: Duration = Duration::from_secs(10);
 /// What a container may take beyond the patience with it.
@@ -46,7 +47,7 @@ impl Engine {
         let record = container.record();
         if record.state.status.is_up() {
             bring_down(&container, &record, options).await?;
-            self.container_event(&container.record(), "stop", &[(RESTART_MARK, "1".to_owned())]);
+            self.container_event(&container.record(), "stop", marks(true));
         }
         match container.step(|actor| Box::pin(actor.start())).await {
             // The restart policy was quicker.
@@ -212,7 +213,7 @@ impl Actor {
         self.event("kill", &[("signal", signal.number().to_string())]);
         if self.record.state.status == Status::Paused {
             // A frozen process cannot die.
-            self.thaw()?;
+            self.thaw(false)?;
         }
         Ok(())
     }
@@ -233,8 +234,8 @@ impl Actor {
         }
     }
 
-    /// Freezes all processes.
-    pub(crate) fn pause(&mut self) -> Result<()> {
+    /// Freezes all processes. `part_of_commit`: not for its own sake.
+    pub(crate) fn pause(&mut self, part_of_commit: bool) -> Result<()> {
         if self.record.state.status == Status::Paused {
             return Err(Error::conflict(format!("Container {} is already paused", self.record.id)));
         }
@@ -244,34 +245,40 @@ impl Actor {
         self.record.state.status = Status::Paused;
         self.unwatch_health();
         self.save()?;
-        self.event("pause", &[]);
+        self.event("pause", marks(part_of_commit));
         Ok(())
     }
 
-    /// Freezes all processes, unless there are none (any more); returns whether it did.
+    /// Freezes all processes for a commit, unless there are none (any more); returns whether it did.
     pub(crate) fn pause_if_running(&mut self) -> Result<bool> {
         match self.record.state.status {
-            Status::Running => self.pause().map(|()| true),
+            Status::Running => self.pause(true).map(|()| true),
             _ => Ok(false),
         }
     }
 
     /// Thaws them.
-    pub(crate) fn unpause(&mut self) -> Result<()> {
+    pub(crate) fn unpause(&mut self, part_of_commit: bool) -> Result<()> {
         if self.record.state.status != Status::Paused {
             return Err(Error::conflict(format!("Container {} is not paused", self.record.id)));
         }
-        self.thaw()
+        self.thaw(part_of_commit)
     }
 
-    fn thaw(&mut self) -> Result<()> {
+    fn thaw(&mut self, part_of_commit: bool) -> Result<()> {
         let shim = self.running()?;
         cgroup::thaw(&shim.cgroup)
             .map_err(|error| Error::system(format!("Cannot unpause container {}", self.record.id)).caused_by(error))?;
         self.record.state.status = Status::Running;
         self.watch_health(false);
         self.save()?;
-        self.event("unpause", &[]);
+        self.event("unpause", marks(part_of_commit));
         Ok(())
     }
+}
+
+/// What an event that is part of another carries.
+fn marks(part: bool) -> &'static [(&'static str, String)] {
+    static QUIET: LazyLock<[(&str, String); 1]> = LazyLock::new(|| [(QUIET_MARK, "1".to_owned())]);
+    if part { &*QUIET } else { &[] }
 }

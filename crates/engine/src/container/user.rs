@@ -76,6 +76,7 @@ fn find_user(passwd: &str, wanted: &str) -> Result<(String, User)> {
         return Ok((fields[0].to_owned(), user));
     }
     match number {
+        None if is_number(wanted) => Err(out_of_range()),
         Some(uid) => Ok((String::new(), User { uid, home: "/".to_owned(), ..User::default() })),
         None if wanted.is_empty() => Ok((String::new(), User { home: "/".to_owned(), ..User::default() })),
         None => Err(Error::invalid(format!("unable to find user {wanted}: no matching entries in passwd file"))),
@@ -85,8 +86,19 @@ fn find_user(passwd: &str, wanted: &str) -> Result<(String, User)> {
 fn find_group(group: &str, wanted: &str) -> Result<u32> {
     let by_name = group.lines().map(fields).find(|fields| fields[0] == wanted);
     let gid = by_name.and_then(|fields| fields.get(2).and_then(|gid| gid.parse().ok()));
-    gid.or_else(|| wanted.parse::<u32>().ok().filter(|gid| *gid <= i32::MAX as u32))
-        .ok_or_else(|| Error::invalid(format!("unable to find group {wanted}: no matching entries in group file")))
+    match gid.or_else(|| wanted.parse::<u32>().ok().filter(|gid| *gid <= i32::MAX as u32)) {
+        Some(gid) => Ok(gid),
+        None if is_number(wanted) => Err(out_of_range()),
+        None => Err(Error::invalid(format!("unable to find group {wanted}: no matching entries in group file"))),
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    text.parse::<i64>().is_ok()
+}
+
+fn out_of_range() -> Error {
+    Error::invalid(format!("uids and gids must be in range 0-{}", i32::MAX))
 }
 
 /// Groups that list the user as a member.

@@ -2,6 +2,7 @@
 
 use api::container::ContainerConfig;
 use api::host_config::HostConfig;
+use api::quirk::Quirk;
 
 use super::record::{NetworkMode, Record};
 use super::{cpuset, etc, health, links, ports, security, stop};
@@ -14,6 +15,12 @@ const LEAST_MEMORY_BYTES: i64 = 6 << 20;
 /// Checks a configuration that was merged with its image's, and the host configuration.
 pub(crate) fn validate(config: &ContainerConfig, host: &HostConfig) -> Result<()> {
     portable(config)?;
+    if !Quirk::StrictEnvironment.is_in(host.annotations.as_ref()) {
+        // Those of old find it out when they start.
+        environment(config)?;
+        hostname(config)?;
+        cpuset::validate(host)?;
+    }
     host_config(host)?;
     network(config, host)?;
     supported(host)
@@ -23,6 +30,9 @@ pub(crate) fn validate(config: &ContainerConfig, host: &HostConfig) -> Result<()
 /// brought along.
 pub(crate) fn at_start(record: &Record) -> Result<()> {
     host_config(&record.host)?;
+    if !Quirk::StrictEnvironment.is_in(record.host.annotations.as_ref()) {
+        cpuset::validate(&record.host)?;
+    }
     if let NetworkMode::Custom(name) = record.network() {
         return Err(Error::not_found(format!("failed to set up container networking: network {name} not found")));
     }
@@ -42,12 +52,22 @@ fn portable(config: &ContainerConfig) -> Result<()> {
     if let Some(check) = &config.healthcheck {
         health::validate(check)?;
     }
-    for entry in config.env.iter().flatten() {
-        if entry.is_empty() || entry.starts_with('=') || entry.contains('\0') {
-            return Err(Error::invalid(format!("invalid environment variable: {entry}")));
-        }
+    let texts = config.env.iter().flatten().chain([&config.hostname, &config.domainname]);
+    match texts.into_iter().find(|text| text.contains('\0')) {
+        Some(text) => Err(Error::invalid(format!("invalid text, a zero byte is in it: {text:?}"))),
+        None => Ok(()),
     }
-    if config.hostname.len() > 63 || config.hostname.contains(['\0', '\n', '/', ' ']) {
+}
+
+fn environment(config: &ContainerConfig) -> Result<()> {
+    match config.env.iter().flatten().find(|entry| entry.is_empty() || entry.starts_with('=')) {
+        Some(entry) => Err(Error::invalid(format!("invalid environment variable: {entry}"))),
+        None => Ok(()),
+    }
+}
+
+fn hostname(config: &ContainerConfig) -> Result<()> {
+    if config.hostname.len() > 63 || config.hostname.contains(['\n', '/', ' ']) {
         return Err(Error::invalid(format!("invalid hostname format: {}", config.hostname)));
     }
     Ok(())
@@ -135,12 +155,15 @@ fn processors(host: &HostConfig) -> Result<()> {
     if host.cpu_quota > 0 && host.cpu_quota < 1000 {
         return Err(Error::invalid("CPU cfs quota can not be less than 1ms (i.e. 1000)"));
     }
-    cpuset::validate(host)
+    Ok(())
 }
 
 fn network(config: &ContainerConfig, host: &HostConfig) -> Result<()> {
     ports::validate(config, host.port_bindings.as_ref())?;
     let refuse = |text: &str| Err(Error::invalid(format!("conflicting options: {text}")));
+    if host.uts_mode == "host" && !config.hostname.is_empty() {
+        return refuse("hostname and the UTS mode");
+    }
     let has = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
     match NetworkMode::of(&host.network_mode, config.network_disabled) {
         NetworkMode::Container(name) => {
@@ -232,6 +255,9 @@ mod tests {
         let host = HostConfig { network_mode: "container:a".into(), ..HostConfig::default() };
         let config = ContainerConfig { hostname: "h".into(), ..ContainerConfig::default() };
         assert_eq!(text(config, host), "conflicting options: hostname and the network mode");
+        let config = ContainerConfig { hostname: "h".into(), ..ContainerConfig::default() };
+        let host = HostConfig { uts_mode: "host".into(), ..HostConfig::default() };
+        assert_eq!(text(config, host), "conflicting options: hostname and the UTS mode");
         let config = ContainerConfig { working_dir: "x".into(), ..ContainerConfig::default() };
         assert!(text(config, HostConfig::default()).contains("needs to be an absolute path"));
     }

@@ -26,6 +26,7 @@ mod v1_15_create;
 mod v1_15_inspect;
 mod v1_15_list;
 mod v1_15_registry;
+mod v1_15_start;
 mod v1_15_stream;
 mod v1_16;
 mod v1_17;

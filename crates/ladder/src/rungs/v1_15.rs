@@ -12,6 +12,7 @@ use super::v1_15_create as create;
 use super::v1_15_inspect as inspect;
 use super::v1_15_list as list;
 use super::v1_15_registry as registry;
+use super::v1_15_start as start;
 use super::v1_15_stream as stream;
 use crate::exchange::{NEVER_STARTED_HEADER, OLD_NAME_HEADER, Response};
 use crate::json::{keep, object};
@@ -44,7 +45,11 @@ pub(super) const RUNG: Rung = Rung {
             .answer(create::missing_container),
         Change::to(&[ContainerCreate], "Names of containers need two characters, the first of them a letter or digit.")
             .wordings(CREATE),
-        Change::to(&[ContainerStart], "A start that fails says why in other words.").wordings(START),
+        Change::to(&[ContainerStart, ContainerRestart], "What the machine refuses at a start is told in other words.")
+            .answer(start::failed),
+        Change::to(&[ContainerStart, ContainerRestart], "A start that fails says why in other words.")
+            .wordings(start::WORDS),
+        Change::to(&[ContainerRestart], "A restart that fails says so.").answer(start::restart),
         Change::to(&[ContainerPause], "A pause that fails says why in other words.").wordings(&[
             Wording::with_status(
                 "Container * is already paused",
@@ -64,7 +69,6 @@ pub(super) const RUNG: Rung = Rung {
                 500,
             ),
         ]),
-        Change::to(&[ContainerKill], "Signals have numbers above 31, and names in small letters.").up(stream::signal),
         Change::to(&[ContainerDelete], "A link that cannot be removed is told in other words.")
             .answer(stream::missing_link),
         Change::to(&[ContainerKill], "A signal that does not exist is told in other words.")
@@ -82,6 +86,11 @@ pub(super) const RUNG: Rung = Rung {
                 400,
             )])
             .traits(|traits| traits.logs_sniffed = true),
+        Change::to(
+            &[ContainerLogs],
+            "Times in logs have nine digits of a fraction, and no brackets around those of lines that come while one follows.",
+        )
+        .traits(|traits| traits.old_log_times = true),
         Change::to(&[ContainerWait], "Wait for a missing container is answered with 404.")
             .wordings(&[Wording::with_status("No such container: *", "wait: no such container: {1}", 500)])
             .answer(never_ran),
@@ -97,7 +106,7 @@ pub(super) const RUNG: Rung = Rung {
         Change::to(&[Events], "Times that are no time are an error; before they did not count.").up(stream::times),
         Change::to(&[ContainerTop], "Arguments of `ps` are several; before they were one.").up(stream::one_argument),
         Change::to(&[ContainerStart], "A capability that does not exist is told in other words.")
-            .answer(create::unknown_capability),
+            .answer(start::unknown_capability),
         Change::to(&[ContainerResize], "Resize is documented.").up(stream::resize).wordings(&[Wording::with_status(
             "container * is not running",
             "Container {name} is not running",
@@ -177,92 +186,6 @@ const CREATE: &[Wording] = &[
     ),
     Wording::with_status("No command specified*", "No command specified", 500),
     Wording::with_status("*", "{1}", 500),
-];
-
-const START: &[Wording] = &[
-    Wording::with_status("*exec: \"*: unknown", "Cannot start container {name}: exec: \"{2}", 500),
-    Wording::with_status("*exec: \"*", "Cannot start container {name}: exec: \"{2}", 500),
-    Wording::with_status(
-        "*Bind for * failed: port is already allocated*",
-        "Cannot start container {name}: Bind for {2} failed: port is already allocated",
-        500,
-    ),
-    Wording::with_status(
-        "error gathering device information *",
-        "Cannot start container {name}: error gathering device information {1}",
-        500,
-    ),
-    Wording::with_status(
-        "*unable to find user *: *",
-        "Cannot start container {name}: finalize namespace setup user get supplementary \
-             groups Unable to find user {2}",
-        500,
-    ),
-    Wording::with_status("*Cannot mkdir: *", "Cannot start container {name}: Cannot mkdir: {2}", 500),
-    Wording::with_status("invalid environment variable: *", "Cannot start container {name}: no such process", 500),
-    Wording::with_status("Cannot link to *", "Cannot start container {name}: Cannot link to {1}", 500),
-    Wording::with_status(
-        "invalid CapAdd: unknown capability: \"CAP_*\"",
-        "Cannot start container {name}: Unknown capability to add: \"{1}\"",
-        500,
-    ),
-    Wording::with_status(
-        "invalid CapDrop: unknown capability: \"CAP_*\"",
-        "Cannot start container {name}: Unknown capability drop: \"{1}\"",
-        500,
-    ),
-    Wording::with_status(
-        "invalid CapAdd: unknown capability: *",
-        "Cannot start container {name}: Unknown capability to add: {1}",
-        500,
-    ),
-    Wording::with_status(
-        "invalid CapDrop: unknown capability: *",
-        "Cannot start container {name}: Unknown capability drop: {1}",
-        500,
-    ),
-    Wording::with_status(
-        "cannot bind mount volume: *",
-        "Cannot start container {name}: cannot bind mount volume: {1}",
-        500,
-    ),
-    Wording::with_status(
-        "Illegal bind destination: *",
-        "Cannot start container {name}: Illegal bind destination: {1}",
-        500,
-    ),
-    Wording::with_status(
-        "Invalid volume specification: *",
-        "Cannot start container {name}: Invalid volume specification: {1}",
-        500,
-    ),
-    Wording::with_status("could not get container for *: *", "Could not find entity for {1}", 500),
-    Wording::with_status("could not get container for *: No such container: *", "Could not find entity for {1}", 500),
-    Wording::with_status(
-        "Invalid network mode: invalid container format *",
-        "Cannot start container {name}: no such container to join network: ",
-        500,
-    ),
-    Wording::with_status(
-        "cannot make the working directory *: *",
-        "Cannot start container {name}: Cannot mkdir: {1} is not a directory",
-        500,
-    ),
-    Wording::with_status(
-        "bad format for links: *",
-        "Invalid format to parse.  {1} should match template name:alias",
-        500,
-    ),
-    Wording::with_status(
-        "failed to set up container networking: network * not found",
-        "Cannot start container {name}: invalid network mode: {1}",
-        500,
-    ),
-    Wording::with_status(
-        "invalid mode: *",
-        "Cannot start container {name}: Malformed volumes-from specification: {1}",
-        500,
-    ),
 ];
 
 const INFO: &[&str] = &[

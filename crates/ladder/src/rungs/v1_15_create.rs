@@ -12,6 +12,12 @@ use crate::rung::Asked;
 /// What containers saw inside, and what a start forgave.
 const QUIRKS: [Quirk; 4] = [Quirk::AnyAddress, Quirk::OldHosts, Quirk::OldNames, Quirk::StrictEnvironment];
 
+/// Shares of the processors that the newest version leaves as they are.
+const SHARES: std::ops::RangeInclusive<i64> = 2..=262_144;
+
+/// Among what was written: exposed ports that are none.
+pub(super) const NO_PORTS: &str = "NoPorts";
+
 const CONFIG: &[(&str, Kind)] = &[
     ("Hostname", Kind::Text),
     ("Domainname", Kind::Text),
@@ -69,20 +75,9 @@ pub(super) fn create(request: &mut Request) -> Result<(), Response> {
         return Err(Response::error(500, "prefix can't be empty"));
     }
     let mut written = Map::new();
-    if number(&config, "CpuShares") < 0 {
-        written.extend(config.remove("CpuShares").map(|shares| ("CpuShares".to_owned(), shares)));
-    }
-    for limit in ["Memory", "MemorySwap"] {
-        if number(&config, "Memory") > 0 {
-            written.insert(limit.into(), json!(number(&config, limit)));
-        }
-    }
-    let directory = text(&config, "WorkingDir");
-    if !directory.is_empty() && !directory.starts_with('/') {
-        written.insert("WorkingDir".into(), json!(directory));
-        let absolute = json!(format!("/{directory}"));
-        config.insert("WorkingDir".into(), absolute);
-    }
+    limits(&mut config, &mut written);
+    absolute_paths(&mut config, &mut written);
+    empty_words(&mut config, &mut written);
     let moved = sent.get(MOVED).and_then(Value::as_object).cloned().unwrap_or_default();
     let mut host_config = lenient::fields(&moved, HOST_CONFIG);
     if let Some(specs) = config.remove("PortSpecs").filter(|specs| !specs.is_null()) {
@@ -95,6 +90,7 @@ pub(super) fn create(request: &mut Request) -> Result<(), Response> {
         }
         written.insert("PortSpecs".into(), specs);
     }
+    no_ports(&mut config, &mut written);
     annotate(&mut host_config, "Config", written);
     config.insert("HostConfig".into(), host_config.into());
     request.body = Body::Json(config.into());
@@ -123,6 +119,65 @@ pub(super) fn commit(request: &mut Request) -> Result<(), Response> {
     request.body = Body::Json(config.into());
     request.set_header("Content-Type", "application/json");
     Ok(())
+}
+
+/// Limits were shown as they were asked for.
+fn limits(config: &mut Object, written: &mut Object) {
+    let shares = number(config, "CpuShares");
+    if shares != 0 && !SHARES.contains(&shares) {
+        written.insert("CpuShares".into(), json!(shares));
+    }
+    if shares < 0 {
+        config.remove("CpuShares");
+    }
+    for limit in ["Memory", "MemorySwap"] {
+        if number(config, "Memory") > 0 || number(config, limit) != 0 {
+            written.insert(limit.into(), json!(number(config, limit)));
+        }
+    }
+}
+
+/// Folders that are not absolute lay in the root folder.
+fn absolute_paths(config: &mut Object, written: &mut Object) {
+    let relative = |path: &str| !path.is_empty() && !path.starts_with('/');
+    let directory = text(config, "WorkingDir");
+    if relative(directory) {
+        written.insert("WorkingDir".into(), json!(directory));
+        let absolute = json!(format!("/{directory}"));
+        config.insert("WorkingDir".into(), absolute);
+    }
+    let Some(volumes) = config.get("Volumes").and_then(Value::as_object) else { return };
+    if volumes.keys().any(|path| relative(path)) {
+        let absolute = |path: &String| if relative(path) { format!("/{path}") } else { path.clone() };
+        let volumes: Object = volumes.keys().map(|path| (absolute(path), json!({}))).collect();
+        written.extend(config.insert("Volumes".into(), volumes.into()).map(|sent| ("Volumes".to_owned(), sent)));
+    }
+}
+
+/// An entry point of one empty word was the name of a program, and an image may be named with a colon and no tag.
+fn empty_words(config: &mut Object, written: &mut Object) {
+    let command = config.get("Cmd").and_then(Value::as_array).cloned().unwrap_or_default();
+    if config.get("Entrypoint") == Some(&json!([""])) && !command.is_empty() {
+        let words: Vec<Value> = std::iter::once(json!("")).chain(command).collect();
+        for (key, value) in [("Entrypoint", json!(words)), ("Cmd", Value::Null)] {
+            written.extend(config.insert(key.into(), value).map(|sent| (key.to_owned(), sent)));
+        }
+    }
+    if let Some(bare) = text(config, "Image").strip_suffix(':').map(str::to_owned) {
+        written.extend(config.insert("Image".into(), json!(bare)).map(|sent| ("Image".to_owned(), sent)));
+    }
+}
+
+/// What is no port could be exposed all the same, to no effect.
+fn no_ports(config: &mut Object, written: &mut Object) {
+    let Some(ports) = config.get_mut("ExposedPorts").and_then(Value::as_object_mut) else { return };
+    let sent = std::mem::take(ports);
+    let (real, nonsense): (Object, Object) =
+        sent.into_iter().partition(|(port, _)| port.parse::<model::Port>().is_ok());
+    *ports = real;
+    if !nonsense.is_empty() {
+        written.insert(NO_PORTS.into(), nonsense.into());
+    }
 }
 
 /// `[[ip:]public:]private[/protocol]` as PortBindings; None if one of them is nonsense.
@@ -154,7 +209,7 @@ pub(super) fn start(request: &mut Request) -> Result<(), Response> {
     }
     if request.header("Content-Type").and_then(|kind| kind.split(';').next()).map(str::trim) != Some("application/json")
     {
-        return Err(Response::error(500, "Content-Type of application/json is required"));
+        return Err(Response::error(400, "Content-Type of application/json is required"));
     }
     let sent = lenient::object(&request.body)?;
     if sent.is_empty() {
@@ -224,6 +279,8 @@ fn restart_policy(policy: &mut Object) {
 /// Whether the newest version gives a value back as it was written.
 fn survives(key: &str, value: &Value) -> bool {
     match key {
+        // Links were not kept here.
+        "Links" => true,
         "LxcConf" => value.is_null(),
         "NetworkMode" => !matches!(value.as_str(), Some("bridge" | "default")),
         "RestartPolicy" => {
@@ -244,14 +301,14 @@ fn check(config: &Object) -> Result<(), Response> {
     for link in texts("Links") {
         let parts: Vec<&str> = link.split(':').collect();
         match parts[..] {
-            ["", _] => return Err(Response::error(500, "Container name cannot be empty")),
+            ["", _] => return Err(Response::error(400, "Container name cannot be empty")),
             [_, _] => {}
-            _ => return Err(Response::error(500, &format!("bad format for links: {link}"))),
+            _ => return Err(Response::error(400, &format!("bad format for links: {link}"))),
         }
     }
     for from in texts("VolumesFrom") {
         if from.split_once(':').is_some_and(|(_, mode)| !matches!(mode, "ro" | "rw")) {
-            return Err(Response::error(500, &format!("invalid mode: {from}")));
+            return Err(Response::error(400, &format!("invalid mode: {from}")));
         }
     }
     Ok(())
@@ -266,17 +323,17 @@ fn annotate(config: &mut Object, part: &str, written: Object) {
 }
 
 /// `No such image: x:latest` was `No such image: x (tag: latest)`: the image as it was asked for, and the tag that was meant.
+/// What can be no image's name was missing too.
 pub(super) fn missing_image(response: &mut Response, asked: &Asked) {
-    // A name that cannot be one was merely not there.
     let missing = |text: &str| text.starts_with("No such image: ") || text.starts_with("invalid reference format");
     if !(response.is_error() && response.message().is_some_and(missing)) {
         return;
     }
     let body = lenient::object(&asked.request.body).unwrap_or_default();
-    let image = text(&lenient::fields(&body, &[("Image", Kind::Text)]), "Image").to_owned();
-    let last = image.rsplit('/').next().unwrap_or_default();
-    let tag = last.rsplit_once(':').map_or("latest", |(_, tag)| tag);
-    let text = format!("No such image: {image} (tag: {tag})");
+    let body = lenient::fields(&body, &[("Image", Kind::Text)]);
+    let image = text(&body, "Image");
+    let tag = image.rsplit_once(':').map(|(_, tag)| tag).filter(|tag| !tag.is_empty() && !tag.contains('/'));
+    let text = format!("No such image: {image} (tag: {})", tag.unwrap_or("latest"));
     response.status = 404;
     response.set_message(&text);
 }
@@ -291,18 +348,6 @@ pub(super) fn warnings(created: &mut Value, asked: &Asked) {
              has been deprecated. Use -p to publish the ports.";
         created["Warnings"] = json!([text]);
     }
-}
-
-/// A capability that does not exist was told with what was to be done with it.
-pub(super) fn unknown_capability(response: &mut Response, asked: &Asked) {
-    let name = response.message().and_then(|text| text.strip_prefix("invalid capability: \"CAP_")?.strip_suffix('"'));
-    let Some(name) = name.filter(|_| response.is_error()) else { return };
-    let body = lenient::object(&asked.request.body).unwrap_or_default();
-    let added =
-        body.get("CapAdd").and_then(Value::as_array).is_some_and(|names| names.iter().any(|added| added == name));
-    let what = if added { "capability to add" } else { "capability drop" };
-    let text = format!("Cannot start container {}: Unknown {what}: \"{name}\"", asked.name());
-    response.set_message(&text);
 }
 
 /// A container that is missing may be another than the one that is to start.

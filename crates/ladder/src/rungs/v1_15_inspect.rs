@@ -1,10 +1,12 @@
 //! Inspect as clients below 1.15 read it.
 
+use model::path::clean;
 use serde_json::{Value, json};
 
 use super::v1_15::AS_WRITTEN;
+use super::v1_15_create::NO_PORTS;
 use crate::exchange::{Body, Response};
-use crate::json::{Object, child, default, is_empty, keep, null_if_empty, object, set, text};
+use crate::json::{Object, child, default, is_empty, keep, map_text, null_if_empty, object, rename, set, text};
 use crate::rung::Asked;
 
 const CONTAINER: &[&str] = &[
@@ -65,6 +67,12 @@ pub(super) fn inspect(container: &mut Value, asked: &Asked) {
     child(container, "NetworkSettings").into_iter().for_each(|network| network_settings(network, running, &unexposed));
     child(container, "HostConfig").into_iter().for_each(|host_config| self::host_config(host_config, &written_host));
     child(container, "Config").into_iter().for_each(|config| self::config(config, &written, fresh));
+    for path in written["Volumes"].as_object().into_iter().flat_map(|volumes| volumes.keys()) {
+        for key in ["Volumes", "VolumesRW"] {
+            let shown = container.get_mut(key).and_then(Value::as_object_mut);
+            shown.into_iter().for_each(|shown| rename(shown, &format!("/{path}"), path));
+        }
+    }
     if fresh && !written["PortSpecs"].is_null() {
         child(container, "HostConfig").into_iter().for_each(|config| set(config, "PortBindings", Value::Null));
     }
@@ -84,9 +92,16 @@ pub(super) fn inspect(container: &mut Value, asked: &Asked) {
 pub(super) fn config(config: &mut Object, written: &Value, fresh: bool) {
     flat_config(config);
     for (key, value) in written.as_object().into_iter().flatten() {
-        if fresh || !matches!(key.as_str(), "PortSpecs" | "ExposedPorts") {
+        if key == NO_PORTS {
+            let exposed = child(config, "ExposedPorts");
+            exposed.into_iter().for_each(|exposed| exposed.extend(value.as_object().cloned().unwrap_or_default()));
+        } else if fresh || !matches!(key.as_str(), "PortSpecs" | "ExposedPorts") {
             set(config, key, value.clone());
         }
+    }
+    if !fresh {
+        // The first start tidied it up.
+        map_text(config.get_mut("WorkingDir"), |path| path.starts_with('/').then(|| clean(path)));
     }
 }
 
@@ -169,9 +184,7 @@ fn network_settings(network: &mut Object, running: bool, unexposed: &Object) {
     }
     if let Some(ports) = child(network, "Ports") {
         for (port, binding) in unexposed {
-            if let Some(shown) = ports.get_mut(port) {
-                shown.clone_from(binding);
-            }
+            set(ports, port, if binding.is_null() { json!([]) } else { binding.clone() });
         }
     }
 }

@@ -44,25 +44,6 @@ pub(super) fn one_argument(request: &mut Request) -> Result<(), Response> {
     }
 }
 
-/// Names of the signals that there were.
-const SIGNALS: &[&str] = &[
-    "ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL", "PIPE", "POLL",
-    "PROF", "PWR", "QUIT", "SEGV", "STKFLT", "STOP", "SYS", "TERM", "TRAP", "TSTP", "TTIN", "TTOU", "UNUSED", "URG",
-    "USR1", "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ",
-];
-
-pub(super) fn signal(request: &mut Request) -> Result<(), Response> {
-    let signal = request.parameter("signal").unwrap_or_default();
-    let known = match signal.bytes().all(|byte| byte.is_ascii_digit()) {
-        true => signal.parse::<u8>().is_ok_and(|number| (1..=31).contains(&number)),
-        false => SIGNALS.contains(&signal.strip_prefix("SIG").unwrap_or(signal)),
-    };
-    match signal.is_empty() || known {
-        true => Ok(()),
-        false => Err(Response::error(500, &format!("Invalid signal: {signal}"))),
-    }
-}
-
 pub(super) fn missing_link(response: &mut Response, asked: &Asked) {
     if !asked.request.flag("link") || !response.is_error() {
         return;
@@ -143,26 +124,6 @@ mod tests {
             statuses += message.split("\"status\":").nth(1).unwrap_or_default();
         }
         assert_eq!(statuses, "\"die\"}\n\"stop\"}\n\"kill\"}\n\"die\"}\n");
-    }
-
-    #[test]
-    fn signals_were_few() {
-        let known = |signal: &str| match crate::climb(
-            crate::Version::new(1, 14),
-            ask("POST", "/containers/web/kill", &format!("signal={signal}"), Value::Null),
-        ) {
-            crate::Climbed::Forward { .. } => true,
-            crate::Climbed::Answer(answer) => {
-                assert_eq!((answer.status, answer.message()), (500, Some(&*format!("Invalid signal: {signal}"))));
-                false
-            }
-        };
-        assert!(["", "9", "09", "31", "KILL", "SIGTERM", "STKFLT"].into_iter().all(known));
-        assert!(
-            ["0", "32", "99", "kill", "SIGSIGTERM", "RTMIN", "-1", "1e1", "TERM "]
-                .into_iter()
-                .all(|signal| !known(signal))
-        );
     }
 
     #[test]

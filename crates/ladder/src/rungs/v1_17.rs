@@ -58,8 +58,7 @@ pub(super) const RUNG: Rung = Rung {
             .up(create),
         Change::to(&[ContainerDelete], "Removal of a running container is a conflict (409).").wordings(&[
             Wording::with_status(
-                "cannot remove container \"*\": container is running: stop the container before \
-             removing or force remove",
+                "cannot remove container \"*\": container is *",
                 "You cannot remove a running container. Stop the container before attempting \
              removal or use -f",
                 500,

@@ -6,9 +6,9 @@ use crate::json::{each, hand_over, map_text, object, remove, text};
 use crate::rung::{Asked, Change, OldRoute, Rung};
 use crate::version::Version;
 use api::routes::Endpoint::{
-    Build, ContainerCreate, ContainerInspect, ContainerList, ContainerStart, ContainerStats, Events, ImageInspect,
-    Info, NetworkConnect, NetworkCreate, NetworkDelete, NetworkDisconnect, NetworkInspect, NetworkList, VolumeCreate,
-    VolumeDelete, VolumeInspect, VolumeList,
+    Build, ContainerCreate, ContainerInspect, ContainerKill, ContainerList, ContainerStart, ContainerStats, Events,
+    ImageInspect, Info, NetworkConnect, NetworkCreate, NetworkDelete, NetworkDisconnect, NetworkInspect, NetworkList,
+    VolumeCreate, VolumeDelete, VolumeInspect, VolumeList,
 };
 use serde_json::{Value, json};
 
@@ -50,7 +50,8 @@ pub(super) const RUNG: Rung = Rung {
                 .for_each(|image| remove(image, &["RepoTags", "RepoDigests", "RootFS", "GraphDriver"]))
         }),
         Change::to(&[ContainerStats], "Stats tell each network interface apart, `networks`.").message(one_network),
-        Change::to(&[Events], "Events have nanoseconds, `timeNano`.")
+        Change::to(&[Events], "Events have nanoseconds, `timeNano`; before, `until` a second was until its end.")
+            .up(whole_second)
             .message(|event, _| object(event, &[]).into_iter().for_each(|event| remove(event, &["timeNano"]))),
         Change::to(&[Build], "Build counts its steps from 1 rather than 0.").message(|message, _| {
             map_text(message.get_mut("stream"), |line| {
@@ -63,9 +64,31 @@ pub(super) const RUNG: Rung = Rung {
         Change::to(&[Info], "`GET /info` tells `CPUShares`, `CPUSet` and `ServerVersion`.").down(|info, _| {
             object(info, &[]).into_iter().for_each(|info| remove(info, &["CPUShares", "CPUSet", "ServerVersion"]))
         }),
+        Change::to(&[ContainerKill], "Signals may be written in any case, and may be real-time ones.").up(plain_signal),
         Change::removed(&PS, "`GET /containers/ps`, another name of `GET /containers/json`, is gone."),
     ],
 };
+
+/// Times were compared by their seconds.
+fn whole_second(request: &mut Request) -> Result<(), Response> {
+    let until = request.parameter("until").unwrap_or_default().trim();
+    if until.parse::<u64>().is_ok_and(|seconds| seconds > 0) {
+        let end = format!("{until}.999999999");
+        request.set_parameter("until", end);
+    }
+    Ok(())
+}
+
+/// A signal was a number up to 31, or a name in capitals.
+fn plain_signal(request: &mut Request) -> Result<(), Response> {
+    let signal = request.parameter("signal").unwrap_or_default();
+    let plain = signal.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+    let known = signal.parse::<model::Signal>().is_ok_and(|signal| signal.number() <= 31);
+    if signal.is_empty() || (plain && known) {
+        return Ok(());
+    }
+    Err(Response::error(400, &format!("Invalid signal: {signal}")))
+}
 
 static PS: OldRoute = OldRoute {
     method: "GET",
@@ -182,6 +205,21 @@ mod tests {
     use crate::testing::{ask, climbed, down, message, refused, up};
     use api::routes::Endpoint::{ContainerInspect, ContainerList, ContainerStart, ContainerStats};
     use serde_json::{Value, json};
+
+    #[test]
+    fn signals_were_few() {
+        let kill = |signal: &str| {
+            let asked = ask("POST", "/containers/web/kill", &format!("signal={signal}"), Value::Null);
+            crate::climb(crate::Version::new(1, 14), asked)
+        };
+        for signal in ["", "9", "09", "31", "KILL", "SIGTERM", "STKFLT"] {
+            assert!(matches!(kill(signal), crate::Climbed::Forward { .. }), "{signal}");
+        }
+        for signal in ["0", "32", "99", "kill", "SIGSIGTERM", "RTMIN", "-1", "1e1", "TERM "] {
+            let crate::Climbed::Answer(answer) = kill(signal) else { panic!("{signal} was a signal") };
+            assert_eq!((answer.status, answer.message()), (500, Some(&*format!("Invalid signal: {signal}"))));
+        }
+    }
 
     #[test]
     fn ps_is_json() {

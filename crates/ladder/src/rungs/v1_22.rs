@@ -3,7 +3,7 @@
 use super::lxc;
 use super::shapes::{host_config, plain_id};
 use crate::exchange::{
-    Body, IMAGES_ONLY_HEADER, OLD_ARCHIVE_HEADER, QUIET_COMMANDS_HEADER, RESTART_MARK, Request, Response,
+    Body, IMAGES_ONLY_HEADER, OLD_ARCHIVE_HEADER, QUIET_COMMANDS_HEADER, QUIET_MARK, Request, Response,
     STORED_IMAGE_HEADER, WARNINGS_HEADER,
 };
 use crate::json::{Object, child, default, each, map_text, object, remove, text};
@@ -60,9 +60,9 @@ pub(super) const RUNG: Rung = Rung {
                 Ok(())
             },
         ),
-        Change::to(&[Events], "A restart tells `stop` as well.")
+        Change::to(&[Events], "A restart tells `stop` as well, and a commit `pause` and `unpause`.")
             .traits(|traits| traits.event_marks = true)
-            .message(no_stop_in_restart),
+            .message(no_parts),
         Change::to(&[Events], "Events tell `Type`, `Action` and `Actor`, also of networks, volumes and the daemon.")
             .message(flat_event),
         Change::added(&[ContainerUpdate], "`POST /containers/{name}/update` changes resources of a container."),
@@ -174,13 +174,13 @@ fn plain(item: &mut Object) {
     }
 }
 
-/// Only containers and images had events, with the fields that the newest version still repeats for them.
-fn no_stop_in_restart(event: &mut Value, _: &Asked) {
-    if object(event, &["Actor", "Attributes"]).is_some_and(|attributes| attributes.contains_key(RESTART_MARK)) {
+fn no_parts(event: &mut Value, _: &Asked) {
+    if object(event, &["Actor", "Attributes"]).is_some_and(|attributes| attributes.contains_key(QUIET_MARK)) {
         *event = Value::Null;
     }
 }
 
+/// Only containers and images had events, with the fields that the newest version still repeats for them.
 fn flat_event(event: &mut Value, asked: &Asked) {
     let Some(fields) = event.as_object_mut() else { return };
     let attributes = fields.get("Actor").and_then(|actor| actor.get("Attributes")).cloned().unwrap_or_default();
@@ -269,7 +269,7 @@ mod tests {
     #[test]
     fn restarts_did_not_stop() {
         let event = |attributes: Value| json!({"Type": "container", "Action": "stop", "Actor": {"ID": "c", "Attributes": attributes}});
-        assert_eq!(message("1.22", "1.21", Events, event(json!({"image": "a", crate::RESTART_MARK: "1"}))), "");
+        assert_eq!(message("1.22", "1.21", Events, event(json!({"image": "a", crate::QUIET_MARK: "1"}))), "");
         assert!(message("1.22", "1.21", Events, event(json!({"image": "a"}))).contains("\"stop\""));
     }
 

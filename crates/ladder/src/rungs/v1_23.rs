@@ -55,6 +55,8 @@ pub(super) const RUNG: Rung = Rung {
         Change::to(&[Info], "`GET /info` tells `CgroupDriver` and `KernelMemory`.").down(|info, _| {
             object(info, &[]).into_iter().for_each(|info| remove(info, &["CgroupDriver", "KernelMemory"]))
         }),
+        Change::to(&[Events], "A start that fails is no event; before it was `start` all the same.")
+            .traits(|traits| traits.failed_starts = true),
         Change::to(&[Events], "Loading and saving images are events.")
             .message(|event, _| drop_events(event, "image", &["load", "save"])),
     ],

@@ -24,6 +24,7 @@ pub(crate) async fn logs(call: &mut Call) -> Result<Reply, Error> {
         stderr,
         follow: query.flag("follow"),
         timestamps: query.flag("timestamps"),
+        old_times: call.traits.old_log_times,
         details: query.flag("details"),
         // Anything but a number means all, as it always has.
         tail: query.text("tail").parse().ok(),

@@ -79,10 +79,16 @@ pub(crate) async fn events(call: &mut Call) -> Result<Reply, Error> {
     let options = engine::EventsOptions { since, until, filters: call.query.filters()? };
     let events = call.server.engine.events(options).await?;
     let documents = stream::unfold(events, async |mut events| events.next().await.map(|event| (event, events)));
-    let marks = call.traits.event_marks;
-    let documents = documents.map(move |event| match marks || !is_marked(&event) {
-        true => document(&event),
-        false => document(&unmarked(&event)),
+    let (marks, failed_starts) = (call.traits.event_marks, call.traits.failed_starts);
+    let documents = documents.filter_map(move |event: Event| {
+        let failed = event.actor.attributes.contains_key(ladder::FAILED_MARK);
+        let shown = match (failed, is_marked(&event)) {
+            (true, _) if !failed_starts => None,
+            (false, true) if !marks => Some(document(&unmarked(&event))),
+            (true, _) => Some(document(&unmarked(&event))),
+            (false, _) => Some(document(&event)),
+        };
+        std::future::ready(shown)
     });
     Ok(Reply::messages(documents.boxed(), End::Line))
 }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use model::Timestamp;
+
 use super::{Record, Stream};
 
 /// How the time of a record is shown before its text.
@@ -27,6 +29,8 @@ pub struct Style {
     pub framed: bool,
     /// The time before each record.
     pub timestamps: Timestamps,
+    /// Records of this time and later have theirs in brackets: `[2014-08-20T18:01:02.5Z] `.
+    pub bracketed_from: Option<Timestamp>,
     /// The attributes before each record (`key=value,key=value `).
     pub details: bool,
     /// The pieces of a long line come as if they were one record.
@@ -78,15 +82,22 @@ impl Style {
     }
 
     fn render_time(&self, record: &Record, out: &mut Vec<u8>) {
+        if self.timestamps == Timestamps::None {
+            return;
+        }
+        let bracketed = self.bracketed_from.is_some_and(|from| record.time().is_some_and(|time| time >= from));
+        if bracketed {
+            out.push(b'[');
+        }
         match self.timestamps {
-            Timestamps::None => return,
+            Timestamps::None => {}
             Timestamps::Rfc3339Nano => out.extend_from_slice(record.time_text().as_bytes()),
             Timestamps::Rfc3339Fixed => match record.time() {
                 Some(time) => out.extend_from_slice(time.rfc3339_fixed().as_bytes()),
                 None => out.extend_from_slice(record.time_text().as_bytes()),
             },
         }
-        out.push(b' ');
+        out.extend_from_slice(if bracketed { b"] " } else { b" " });
     }
 }
 
@@ -139,6 +150,14 @@ mod tests {
         let timed = |timestamps| String::from_utf8(shown(Style { timestamps, ..style })).unwrap();
         assert_eq!(timed(Timestamps::Rfc3339Nano), "2014-08-02T18:01:02.5Z hi\n");
         assert_eq!(timed(Timestamps::Rfc3339Fixed), "2014-08-02T18:01:02.500000000Z hi\n");
+        for (from, wanted) in [
+            ("2014-08-02T18:01:02.5Z", "[2014-08-02T18:01:02.5Z] hi\n"),
+            ("2014-08-02T18:01:03Z", "2014-08-02T18:01:02.5Z hi\n"),
+        ] {
+            let bracketed_from = from.parse().ok();
+            let bracketed = shown(Style { timestamps: Timestamps::Rfc3339Nano, bracketed_from, ..style });
+            assert_eq!(String::from_utf8(bracketed).unwrap(), wanted);
+        }
         let detailed = shown(Style { details: true, timestamps: Timestamps::Rfc3339Nano, framed: true, ..style });
         assert_eq!(&detailed[8..], b"2014-08-02T18:01:02.5Z a=1,b=x+y hi\n");
         assert_eq!(usize::from(detailed[7]), detailed.len() - 8);

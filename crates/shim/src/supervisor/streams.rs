@@ -170,7 +170,9 @@ impl Supervisor<'_> {
         let Some(client) = self.clients.get(&key) else { return Ok(()) };
         let process = client.process;
         match received {
-            Input::Ended if client.stdin => self.input_ended(process),
+            Input::Ended if client.stdin && !self.input_ended(process) => {
+                return self.end_client(key, EndReason::Detached);
+            }
             Input::DetachKeys => return self.end_client(key, EndReason::Detached),
             _ => {}
         }
@@ -211,13 +213,14 @@ impl Supervisor<'_> {
         if detach { Input::DetachKeys } else { Input::Nothing }
     }
 
-    /// A client's input is over: with "once" that of the process is, too.
-    fn input_ended(&mut self, process: u32) {
-        if let Some(process) = self.processes.get_mut(&process)
-            && process.stdio.stdin_once
-        {
+    /// A client's input is over: with "once" that of the process is, too. False if instead the client's part is over: as
+    /// with Docker, one whose input goes to a process that takes more, or to a terminal, gets no output after its own end.
+    fn input_ended(&mut self, process: u32) -> bool {
+        let Some(process) = self.processes.get_mut(&process) else { return true };
+        if process.stdio.stdin_once {
             process.close_input();
         }
+        !process.stdio.open_stdin || (process.stdio.stdin_once && !process.stdio.terminal)
     }
 }
 

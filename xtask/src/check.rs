@@ -11,9 +11,10 @@ use crate::run::{cargo, output, succeed};
 /// Which of our crates each crate may use: the arrows of ARCHITECTURE.md. Nothing else may appear in a manifest.
 const ARROWS: &[(&str, &[&str])] = &[
     ("api", &["model"]),
-    ("build", &["image", "model", "storage", "sys"]),
-    ("buildkit", &["api", "build", "engine", "model", "sys"]),
+    ("build", &["dockerfile", "image", "model", "storage", "sys"]),
+    ("buildkit", &["api", "build", "dockerfile", "engine", "model", "sys"]),
     ("client", &["api"]),
+    ("dockerfile", &["model"]),
     (
         "engine",
         &["api", "build", "image", "model", "network", "registry", "runtime", "shim", "storage", "store", "sys"],
@@ -21,8 +22,19 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "hostile",
         &[
-            "api", "build", "buildkit", "image", "ladder", "model", "network", "registry", "runtime", "shim",
-            "storage", "sys",
+            "api",
+            "build",
+            "buildkit",
+            "dockerfile",
+            "image",
+            "ladder",
+            "model",
+            "network",
+            "registry",
+            "runtime",
+            "shim",
+            "storage",
+            "sys",
         ],
     ),
     ("image", &["model", "storage", "store"]),
@@ -46,7 +58,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// The blocking world: none of these may pull an async runtime in.
-const BLOCKING: &[&str] = &["build", "model", "network", "runtime", "shim", "storage", "store", "sys"];
+const BLOCKING: &[&str] = &["build", "dockerfile", "model", "network", "runtime", "shim", "storage", "store", "sys"];
 
 /// Every check.
 pub(crate) fn run() -> Result<()> {

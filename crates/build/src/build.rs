@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
+use dockerfile::{Command, Dockerfile, Ignore, MAX_BYTES, MountKind, Reading, RunMount};
 use image::{Happening, Image};
 
 use crate::context::inside;
-use crate::dockerfile::{Command, Dockerfile, MAX_BYTES, MountKind, Reading, RunMount};
-use crate::ignore::Ignore;
 use crate::lint::{self, Finding};
 use crate::progress::{Event, Plan};
 use crate::solve::Solve;
@@ -56,8 +55,8 @@ impl Build {
         let old = options.dialect.is_old();
         let (name, text) = dockerfile(source.as_ref(), &options.dockerfile, old)?;
         let file = Dockerfile::parse(&text, Reading { old }).map_err(|source| match source {
-            parse @ Error::Parse { .. } => parse,
-            source => Error::Dockerfile { name: name.clone(), source: Box::new(source) },
+            parse @ dockerfile::Error::Parse { .. } => Error::Parse(parse),
+            source => Error::Dockerfile { name: name.clone(), source },
         })?;
         // In 2014 the client had left out already what was to be ignored.
         let ignore = if old { Ignore::default() } else { ignored(source.as_ref(), &name)? };

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use dockerfile::Sharing;
 use model::{Timestamp, to_hex};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::dockerfile::Sharing;
 use crate::{Error, Result};
 
 const FILES: &str = "files";

@@ -1,8 +1,8 @@
 //! The instructions that change a configuration without a build: `changes` of `commit` and `import`.
 
+use dockerfile::{Command, Dockerfile, Instruction, Reading};
 use image::RunConfig;
 
-use crate::dockerfile::{Command, Dockerfile, Instruction, Reading};
 use crate::stage::{Stage, Wording};
 use crate::variables::Arguments;
 use crate::{Error, Result};

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use dockerfile::{Command, Instruction};
 use model::{Port, PortRange, Protocol, Signal};
 use serde_json::{Map, Value};
 
-use crate::dockerfile::{Command, Instruction};
 use crate::stage::{Stage, Wording};
 use crate::{Error, Result};
 
@@ -91,7 +91,10 @@ impl Stage {
                 Ok(comment)
             }
             Command::Healthcheck(check) => {
-                self.config.healthcheck = Some(*check);
+                let dockerfile::Healthcheck { test, interval, timeout, start_period, start_interval, retries } = *check;
+                let test = Some(test);
+                self.config.healthcheck =
+                    Some(image::Healthcheck { test, interval, timeout, start_period, start_interval, retries });
                 Ok(written)
             }
             Command::Shell(words) => {
@@ -99,7 +102,7 @@ impl Stage {
                 self.config.shell = Some(words);
                 Ok(comment)
             }
-            _ => Err(instruction.error("the instruction has a step of its own")),
+            _ => Err(instruction.error("the instruction has a step of its own").into()),
         }
     }
 

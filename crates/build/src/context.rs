@@ -5,13 +5,12 @@ use std::io::{Cursor, Read};
 use std::path::Path;
 use std::sync::Arc;
 
+use dockerfile::{Ignore, MAX_BYTES};
 use rustix::io::Errno;
 use sys::root::{Kind, Root};
 use tempfile::TempDir;
 
-use crate::dockerfile::MAX_BYTES;
 use crate::git::Repository;
-use crate::ignore::Ignore;
 use crate::{ContextSource, Error, Result};
 
 /// Bytes at the beginning of a body that tell what it is.

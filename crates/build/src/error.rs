@@ -1,74 +1,28 @@
 //! What can go wrong with a build.
 
 use std::error::Error as StdError;
-use std::{fmt, io};
+use std::io;
 
+use dockerfile::{Excerpt, Instruction};
 use model::ErrorKind;
-
-use crate::progress::Position;
 
 /// Result of an operation of a build.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-/// The line of a Dockerfile that an error is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Excerpt {
-    /// The place; an instruction of several lines may be wrong in a later one.
-    pub position: Position,
-    /// How many characters are wrong, at least one.
-    pub length: usize,
-    /// The line as written.
-    pub text: String,
-    /// What would have been right.
-    pub expected: String,
-}
-
-/// Characters of a line that are shown before and behind the place.
-const SHOWN: usize = 80;
-
-impl fmt::Display for Excerpt {
-    /// ```text
-    ///  3:6 | COPY --nosuch a b
-    ///      |      ^^^^^^^^ expected: COPY [flags] source... destination
-    /// ```
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Position { line, column } = self.position;
-        let skipped = column.saturating_sub(SHOWN);
-        let printable = |c: char| if c.is_control() { ' ' } else { c };
-        let text: String = self.text.chars().skip(skipped).take(2 * SHOWN).map(printable).collect();
-        let place = format!("{line}:{column}");
-        let marks = "^".repeat(self.length.clamp(1, SHOWN));
-        writeln!(f, " {place} | {text}")?;
-        let before = column.saturating_sub(skipped + 1);
-        write!(f, " {:1$} | {2:before$}{marks} expected: {expected}", "", place.len(), "", expected = self.expected)
-    }
-}
-
-fn shown(excerpt: Option<&Excerpt>) -> String {
-    excerpt.map(|excerpt| format!("\n{excerpt}")).unwrap_or_default()
-}
 
 /// Why a build failed, worded for the client in Docker's words where clients know those.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// An instruction is not what it must be.
-    #[error("dockerfile parse error on line {line}: {message}{}", shown(excerpt.as_deref()))]
-    Parse {
-        /// Where the instruction begins; 1 is the first line.
-        line: usize,
-        /// What is wrong with it.
-        message: String,
-        /// The place itself; `None` for an instruction that is in no file.
-        excerpt: Option<Box<Excerpt>>,
-    },
+    /// A Dockerfile, or a word of it, cannot be understood.
+    #[error(transparent)]
+    Parse(#[from] dockerfile::Error),
     /// The Dockerfile as a whole cannot be read.
     #[error("failed to parse {name}: {source}")]
     Dockerfile {
         /// Its name in the context.
         name: String,
         /// What is wrong with it.
-        source: Box<Error>,
+        source: dockerfile::Error,
     },
     /// A step fails for what its instruction says; the words alone are on the first line.
     #[error("{source}\n{excerpt}")]
@@ -77,14 +31,6 @@ pub enum Error {
         source: Box<Error>,
         /// The place.
         excerpt: Box<Excerpt>,
-    },
-    /// Variables, quotes or escapes of a word do not come to an end, or come to too much.
-    #[error("failed to process {word:?}: {reason}")]
-    Word {
-        /// As it is written.
-        word: String,
-        /// What is wrong with it.
-        reason: String,
     },
     /// What was asked for cannot be: the request's fault.
     #[error("{0}")]
@@ -140,9 +86,8 @@ impl Error {
     /// The kind the API reports.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Parse { .. } | Self::Dockerfile { .. } | Self::Word { .. } | Self::Invalid(_) => {
-                ErrorKind::InvalidParameter
-            }
+            Self::Parse(dockerfile::Error::Step(_)) => ErrorKind::System,
+            Self::Parse(_) | Self::Dockerfile { .. } | Self::Invalid(_) => ErrorKind::InvalidParameter,
             Self::Instruction { source, .. } => source.kind(),
             Self::NotFound(_) => ErrorKind::NotFound,
             Self::Unsupported(_) => ErrorKind::NotImplemented,
@@ -160,6 +105,19 @@ impl Error {
         match self {
             Self::Command { code, .. } => *code,
             _ => 0,
+        }
+    }
+
+    /// With the place in the instruction that was carried out, if that is the fault of its words.
+    pub(crate) fn in_instruction(self, instruction: &Instruction) -> Self {
+        let excerpt = match &self {
+            Self::Parse(dockerfile::Error::Word { word, .. }) => instruction.excerpt(Some(word)),
+            Self::Invalid(_) => instruction.excerpt(None),
+            _ => None,
+        };
+        match excerpt {
+            Some(excerpt) => Self::Instruction { source: Box::new(self), excerpt },
+            None => self,
         }
     }
 

@@ -9,8 +9,7 @@
 //!
 //! # Inside
 //!
-//! [`dockerfile`], [`ignore`] and [`expand`] are pure: text in, values or an error with a line out. [`Context`] unpacks what a
-//! client sent. Each stage is built when it is first needed, on a thread of its own where it needs no other: files go
+//! The crate [`dockerfile`] reads: text in, values or an error with a line out. [`Context`] unpacks what a client sent. Each stage is built when it is first needed, on a thread of its own where it needs no other: files go
 //! straight into layers, instructions that only change the configuration make an image without one.
 //!
 //! Every step leaves an image whose parent is the image before. That chain is the cache: a step whose parent has a child
@@ -50,19 +49,16 @@ mod variables;
 mod work;
 
 pub mod changes;
-pub mod dockerfile;
-pub mod expand;
-pub mod ignore;
 
 pub use build::{Build, Built};
 pub use caches::{CacheFolder, Caches};
 pub use classic::{Classic, Message};
 pub use context::Context;
-pub use error::{Error, Excerpt, Result};
+pub use error::{Error, Result};
 pub use executor::{Executor, Fetched, RunStep, Site, StepMount, StepSource};
 pub use git::Repository;
 pub use options::{Dialect, Options};
 pub use order::InOrder;
-pub use progress::{Event, Plan, Position, Progress, StagePlan, StepEvent, StepId, StepPlan, Stream};
+pub use progress::{Event, Plan, Progress, StagePlan, StepEvent, StepId, StepPlan, Stream};
 pub use secrets::{Agent, NoSession, Secrets};
 pub use source::{ContextSource, NamedContext};

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::dockerfile::{Checks, Command, CommandLine, Instruction};
-use crate::progress::{Event, Position};
+use dockerfile::{Checks, Command, CommandLine, Instruction, Position};
+
+use crate::progress::Event;
 use crate::stages::{Stages, Step};
 use crate::{Error, Result};
 
@@ -125,7 +126,7 @@ fn is_legacy_pair(rest: &str) -> bool {
 mod tests {
     use super::*;
     use crate::Options;
-    use crate::dockerfile::{Dockerfile, Reading};
+    use dockerfile::{Dockerfile, Reading};
 
     fn found(text: &str) -> Result<Vec<(usize, &'static str)>> {
         let file = Dockerfile::parse(text, Reading::default())?;

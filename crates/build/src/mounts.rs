@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use dockerfile::{Ignore, MountKind, Run, RunMount};
 use model::{path, to_hex};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
@@ -15,9 +16,7 @@ use tempfile::TempDir;
 
 use crate::caches::CacheLease;
 use crate::copy::{self, Place, Sources};
-use crate::dockerfile::{MountKind, Run, RunMount};
 use crate::executor::{StepMount, StepSource};
-use crate::ignore::Ignore;
 use crate::secrets::Agent;
 use crate::work::Work;
 use crate::{Error, Result};

@@ -1,17 +1,9 @@
 //! How a build goes, as events.
 
+use dockerfile::Position;
 use model::ImageId;
 
 use crate::Result;
-
-/// A place in a Dockerfile; both numbers begin at 1, columns count characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Position {
-    /// The line.
-    pub line: usize,
-    /// The column.
-    pub column: usize,
-}
 
 /// One instruction of a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,9 +1,9 @@
 //! `RUN`: a container of its own, with what is mounted in it.
 
+use dockerfile::Run;
 use image::{Image, RunConfig};
 use serde_json::Value;
 
-use crate::dockerfile::Run;
 use crate::mounts::Mounts;
 use crate::progress::StepEvent;
 use crate::work::{StepContainer, Work};

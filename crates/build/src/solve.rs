@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use dockerfile::{Command, of_2014};
 use image::Image;
 use sys::root::Root;
 
 use crate::build::Build;
-use crate::dockerfile::{Command, of_2014};
 use crate::progress::{Event, StepEvent, StepId};
 use crate::stages::Step;
 use crate::variables::Arguments;
@@ -113,11 +113,11 @@ impl<'a> Solve<'a> {
             return Ok(());
         };
         let Command::Arg(arguments) = command else {
-            return Err(of_2014::without_image(&step.instruction));
+            return Err(of_2014::without_image(&step.instruction).into());
         };
         for argument in arguments {
             let default = argument.default.as_deref().map(|text| stages.global(globals, text)).transpose();
-            let default = default.map_err(|error| step.instruction.place(error))?;
+            let default = default.map_err(|error| error.in_instruction(&step.instruction))?;
             globals.declare_global(&argument.name, default);
         }
         Ok(())
@@ -197,7 +197,7 @@ impl<'a> Solve<'a> {
 pub(crate) fn understood(step: &Step) -> Result<Option<Command>> {
     match &step.command {
         Some(command) => Ok(Some(command.clone())),
-        None => of_2014::understand(&step.instruction),
+        None => Ok(of_2014::understand(&step.instruction)?),
     }
 }
 

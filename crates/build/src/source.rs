@@ -3,10 +3,10 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use dockerfile::Ignore;
 use sys::root::Root;
 
 use crate::Result;
-use crate::ignore::Ignore;
 
 /// A build context: files that are there already ([`crate::Context`]), or that are asked for when a build needs them (a
 /// client's session).

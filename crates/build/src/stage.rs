@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
+use dockerfile::{CommandLine, Expander};
 use image::{Image, RunConfig};
 use model::{ImageId, path};
 
 use crate::Result;
-use crate::dockerfile::CommandLine;
-use crate::expand::Expander;
 use crate::variables::Arguments;
 
 /// Docker's path where the image says nothing.
@@ -80,10 +79,10 @@ impl Stage {
     pub(crate) fn expanded<T>(
         &self,
         wording: Wording<'_>,
-        expand: impl FnOnce(Expander<'_>) -> Result<T>,
+        expand: impl FnOnce(Expander<'_>) -> dockerfile::Result<T>,
     ) -> Result<T> {
         let lookup = |name: &str| self.variable(name).map(str::to_owned).or_else(|| wording.arguments.value(name));
-        expand(Expander { escape: wording.escape, lookup: &lookup, old: wording.old })
+        Ok(expand(Expander { escape: wording.escape, lookup: &lookup, old: wording.old })?)
     }
 
     /// A command's words; the shell's before those of the shell form.

@@ -1,7 +1,7 @@
 //! A Dockerfile's instructions as stages: which there are, which of them the target needs.
 
-use crate::dockerfile::{Command, Dockerfile, Instruction};
-use crate::expand::Expander;
+use dockerfile::{Command, Dockerfile, Expander, Instruction};
+
 use crate::progress::{Plan, StagePlan, StepPlan};
 use crate::variables::Arguments;
 use crate::{Error, Options, Result};
@@ -77,7 +77,7 @@ impl Stages {
     /// Only `ARG` may come before the first `FROM`.
     fn check_order(&self) -> Result<()> {
         match self.before.iter().find(|step| !matches!(step.command, Some(Command::Arg(_)))) {
-            Some(step) => Err(step.instruction.error("no build stage in current context")),
+            Some(step) => Err(step.instruction.error("no build stage in current context").into()),
             None if self.stages.is_empty() => Err(Error::Invalid("the Dockerfile has no build stage".to_owned())),
             None => Ok(()),
         }
@@ -170,7 +170,7 @@ impl Stages {
     /// Replaces variables in a word before or of a `FROM`.
     pub(crate) fn global(&self, globals: &Arguments, text: &str) -> Result<String> {
         let lookup = |name: &str| globals.global(name);
-        Expander { escape: self.escape, lookup: &lookup, old: false }.word(text)
+        Ok(Expander { escape: self.escape, lookup: &lookup, old: false }.word(text)?)
     }
 
     fn want(&mut self, target: usize) {

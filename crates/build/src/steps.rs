@@ -1,11 +1,10 @@
 //! What each instruction does.
 
+use dockerfile::{Command, Expander, Instruction};
 use storage::tar::{Entry, EntryKind};
 use sys::root::{Owner, Root};
 
 use crate::copy::{Layered, Place};
-use crate::dockerfile::{Command, Instruction};
-use crate::expand::Expander;
 use crate::stage::{Stage, Wording};
 use crate::work::Work;
 use crate::{Error, Result};
@@ -51,7 +50,7 @@ impl Work<'_> {
         self.expanded(|expander| expander.word(text))
     }
 
-    pub(crate) fn expanded<T>(&self, expand: impl FnOnce(Expander<'_>) -> Result<T>) -> Result<T> {
+    pub(crate) fn expanded<T>(&self, expand: impl FnOnce(Expander<'_>) -> dockerfile::Result<T>) -> Result<T> {
         self.stage()?.expanded(self.wording(), expand)
     }
 

@@ -5,14 +5,13 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+use dockerfile::{Ignore, Transfer};
 use model::to_hex;
 use sha2::{Digest, Sha256};
 use sys::root::{Owner, Root, Time};
 
 use crate::copy::{self, Destination, Mode, Source, Sources};
-use crate::dockerfile::Transfer;
 use crate::git::Repository;
-use crate::ignore::Ignore;
 use crate::work::Work;
 use crate::{Context, Error, Fetched, NamedContext, Result};
 

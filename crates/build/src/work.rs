@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use dockerfile::{Command, Instruction, of_2014};
 use image::Image;
 
-use crate::dockerfile::{Command, Instruction, of_2014};
 use crate::progress::{Event, StepEvent, StepId};
 use crate::solve::{Solve, understood};
 use crate::stage::Stage;
@@ -106,7 +106,7 @@ impl<'a> Work<'a> {
             self.tell(StepEvent::Skipped { instruction: step.instruction.name.clone() });
             return Ok(false);
         };
-        self.carry_out(command, &step.instruction).map_err(|error| step.instruction.place(error))?;
+        self.carry_out(command, &step.instruction).map_err(|error| error.in_instruction(&step.instruction))?;
         Ok(true)
     }
 

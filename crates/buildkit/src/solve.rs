@@ -140,7 +140,7 @@ impl Solve<'_> {
 fn failure(error: &engine::Error, recorder: &Recorder) -> Status {
     let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<build::Error>());
     let line = match cause {
-        Some(build::Error::Parse { line, .. }) => Some(*line),
+        Some(build::Error::Parse(dockerfile::Error::Parse { line, .. })) => Some(*line),
         _ => None,
     };
     let mut status = match cause {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use build::ignore::Ignore;
 use build::{Context, ContextSource, Error, NamedContext, Result};
+use dockerfile::Ignore;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use model::path;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};

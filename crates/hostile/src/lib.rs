@@ -9,12 +9,10 @@ use std::io::{BufReader, Read};
 
 use api::container::CreateRequest;
 use api::routes::ROUTES;
-use build::dockerfile::{Dockerfile, Reading};
-use build::expand::Expander;
-use build::ignore::Ignore;
 use buildkit::Packet;
 use buildkit::grpc::Decoder;
 use buildkit::receive::Receiver;
+use dockerfile::{Command, Dockerfile, Expander, Ignore, Reading, of_2014};
 use ladder::{Body, Climbed, Request, Response, Version};
 use model::{Reference, Timestamp};
 use network::{hosts, resolv};
@@ -82,6 +80,12 @@ pub fn dockerfile(bytes: &[u8]) {
         let Ok(file) = Dockerfile::parse(&text, Reading { old }) else { continue };
         let expander = Expander { escape: '\\', lookup: &|name| Some(name.to_owned()), old };
         for instruction in &file.instructions {
+            // What is wrong is told with the place in the line.
+            let told = match old {
+                true => of_2014::understand(instruction).err().map(|error| error.to_string()),
+                false => Command::parse(instruction, file.escape).err().map(|error| error.to_string()),
+            };
+            assert!(told.is_none_or(|told| !told.is_empty()));
             let _ = expander.words(&instruction.rest);
             let _ = expander.document(&instruction.rest);
         }

@@ -15,11 +15,11 @@ pub(crate) use source::{Source, Sources, find, named, one};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use dockerfile::Ignore;
 use model::{path, to_hex};
 use sha2::{Digest, Sha256};
 use sys::root::{Owner, Root};
 
-use crate::ignore::Ignore;
 use crate::{Error, Result};
 
 /// Largest passwd or group file that is read.

@@ -6,13 +6,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use dockerfile::Ignore;
 use model::{ImageId, Pattern, to_hex};
 use sha2::{Digest, Sha256};
 use sys::root::{Kind, Metadata, Root};
 
 use super::relative;
 use crate::context::inside;
-use crate::ignore::Ignore;
 use crate::{Error, Result};
 
 /// Deepest path that is copied, in bytes: Linux's own limit of one path.

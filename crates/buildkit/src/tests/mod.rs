@@ -5,8 +5,8 @@ mod client;
 use std::sync::Arc;
 use std::time::Duration;
 
-use build::ignore::Ignore;
 use build::{ContextSource, Secrets};
+use dockerfile::Ignore;
 use engine::Keys;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Handle;

@@ -206,7 +206,7 @@ fn health() -> Result<(), String> {
     let Command::Healthcheck(check) = command("HEALTHCHECK --interval=5s --retries=2 CMD [\"a\"]")? else {
         panic!("none")
     };
-    assert_eq!((check.interval, check.retries, check.test), (5_000_000_000, 2, Some(vec!["CMD".into(), "a".into()])));
+    assert_eq!((check.interval, check.retries, check.test), (5_000_000_000, 2, vec!["CMD".into(), "a".into()]));
     Ok(())
 }
 

@@ -1,13 +1,11 @@
 //! Instructions understood: what each one's arguments must be.
 
-use image::Healthcheck;
-
-use super::flags::Flags;
-use super::run::{self, Run};
-use super::transfer::{self, Transfer};
-use super::words::{json, pairs, split};
-use super::{Fault, Instruction, healthcheck};
-use crate::Result;
+use crate::flags::Flags;
+use crate::healthcheck::{self, Healthcheck};
+use crate::run::{self, Run};
+use crate::transfer::{self, Transfer};
+use crate::words::{json, pairs, split};
+use crate::{Fault, Instruction, Result};
 
 /// An instruction with its arguments. Variables are not replaced yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +77,7 @@ impl Command {
     /// Understands an instruction.
     ///
     /// # Errors
-    /// [`crate::Error::Parse`]: unknown, or with other arguments than it must have.
+    /// [`Error::Parse`](crate::Error::Parse): unknown, or with other arguments than it must have.
     pub fn parse(instruction: &Instruction, escape: char) -> Result<Self> {
         parse(instruction, escape).map_err(|fault| instruction.error_at(fault))
     }

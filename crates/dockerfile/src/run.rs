@@ -2,11 +2,10 @@
 
 use model::units;
 
-use super::command::CommandLine;
-use super::flags::Flags;
-use super::words::json;
-use super::{Fault, Heredoc, Instruction};
-use crate::Result;
+use crate::command::CommandLine;
+use crate::flags::Flags;
+use crate::words::json;
+use crate::{Fault, Heredoc, Instruction, Result};
 
 /// What `RUN` says. Variables are not replaced yet.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,9 +1,8 @@
 //! `ADD` and `COPY`.
 
-use super::flags::Flags;
-use super::words::{json, split};
-use super::{Fault, Heredoc, Instruction};
-use crate::Result;
+use crate::flags::Flags;
+use crate::words::{json, split};
+use crate::{Fault, Heredoc, Instruction, Result};
 
 /// What `ADD` and `COPY` say. Variables are not replaced yet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

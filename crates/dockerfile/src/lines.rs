@@ -1,9 +1,6 @@
 //! Physical lines become instructions: directives, comments, continuation, documents.
 
-use super::{Checks, Dockerfile, Fault, Heredoc, Instruction, Reading, of_2014};
-use crate::error::Excerpt;
-use crate::progress::Position;
-use crate::{Error, Result};
+use crate::{Checks, Dockerfile, Error, Excerpt, Fault, Heredoc, Instruction, Position, Reading, Result, of_2014};
 
 /// Longest instruction, documents included, in bytes.
 const MAX_INSTRUCTION_BYTES: usize = 4 * 1024 * 1024;

@@ -1,15 +1,14 @@
 //! Dockerfiles by the rules of 2014 (API 1.14 and below): a line is split at its first blank, and what follows is taken as
 //! written. There are no flags, quotes, patterns or stages; what is wrong with an instruction shows when its step has come.
 
-use super::run::Run;
-use super::transfer::Transfer;
-use super::{Checks, Command, CommandLine, Dockerfile, Instruction};
-use crate::{Error, Result};
+use crate::run::Run;
+use crate::transfer::Transfer;
+use crate::{Checks, Command, CommandLine, Dockerfile, Error, Instruction, Result};
 
 const BLANKS: [char; 4] = [' ', '\t', '\r', '\x0c'];
 
 /// Joins lines; comments and empty lines were dropped before, so that they may stand within an instruction.
-pub(super) fn read(text: &str) -> Dockerfile {
+pub(crate) fn read(text: &str) -> Dockerfile {
     let lines = || text.split('\n').zip(1..).filter(|(line, _)| !line.is_empty() && !line.starts_with('#'));
     let mut instructions = Vec::new();
     let mut open: Option<(usize, String)> = None;
@@ -39,7 +38,7 @@ pub(super) fn read(text: &str) -> Dockerfile {
 }
 
 /// One instruction; none if there are only blanks.
-pub(super) fn single(text: &str, line: usize) -> Option<Instruction> {
+pub(crate) fn single(text: &str, line: usize) -> Option<Instruction> {
     let text = text.replace('\t', " ").trim_matches([' ', '\r', '\n']).to_owned();
     let (name, rest) = text.split_once(' ').unwrap_or((&text, ""));
     let (name, rest) = (name.to_uppercase(), rest.trim_matches(' ').to_owned());
@@ -47,7 +46,7 @@ pub(super) fn single(text: &str, line: usize) -> Option<Instruction> {
 }
 
 /// Understands an instruction; `None` for one that is unknown and was skipped.
-pub(crate) fn understand(instruction: &Instruction) -> Result<Option<Command>> {
+pub fn understand(instruction: &Instruction) -> Result<Option<Command>> {
     let rest = instruction.rest.as_str();
     if rest.is_empty() {
         return wrong("Invalid Dockerfile format");
@@ -77,7 +76,7 @@ pub(crate) fn understand(instruction: &Instruction) -> Result<Option<Command>> {
 }
 
 /// What is said of an instruction before the first `FROM`.
-pub(crate) fn without_image(instruction: &Instruction) -> Error {
+pub fn without_image(instruction: &Instruction) -> Error {
     let text = match instruction.name.as_str() {
         "RUN" => "Please provide a source image with `from` prior to run",
         "ADD" | "COPY" => "prefix can't be empty",

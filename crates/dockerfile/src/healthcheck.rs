@@ -1,13 +1,29 @@
 //! `HEALTHCHECK [--interval=…] [--timeout=…] [--start-period=…] [--start-interval=…] [--retries=…] CMD … | NONE`
 
-use image::Healthcheck;
 use model::time::parse_go_duration;
 
-use super::flags::Flags;
-use super::{Fault, words};
+use crate::flags::Flags;
+use crate::{Fault, words};
 
 /// Docker refuses shorter intervals than this, in nanoseconds.
 const SHORTEST: i64 = 1_000_000;
+
+/// How to tell that a container is well. Durations in nanoseconds; 0 means that the instruction does not say.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Healthcheck {
+    /// `["NONE"]`, `["CMD", …]` or `["CMD-SHELL", command]`.
+    pub test: Vec<String>,
+    /// Time between two checks.
+    pub interval: i64,
+    /// Time a check may take.
+    pub timeout: i64,
+    /// Time at the beginning in which failures do not count.
+    pub start_period: i64,
+    /// Time between two checks in the start period.
+    pub start_interval: i64,
+    /// Failures in a row that make it unhealthy.
+    pub retries: i64,
+}
 
 pub(super) fn parse(mut flags: Flags, rest: &str) -> Result<Healthcheck, Fault> {
     let mut check = Healthcheck::default();
@@ -29,7 +45,7 @@ pub(super) fn parse(mut flags: Flags, rest: &str) -> Result<Healthcheck, Fault> 
     flags.finish()?;
     let (kind, command) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
     let command = command.trim();
-    check.test = Some(match kind.to_ascii_uppercase().as_str() {
+    check.test = match kind.to_ascii_uppercase().as_str() {
         "" => return Err("HEALTHCHECK requires at least one argument".into()),
         "NONE" if !command.is_empty() => return Err("HEALTHCHECK NONE takes no arguments".into()),
         "NONE" => vec!["NONE".to_owned()],
@@ -39,7 +55,7 @@ pub(super) fn parse(mut flags: Flags, rest: &str) -> Result<Healthcheck, Fault> 
             None => vec!["CMD-SHELL".to_owned(), command.to_owned()],
         },
         unknown => return Err(Fault::at(kind, format!("Unknown type {unknown:?} in HEALTHCHECK (try CMD)"))),
-    });
+    };
     Ok(check)
 }
 

@@ -1,6 +1,6 @@
 //! Words of an instruction. Quotes, escapes and variables stay in them: see [`crate::expand`].
 
-use super::Fault;
+use crate::Fault;
 
 /// Splits at blanks outside quotes.
 pub(super) fn split(text: &str, escape: char) -> Vec<String> {

@@ -2,13 +2,19 @@
 //!
 //! Reading has two stages. [`Dockerfile::parse`] joins lines and separates names, flags and arguments; an
 //! [`Instruction`]'s [`Command`] is understood with [`Command::parse`], all before the first step or, by the rules of 2014, each
-//! when its step has come.
+//! when its step has come. An [`Expander`] puts variables into words; [`Ignore`] is the file beside it. An [`Error`] shows the line,
+//! the column and what was expected.
+
+#![warn(missing_docs)]
 
 mod command;
+mod error;
+mod expand;
 mod flags;
 mod healthcheck;
+mod ignore;
 mod lines;
-pub(crate) mod of_2014;
+pub mod of_2014;
 mod run;
 mod transfer;
 mod words;
@@ -17,12 +23,12 @@ mod words;
 mod tests;
 
 pub use command::{Argument, Command, CommandLine};
+pub use error::{Error, Excerpt, Position, Result};
+pub use expand::Expander;
+pub use healthcheck::Healthcheck;
+pub use ignore::Ignore;
 pub use run::{MountKind, Run, RunMount, Sharing};
 pub use transfer::Transfer;
-
-use crate::error::Excerpt;
-use crate::progress::Position;
-use crate::{Error, Result};
 
 /// A Dockerfile, read into lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,12 +116,12 @@ impl Instruction {
     }
 
     /// An instruction from a single line, by the rules of 2014.
-    pub(crate) fn of_2014(text: &str) -> Option<Self> {
+    pub fn of_2014(text: &str) -> Option<Self> {
         of_2014::single(text, 1)
     }
 
     /// An error at this instruction.
-    pub(crate) fn error(&self, message: impl Into<String>) -> Error {
+    pub fn error(&self, message: impl Into<String>) -> Error {
         self.error_at(Fault::from(message.into()))
     }
 
@@ -125,21 +131,8 @@ impl Instruction {
         Error::Parse { line: self.line, message: fault.message, excerpt }
     }
 
-    /// What came of carrying it out, with its place if that is the fault of its words.
-    pub(crate) fn place(&self, error: Error) -> Error {
-        let excerpt = match &error {
-            Error::Word { word, .. } => self.excerpt(Some(word)),
-            Error::Invalid(_) => self.excerpt(None),
-            _ => None,
-        };
-        match excerpt {
-            Some(excerpt) => Error::Instruction { source: Box::new(error), excerpt },
-            None => error,
-        }
-    }
-
-    /// The place of a token, or else of the arguments.
-    fn excerpt(&self, token: Option<&str>) -> Option<Box<Excerpt>> {
+    /// The place of a word as it is written, or else of the arguments; `None` if the instruction is in no file.
+    pub fn excerpt(&self, token: Option<&str>) -> Option<Box<Excerpt>> {
         let (position, length, text) = self.locate(token)?;
         let expected = command::form(&self.name).to_owned();
         Some(Box::new(Excerpt { position, length, text: text.to_owned(), expected }))

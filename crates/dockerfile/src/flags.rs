@@ -1,6 +1,6 @@
 //! Flags before an instruction's arguments: `--name=value`, `--name`.
 
-use super::Fault;
+use crate::Fault;
 
 /// Flags, taken one after the other; what is left in the end is unknown.
 #[derive(Debug)]

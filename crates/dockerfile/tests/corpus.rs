@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use build::dockerfile::{Command, Dockerfile, Instruction, Reading};
+use dockerfile::{Command, Dockerfile, Instruction, Reading};
 
 #[derive(Debug, serde::Deserialize)]
 struct Expected {

@@ -1,6 +1,8 @@
 #!/bin/sh
 # The docker program, by the classic builder where it still has one.
 export DOCKER_HOST="unix://$LONGSHORE_SOCKET" DOCKER_CONFIG="$HOME/.docker" DOCKER_BUILDKIT=0
+# Without a file of its own it would read the one of 2013, and complain.
+mkdir -p "$DOCKER_CONFIG" && echo '{}' > "$DOCKER_CONFIG/config.json"
 [ -z "$LONGSHORE_API" ] || export DOCKER_API_VERSION="$LONGSHORE_API"
 image="$LONGSHORE_REGISTRY/$LONGSHORE_NAME"
 echo "api $(docker version --format '{{.Client.APIVersion}}')"

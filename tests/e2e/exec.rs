@@ -3,6 +3,8 @@
 use serde_json::json;
 use testkit::{Daemon, Program};
 
+use crate::streams::until_sized;
+
 #[test]
 fn exec_runs_beside_the_first_process() {
     let daemon = Daemon::with_busybox();
@@ -49,7 +51,8 @@ fn exec_has_dockers_sandbox() {
 fn exec_with_a_terminal() {
     let daemon = Daemon::with_busybox();
     daemon.docker(&["run", "-d", "--name", "host", "busybox", "sleep", "1000"]).ok();
-    let inner = format!("DOCKER_HOST={} docker exec -it host sh -c 'tty && stty size'", daemon.host());
+    let exec = format!("docker exec -it host timeout 20 sh -c 'tty; {}'", until_sized("21 43"));
+    let inner = format!("DOCKER_HOST={} {exec}", daemon.host());
     let seen =
         Program::new("script").args(["-qec", &format!("stty rows 21 cols 43; {inner}"), "/dev/null"]).run().stdout;
     assert!(seen.contains("/dev/pts/") && seen.contains("21 43"), "{seen}");

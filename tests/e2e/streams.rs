@@ -147,10 +147,16 @@ fn input_that_comes_with_the_request_is_not_lost() {
     assert_eq!(attached.rest(), b"\x01\0\0\0\0\0\0\x05early");
 }
 
+/// Words for a shell that wait until its terminal has a size, and print it: docker programs before 23 tell it only after the start.
+pub(crate) fn until_sized(size: &str) -> String {
+    format!("until [ \"$(stty size 2>/dev/null)\" = \"{size}\" ]; do sleep 0.05; done; stty size")
+}
+
 #[test]
 fn a_terminal_is_one_and_can_be_resized() {
     let daemon = Daemon::with_busybox();
-    let inner = format!("DOCKER_HOST={} docker run --rm -it busybox sh -c 'tty; stty size; echo $TERM'", daemon.host());
+    let run = format!("docker run --rm -it busybox timeout 20 sh -c 'tty; {}; echo $TERM'", until_sized("33 99"));
+    let inner = format!("DOCKER_HOST={} {run}", daemon.host());
     let seen = Program::new("script").args(["-qec", &format!("stty rows 33 cols 99; {inner}"), "/dev/null"]).run();
     let text = seen.stdout.replace('\r', "");
     assert!(text.contains("/dev/console") || text.contains("/dev/pts/0"), "{text}");

@@ -133,7 +133,16 @@ pub(crate) fn environment(name: &str, packages: &[&str]) -> Result<PathBuf> {
     let environment = target().join(name);
     let programs = environment.join("bin");
     if !environment.join("complete").exists() {
-        succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
+        let make = || {
+            let mut venv = Command::new("python3");
+            venv.args(["-m", "venv", "--clear"]).arg(&environment);
+            venv
+        };
+        // Debian's Python comes without what makes environments.
+        if !succeeds(&mut make()) {
+            self::packages(&["python3-venv"])?;
+            succeed(&mut make())?;
+        }
         succeed(Command::new(programs.join("python")).args(["-m", "pip", "install", "-q"]).args(packages))?;
         std::fs::write(environment.join("complete"), "")?;
     }

@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use api::container::ContainerSummary;
 use api::routes::{self, Endpoint};
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
@@ -12,7 +13,6 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use ladder::{Body as LadderBody, Climbed, Descent, Reads, Traits, Version};
-use serde_json::value::RawValue;
 
 use crate::Server;
 use crate::body::Body;
@@ -22,13 +22,16 @@ use crate::handover::Slot;
 use crate::message::Messages;
 use crate::path;
 use crate::query::Query;
-use crate::reply::{JSON, Payload, Reply, encode};
+use crate::reply::{JSON, Payload, Reply, encode, unwritten};
 
 /// Largest body that the ladder itself looks at as bytes (a build context of 2013).
 const CONTEXT_BYTES: usize = 64 * 1024 * 1024;
 
 /// The type of parameters in a body.
 const FORM: &str = "application/x-www-form-urlencoded";
+
+/// What a line of a list of containers usually takes.
+const ITEM_BYTES: usize = 768;
 
 const API_VERSION: HeaderName = HeaderName::from_static("api-version");
 const EXPERIMENTAL: HeaderName = HeaderName::from_static("docker-experimental");
@@ -299,6 +302,10 @@ fn assemble(reply: Reply) -> Response<Body> {
     let body = match reply.payload {
         Payload::Empty => Body::empty(),
         Payload::Json(bytes) => Body::whole(bytes),
+        Payload::Containers(list) => match encode(&list) {
+            Ok(bytes) => Body::whole(bytes),
+            Err(error) => return assemble(refusal(&error)),
+        },
         Payload::Text(text) => Body::whole(Bytes::from_static(text.as_bytes())),
         Payload::Bytes(stream) => Body::stream(stream.map(|piece| piece.map(Bytes::from))),
         Payload::Later(document) => Body::stream(document.map(|bytes| Ok(Bytes::from(bytes))).into_stream()),
@@ -335,6 +342,9 @@ async fn descend(reply: Reply, descent: Box<Descent>) -> Response<Body> {
         Payload::Empty => lower(descent.response(head(LadderBody::Empty))),
         Payload::Text(text) => lower(descent.response(head(LadderBody::Text(text.to_owned())))),
         Payload::Json(bytes) => json_down(head, bytes, &descent, status),
+        Payload::Containers(list) => containers_down(head, &list, &descent).unwrap_or_else(|error| {
+            lower(descent.response(ladder::Response::error(error.status().as_u16(), &error.to_string())))
+        }),
         Payload::Bytes(stream) => {
             let body = Body::stream(stream.map(|piece| piece.map(Bytes::from)));
             with_body(lower(descent.response(head(LadderBody::Stream))), body)
@@ -371,12 +381,6 @@ fn json_down(
     if status < 400 && !descent.buffers_body() {
         return with_body(lower(descent.response(head(LadderBody::Stream))), Body::whole(bytes));
     }
-    if status < 400
-        && descent.lowers_items()
-        && let Some(list) = items_down(&bytes, descent)
-    {
-        return with_body(lower(descent.response(head(LadderBody::Stream))), Body::whole(list));
-    }
     let body = match serde_json::from_slice(&bytes) {
         Ok(value) => LadderBody::Json(value),
         Err(_) => LadderBody::Bytes(bytes),
@@ -384,20 +388,30 @@ fn json_down(
     lower(descent.response(head(body)))
 }
 
-/// A list on its way down, item by item; `None` if it is no list.
-fn items_down(list: &[u8], descent: &Descent) -> Option<Vec<u8>> {
-    let items: Vec<&RawValue> = serde_json::from_slice(list).ok()?;
-    let mut lowered = Vec::with_capacity(list.len());
+/// A list of containers on its way down: item by item where that is possible, and never written before it is as the
+/// client wants it.
+fn containers_down(
+    head: impl FnOnce(LadderBody) -> ladder::Response,
+    list: &[ContainerSummary],
+    descent: &Descent,
+) -> Result<Response<Body>, Error> {
+    if !descent.buffers_body() {
+        return Ok(with_body(lower(descent.response(head(LadderBody::Stream))), Body::whole(encode(&list)?)));
+    }
+    if !descent.lowers_items() {
+        return Ok(lower(descent.response(head(LadderBody::Json(serde_json::to_value(list).map_err(unwritten)?)))));
+    }
+    let mut lowered = Vec::with_capacity(ITEM_BYTES * list.len());
     lowered.push(b'[');
-    for item in items {
-        let Some(item) = descent.item(serde_json::from_str(item.get()).ok()?) else { continue };
+    for item in list {
+        let Some(item) = descent.item(serde_json::to_value(item).map_err(unwritten)?) else { continue };
         if lowered.len() > 1 {
             lowered.push(b',');
         }
-        serde_json::to_writer(&mut lowered, &item).ok()?;
+        serde_json::to_writer(&mut lowered, &item).map_err(unwritten)?;
     }
     lowered.extend_from_slice(b"]\n");
-    Some(lowered)
+    Ok(with_body(lower(descent.response(head(LadderBody::Stream))), Body::whole(lowered)))
 }
 
 fn with_body(mut response: Response<Body>, body: Body) -> Response<Body> {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use api::container::ContainerSummary;
 use engine::ByteStream;
 use futures_util::future::{BoxFuture, Fuse};
 use futures_util::stream::{self, BoxStream, Stream, StreamExt};
@@ -34,6 +35,8 @@ pub(crate) enum Payload {
     Empty,
     /// One JSON document.
     Json(Vec<u8>),
+    /// A list of containers: written only where it is known how.
+    Containers(Vec<ContainerSummary>),
     /// Plain text.
     Text(&'static str),
     /// Bytes that nobody looks at.
@@ -49,6 +52,7 @@ impl fmt::Debug for Payload {
         f.write_str(match self {
             Self::Empty => "Empty",
             Self::Json(_) => "Json",
+            Self::Containers(_) => "Containers",
             Self::Text(_) => "Text",
             Self::Bytes(_) => "Bytes",
             Self::Messages(_) => "Messages",
@@ -80,6 +84,11 @@ impl Reply {
     /// A document.
     pub(crate) fn json(document: &impl Serialize) -> Result<Self, Error> {
         Self::json_with(StatusCode::OK, document)
+    }
+
+    /// A list of containers.
+    pub(crate) fn containers(list: Vec<ContainerSummary>) -> Self {
+        Self::new(StatusCode::OK, Some(JSON), Payload::Containers(list))
     }
 
     /// Plain text.
@@ -145,8 +154,12 @@ fn pieces(stream: ByteStream) -> impl Stream<Item = Result<Vec<u8>, engine::Erro
 /// A document and a newline, as Docker writes them.
 pub(crate) fn encode(document: &impl Serialize) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::with_capacity(256);
-    serde_json::to_writer(&mut bytes, document)
-        .map_err(|error| Error::of(model::ErrorKind::System, format!("the answer cannot be written: {error}")))?;
+    serde_json::to_writer(&mut bytes, document).map_err(unwritten)?;
     bytes.push(b'\n');
     Ok(bytes)
+}
+
+/// A document that is not JSON: a defect of ours.
+pub(crate) fn unwritten(error: serde_json::Error) -> Error {
+    Error::of(model::ErrorKind::System, format!("the answer cannot be written: {error}"))
 }

@@ -26,7 +26,7 @@ pub(crate) async fn list(call: &mut Call) -> Result<Reply, Error> {
         signal_code: signal_code(call),
         filters: query.filters()?,
     };
-    Reply::json(&call.server.engine.list(&options).await?)
+    Ok(Reply::containers(call.server.engine.list(&options).await?))
 }
 
 /// How ends by signals are told at the client's version.

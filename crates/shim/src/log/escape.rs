@@ -9,38 +9,51 @@ const STRIDE: usize = 32;
 ///
 /// `"` and `\` get a backslash, newline and carriage return their short form, other control characters and `<`, `>`, `&`
 /// become `\u00xx`, the line separators U+2028 and U+2029 are escaped, and each byte that is no UTF-8 becomes `\ufffd`.
-pub fn escape(text: &[u8], out: &mut Vec<u8>) {
-    for chunk in text.utf8_chunks() {
-        escape_valid(chunk.valid().as_bytes(), out);
-        for _ in chunk.invalid() {
-            out.extend_from_slice(b"\\ufffd");
-        }
-    }
-}
-
-/// Escapes bytes that are known to be UTF-8.
-fn escape_valid(mut text: &[u8], out: &mut Vec<u8>) {
+pub fn escape(mut text: &[u8], out: &mut Vec<u8>) {
+    // Most output is ASCII, in which nothing has to be told from what is no UTF-8.
     loop {
         let plain = plain_prefix(text);
         out.extend_from_slice(&text[..plain]);
         let Some(&byte) = text.get(plain) else { return };
-        text = &text[plain + 1..];
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            0xe2 => match text {
-                [0x80, last @ (0xa8 | 0xa9), rest @ ..] => {
-                    out.extend_from_slice(if *last == 0xa8 { b"\\u2028" } else { b"\\u2029" });
-                    text = rest;
-                }
-                _ => out.push(byte),
-            },
-            _ => {
-                let digits = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
-                out.extend_from_slice(b"\\u00");
-                out.extend_from_slice(&digits);
-            }
+        text = &text[plain..];
+        if byte.is_ascii() {
+            escape_ascii(byte, out);
+            text = &text[1..];
+        } else {
+            // What is split off ends before an ASCII byte, which is never a part of another character.
+            let (run, rest) = text.split_at(text.iter().position(u8::is_ascii).unwrap_or(text.len()));
+            escape_run(run, out);
+            text = rest;
+        }
+    }
+}
+
+fn escape_ascii(byte: u8, out: &mut Vec<u8>) {
+    match byte {
+        b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+        b'\n' => out.extend_from_slice(b"\\n"),
+        b'\r' => out.extend_from_slice(b"\\r"),
+        _ => {
+            let digits = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
+            out.extend_from_slice(b"\\u00");
+            out.extend_from_slice(&digits);
+        }
+    }
+}
+
+/// Escapes bytes none of which is ASCII.
+fn escape_run(run: &[u8], out: &mut Vec<u8>) {
+    for chunk in run.utf8_chunks() {
+        let mut valid = chunk.valid();
+        while let Some(separator) = valid.find(['\u{2028}', '\u{2029}']) {
+            let (before, rest) = valid.split_at(separator);
+            out.extend_from_slice(before.as_bytes());
+            out.extend_from_slice(if rest.starts_with('\u{2028}') { b"\\u2028" } else { b"\\u2029" });
+            valid = &rest['\u{2028}'.len_utf8()..];
+        }
+        out.extend_from_slice(valid.as_bytes());
+        for _ in chunk.invalid() {
+            out.extend_from_slice(b"\\ufffd");
         }
     }
 }
@@ -58,10 +71,11 @@ fn plain_prefix(text: &[u8]) -> usize {
     length + text[length..].iter().position(|&byte| needs_escape(byte)).unwrap_or(text.len() - length)
 }
 
-/// Whether `byte` starts something that [`escape_valid`] may have to escape.
+/// Whether `byte` is anything but ASCII that stands for itself.
 #[inline]
 fn needs_escape(byte: u8) -> bool {
-    (byte < 0x20) | (byte == b'"') | (byte == b'\\') | (byte == b'<') | (byte == b'>') | (byte == b'&') | (byte == 0xe2)
+    // As signed, so that one comparison finds control characters and what is not ASCII.
+    (byte.cast_signed() < 0x20) | (byte == b'"') | (byte == b'\\') | (byte == b'<') | (byte == b'>') | (byte == b'&')
 }
 
 #[cfg(test)]

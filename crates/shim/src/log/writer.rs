@@ -11,8 +11,11 @@ use super::{RECORD_LIMIT, Stream, escape, rotated};
 use crate::error::{Error, Result};
 use crate::protocol::{LogConfig, LogPosition};
 
-/// Encoded records are collected up to this many bytes before they are written.
-const FLUSH_BYTES: usize = 64 * 1024;
+/// Encoded records are collected up to this many bytes before they are written: those of a chunk of output in lines of
+/// usual length are written at once.
+const FLUSH_BYTES: usize = 192 * 1024;
+/// The most that is kept for the next records.
+const KEPT_BYTES: usize = 256 * 1024;
 
 /// The container's log, open for appending.
 ///
@@ -147,7 +150,7 @@ impl Writer {
         }
         self.encoded.clear();
         // A quiet container keeps no large buffer.
-        self.encoded.shrink_to(4 * FLUSH_BYTES);
+        self.encoded.shrink_to(KEPT_BYTES);
     }
 
     /// Moves the files on by one and starts a new one. If that fails the current file simply goes on growing.

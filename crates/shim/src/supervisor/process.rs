@@ -12,6 +12,9 @@ use super::poll::{Poll, Token, Watched};
 use crate::log::Stream;
 use crate::protocol::{Exit, Stdio};
 
+/// What fits into the pipe of a process with much output: the most that the kernel gives without asking for a privilege.
+const WIDE_PIPE_BYTES: usize = 1024 * 1024;
+
 /// The container's first process, or an exec's.
 #[derive(Debug)]
 pub(super) struct Process {
@@ -151,6 +154,14 @@ impl Process {
                 self.outputs[stream as usize] = None;
                 Some(0)
             }
+        }
+    }
+
+    /// Gives a pipe more room, so that a process with much output is not woken for each chunk that we take.
+    pub(super) fn widen_output(&self, stream: Stream) {
+        if let Some(pipe) = &self.outputs[stream as usize] {
+            // A terminal has none to give, and the kernel may refuse: all works without.
+            let _ = rustix::pipe::fcntl_setpipe_size(pipe, WIDE_PIPE_BYTES);
         }
     }
 

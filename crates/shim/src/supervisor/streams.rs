@@ -6,7 +6,7 @@ use rustix::event::epoll::EventFlags;
 use super::client::{Client, Received};
 use super::exits::CLIENT_LINGER;
 use super::process::{Demand, Phase};
-use super::{CONTAINER, Supervisor};
+use super::{CHUNK_BYTES, CONTAINER, Supervisor};
 use crate::error::{Error, Result};
 use crate::log::{Reader, Record, Stream};
 use crate::protocol::{EndReason, Event, LogPosition};
@@ -26,6 +26,9 @@ impl Supervisor<'_> {
             return Ok(());
         };
         let length = process.read_output(stream, &mut buffer);
+        if length == Some(buffer.len()) && buffer.len() < CHUNK_BYTES {
+            process.widen_output(stream);
+        }
         let reported = process.phase >= Phase::Flushing;
         match length {
             Some(0) if key == CONTAINER => {

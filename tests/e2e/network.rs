@@ -11,6 +11,14 @@ pub(crate) fn server(daemon: &Daemon, name: &str, flags: &[&str]) {
     daemon.docker(&[&["run", "-d", "--name", name], flags, &["busybox", "sh", "-c", SERVE]].concat()).ok();
 }
 
+/// A program that sends back what it is sent on its UDP port 9000: its path in a container, and the bind that takes it there.
+fn udp_echo(daemon: &Daemon) -> (String, String) {
+    let program = daemon.path("udp_echo").display().to_string();
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/programs/udp_echo.c");
+    testkit::Program::new("cc").args(["-static", "-O", "-o", &program, source]).run().ok();
+    ("/udp_echo".to_owned(), format!("{program}:/udp_echo:ro"))
+}
+
 /// What answers at an address of the host.
 pub(crate) fn fetch(daemon: &Daemon, address: &str) -> String {
     daemon
@@ -41,9 +49,51 @@ fn published_ports_answer_from_the_host_and_from_other_containers() {
     let other = |address: &str| daemon.docker(&["run", "--rm", "busybox", "wget", "-q", "-O", "-", address]);
     eventually(|| other(&format!("http://{gateway}:8080/")).stdout.trim() == "served");
     eventually(|| other(&format!("http://{own}/")).stdout.trim() == "served");
-    assert_eq!(daemon.docker(&["port", "web", "80/tcp"]).ok(), "0.0.0.0:8080\n127.0.0.1:8081");
+    assert_eq!(daemon.docker(&["port", "web", "80/tcp"]).ok(), "0.0.0.0:8080\n127.0.0.1:8081\n[::]:8080");
     daemon.docker(&["rm", "-f", "web"]).ok();
     assert_eq!(daemon.on_host(&["curl", "-s", "-m", "1", "http://127.0.0.1:8080/"]).code, Some(7));
+}
+
+#[test]
+fn ports_answer_at_addresses_of_ipv6_even_while_no_daemon_runs() {
+    let mut daemon = Daemon::with_busybox();
+    let (program, echo) = udp_echo(&daemon);
+    server(&daemon, "web", &["-p", "8080:80", "-p", "[::1]:8081:80"]);
+    daemon.docker(&["run", "-d", "--name", "echo", "-p", "9000:9000/udp", "-v", &echo, "busybox", &program]).ok();
+    let all = |daemon: &Daemon| {
+        assert_eq!(fetch(daemon, "[::1]:8080").trim(), "served");
+        assert_eq!(fetch(daemon, "[::1]:8081").trim(), "served");
+        eventually(|| daemon.on_host(&["sh", "-c", "echo ping | socat -t 1 - UDP6:[::1]:9000"]).stdout == "ping\n");
+    };
+    all(&daemon);
+    assert_eq!(daemon.on_host(&["curl", "-s", "-m", "1", "http://127.0.0.1:8081/"]).code, Some(7));
+    assert_eq!(
+        daemon.docker(&["port", "web"]).ok(),
+        "80/tcp -> 0.0.0.0:8080\n80/tcp -> [::1]:8081\n80/tcp -> [::]:8080"
+    );
+    daemon.kill();
+    all(&daemon);
+    daemon.restart();
+    all(&daemon);
+    let refused = daemon.docker(&["run", "--rm", "-p", "[::1]:8080:80", "busybox", "true"]).fails(125);
+    assert!(refused.contains("port is already allocated") && refused.contains("web"), "{refused}");
+    // The ports go with the container and come again with it.
+    daemon.docker(&["restart", "-t", "0", "web"]).ok();
+    assert_eq!(fetch(&daemon, "[::1]:8080").trim(), "served");
+    daemon.docker(&["rm", "-f", "web"]).ok();
+    assert_eq!(daemon.on_host(&["curl", "-s", "-m", "1", "http://[::1]:8080/"]).code, Some(7));
+}
+
+#[test]
+fn many_ports_are_published_at_once_and_only_on_ipv4_if_so_wanted() {
+    let daemon = Daemon::with(&["--userland-proxy=false"]);
+    daemon.import_busybox();
+    server(&daemon, "web", &["-p", "8000-8299:80-379"]);
+    assert_eq!(fetch(&daemon, "127.0.0.1:8000").trim(), "served");
+    assert_eq!(daemon.docker(&["port", "web"]).ok().lines().count(), 300);
+    assert_eq!(daemon.on_host(&["curl", "-s", "-m", "1", "http://[::1]:8000/"]).code, Some(7));
+    server(&daemon, "six", &["-p", "[::]:8300-8599:80-379"]);
+    assert_eq!(fetch(&daemon, "[::1]:8300").trim(), "served");
 }
 
 #[test]
@@ -83,11 +133,8 @@ fn a_firewall_that_is_closed_by_others_is_passed_or_told_of() {
 #[test]
 fn udp_is_published_too() {
     let daemon = Daemon::with_busybox();
-    let program = daemon.path("udp_echo").display().to_string();
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/programs/udp_echo.c");
-    testkit::Program::new("cc").args(["-static", "-O", "-o", &program, source]).run().ok();
-    let bind = format!("{program}:/udp_echo:ro");
-    daemon.docker(&["run", "-d", "--name", "echo", "-p", "9000:9000/udp", "-v", &bind, "busybox", "/udp_echo"]).ok();
+    let (program, bind) = udp_echo(&daemon);
+    daemon.docker(&["run", "-d", "--name", "echo", "-p", "9000:9000/udp", "-v", &bind, "busybox", &program]).ok();
     let script = "echo ping | socat -t 1 - UDP:127.0.0.1:9000";
     eventually(|| daemon.on_host(&["sh", "-c", script]).stdout == "ping\n");
 }

@@ -4,6 +4,7 @@ mod config;
 mod interface;
 
 use std::net::Ipv4Addr;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -101,7 +102,7 @@ impl Bridge {
             Plug { bridge: interface.index, subnet: net, gateway, mtu: interface.mtu, prefix: config.port_prefix() };
         let maker = SandboxMaker::new(plug, Arc::clone(&addresses))?;
         let pool = Pool::open("sandbox-pool", config.pool_size, maker)?;
-        let (ports, links) = (Mutex::new(Ports::new()), Mutex::default());
+        let (ports, links) = (Mutex::new(Ports::new(config.default_bind, config.dual_ports)), Mutex::default());
         Ok(Self { config, net, index: interface.index, addresses, ports, links, firewall, watch, pool })
     }
 
@@ -173,7 +174,8 @@ impl Bridge {
     }
 
     /// Publishes ports of the container at `address`: all of them or, on an error, none.
-    /// `container` is the holder that others are told of. The result is in the order of the requests.
+    /// `container` is the holder that others are told of. The result is in the order of the requests; what was asked for
+    /// at no certain address may be there twice, for IPv4 and for IPv6.
     ///
     /// Without a firewall ([`BridgeConfig::firewall`]) the ports are only reserved.
     ///
@@ -183,7 +185,7 @@ impl Bridge {
         if requests.is_empty() {
             return Ok(Vec::new());
         }
-        let published = lock(&self.ports).take(container, address, requests, self.config.default_bind)?;
+        let published = lock(&self.ports).take(container, address, requests)?;
         let openings: Vec<Opening> = published.iter().map(|one| Opening::Port(*one, address)).collect();
         let opened = self.firewalled(|firewall| {
             firewall.open_up(&openings)?;
@@ -212,6 +214,15 @@ impl Bridge {
     /// Ports published for a container.
     pub fn published(&self, container: &str) -> Vec<Published> {
         lock(&self.ports).of(container).into_iter().map(|(one, _)| one).collect()
+    }
+
+    /// The sockets of a container's ports at addresses of IPv6, whose network is none of IPv6: they listen, and whoever gets
+    /// them has to carry what comes there to the container. To be asked after [`Bridge::publish`]; who has them keeps the
+    /// port even when we are gone.
+    pub fn doors(&self, container: &str) -> Result<Vec<(Published, OwnedFd)>> {
+        lock(&self.ports)
+            .doors(container)
+            .map_err(|error| Error::system("duplicate the sockets of published ports", error))
     }
 
     /// Lets one container reach a port of another in spite of `icc=false`.

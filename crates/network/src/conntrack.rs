@@ -44,7 +44,7 @@ fn forget_flows(batch: &mut Batch, direction: u16, tuple: &[Tuple], flags: u32) 
 pub(crate) fn forget(socket: &mut Socket, published: &[Published], address: Ipv4Addr) -> Result<()> {
     let mut batch = Batch::default();
     let mut any = false;
-    for one in published.iter().filter(|one| one.protocol == Protocol::Udp) {
+    for one in published.iter().filter(|one| one.protocol == Protocol::Udp && one.host_ip.is_ipv4()) {
         any = true;
         let to_host =
             [Tuple::Proto(vec![ProtoTuple::Protocol(Number::Udp), ProtoTuple::DestinationPort(one.host_port)])];

@@ -1,6 +1,6 @@
 //! What is asked for, and handed out, on behalf of one container.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::OwnedFd;
 
 use serde::{Deserialize, Serialize};
@@ -53,8 +53,9 @@ pub enum HostPort {
 /// One container port to publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortRequest {
-    /// Host address to publish on; `None` means the bridge's default ([`crate::BridgeConfig::default_bind`]).
-    pub host_ip: Option<Ipv4Addr>,
+    /// Host address to publish on; `None` means the bridge's default ([`crate::BridgeConfig::default_bind`]), and if that
+    /// is any address, then those of IPv6 as well.
+    pub host_ip: Option<IpAddr>,
     /// Host port to publish on.
     pub host_port: HostPort,
     /// Port inside the container.
@@ -69,8 +70,9 @@ pub struct PortRequest {
 /// One published container port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Published {
-    /// Host address, `0.0.0.0` for all.
-    pub host_ip: Ipv4Addr,
+    /// Host address, `0.0.0.0` or `::` for all. The firewall leads what comes to one of IPv4 to the container; one of
+    /// IPv6 has a socket ([`crate::Bridge::doors`]) whose holder carries what comes there.
+    pub host_ip: IpAddr,
     /// Host port.
     pub host_port: u16,
     /// Port inside the container.

@@ -1,7 +1,7 @@
 //! What can go wrong, with what was asked and what stood in the way.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use crate::{Ipv4Net, Protocol};
@@ -38,7 +38,7 @@ pub enum Error {
     #[error("Bind for {ip}:{port} failed: port is already allocated")]
     PortTaken {
         /// Host address that was asked for.
-        ip: Ipv4Addr,
+        ip: IpAddr,
         /// Host port that was asked for.
         port: u16,
         /// Protocol that was asked for.
@@ -50,7 +50,7 @@ pub enum Error {
     #[error("failed to bind host port for {ip}:{port}/{protocol}: cannot assign requested address")]
     HostAddress {
         /// Host address that was asked for.
-        ip: Ipv4Addr,
+        ip: IpAddr,
         /// Host port that was asked for.
         port: u16,
         /// Protocol that was asked for.
@@ -60,7 +60,7 @@ pub enum Error {
     #[error("all ports are allocated between {first} and {last} on {ip}")]
     NoFreePort {
         /// Host address that was asked for.
-        ip: Ipv4Addr,
+        ip: IpAddr,
         /// First port of the range.
         first: u16,
         /// Last port of the range.

@@ -58,7 +58,7 @@ fn within<T: Send>(netns: &OwnedFd, work: impl FnOnce() -> T + Send) -> T {
 }
 
 fn bridge_with(change: impl FnOnce(&mut BridgeConfig)) -> Bridge {
-    let mut config = BridgeConfig { name: "lsh0".into(), pool_size: 2, ..BridgeConfig::default() };
+    let mut config = BridgeConfig { name: "lsh0".into(), pool_size: 2, dual_ports: false, ..BridgeConfig::default() };
     change(&mut config);
     Bridge::open(config).expect("a bridge")
 }
@@ -262,7 +262,10 @@ fn published_ports_answer(bridge_netfilter: bool) {
             request(80, HostPort::Exact(8080), Protocol::Tcp),
             request(80, HostPort::Exact(8080), Protocol::Udp),
             request(80, HostPort::Dynamic, Protocol::Tcp),
-            PortRequest { host_ip: Some(Ipv4Addr::LOCALHOST), ..request(80, HostPort::Exact(9090), Protocol::Tcp) },
+            PortRequest {
+                host_ip: Some(Ipv4Addr::LOCALHOST.into()),
+                ..request(80, HostPort::Exact(9090), Protocol::Tcp)
+            },
         ];
         let published = bridge.publish("web", web.address, &requests).expect("published");
         assert!(published[2].host_port >= 32768);
@@ -364,8 +367,10 @@ fn loopback_services_of_the_host_stay_private() {
         // Nor may a neighbour on the wire use a port published on 127.0.0.1.
         let web = bridge.take(Wanted::default()).expect("a sandbox");
         serve(&web);
-        let private =
-            PortRequest { host_ip: Some(Ipv4Addr::LOCALHOST), ..request(80, HostPort::Exact(9090), Protocol::Tcp) };
+        let private = PortRequest {
+            host_ip: Some(Ipv4Addr::LOCALHOST.into()),
+            ..request(80, HostPort::Exact(9090), Protocol::Tcp)
+        };
         bridge.publish("web", web.address, &[private]).expect("published");
         ip_route(&other, "192.0.2.1");
         assert_eq!(within(&other, || call([127, 0, 0, 1], 9090)), None);

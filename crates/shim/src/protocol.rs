@@ -15,13 +15,14 @@
 //!   a daemon skips events it does not know.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddrV4;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 /// The version of this protocol.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// From the daemon to the launcher.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +62,9 @@ pub enum Command {
     /// Start the container. Descriptors: those of the plan, in the order the runtime expects (root file system, then
     /// the network namespace if there is one). Answered by [`Event::Started`] or [`Event::StartFailed`].
     Start(Box<Start>),
+    /// Carry what comes to sockets of the host to the container while it runs; to be sent before [`Command::Start`], and more
+    /// than once if need be. One descriptor for each: bound, and listening if it is of TCP. Since protocol 2.
+    Doors(Vec<Door>),
     /// Attach a client to the container's streams, started or not. One descriptor: the client's connection.
     /// Answered by [`Event::Attached`] at once and by [`Event::AttachEnded`] at the end.
     Attach(Attach),
@@ -100,6 +104,15 @@ pub enum Command {
     },
     /// The daemon has recorded the exit status: the shim ends as soon as its clients were served.
     Release,
+}
+
+/// A port of the host which the firewall cannot lead to the container, because its address is one of IPv6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Door {
+    /// It is a port of UDP, else of TCP.
+    pub datagrams: bool,
+    /// The container's address and port.
+    pub target: SocketAddrV4,
 }
 
 /// What is needed to start the container's first process.

@@ -11,8 +11,8 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
 };
 
-/// The most descriptors one packet may carry.
-pub const MAX_DESCRIPTORS: usize = 16;
+/// The most descriptors one packet may carry (the kernel's `SCM_MAX_FD`).
+pub const MAX_DESCRIPTORS: usize = 253;
 
 /// Paths longer than this do not fit `sun_path` and are reached through their parent folder.
 const MAX_SOCKET_PATH: usize = 107;

@@ -1,7 +1,7 @@
 //! Ports: what a container wants published, and how the result is shown.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use api::container::PortSummary;
 use api::host_config::{PortBinding, PortMap};
@@ -68,10 +68,15 @@ pub(crate) fn requests(record: &Record) -> Result<Vec<PortRequest>> {
 }
 
 fn request(port: Port, binding: &PortBinding, any_address: bool) -> Result<PortRequest> {
-    let host_ip = match binding.host_ip.as_str() {
+    let host_ip: Option<IpAddr> = match binding.host_ip.as_str() {
         "" => None,
-        text => Some(host_address(text)?),
+        text => Some(text.parse().map_err(|_| Error::invalid(format!("invalid IP address: {text}")))?),
     };
+    if port.protocol == model::Protocol::Sctp && host_ip.is_some_and(|ip| ip.is_ipv6()) {
+        return Err(Error::not_implemented(format!(
+            "publishing {port} on an IPv6 address is not supported yet; use an IPv4 address"
+        )));
+    }
     Ok(PortRequest {
         host_ip,
         host_port: host_port(&binding.host_port)?,
@@ -79,16 +84,6 @@ fn request(port: Port, binding: &PortBinding, any_address: bool) -> Result<PortR
         protocol: protocol(port.protocol),
         any_address,
     })
-}
-
-fn host_address(text: &str) -> Result<Ipv4Addr> {
-    match text.parse() {
-        Ok(std::net::IpAddr::V4(address)) => Ok(address),
-        Ok(std::net::IpAddr::V6(address)) => Err(Error::not_implemented(format!(
-            "publishing on the IPv6 address {address} is not supported yet; use an IPv4 address"
-        ))),
-        Err(_) => Err(Error::invalid(format!("invalid IP address: {text}"))),
-    }
 }
 
 fn host_port(text: &str) -> Result<HostPort> {

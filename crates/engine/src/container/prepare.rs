@@ -3,6 +3,7 @@
 //! The order matters for what a crash leaves: the record with the address and ports is written before the shim exists,
 //! so that the next daemon knows whose they are.
 
+use std::net::SocketAddrV4;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use api::quirk::Quirk;
 use runtime::cgroup::{self, CgroupPlan};
 use runtime::{Namespace, Namespaces, NetworkNamespace, Plan, StartError, TerminalSize};
 use shim::Connection;
-use shim::protocol::{Start, Stdio, WindowSize};
+use shim::protocol::{Door, Start, Stdio, WindowSize};
 use sys::root::Root;
 
 use super::create::resolve_mounts;
@@ -32,6 +33,8 @@ pub(crate) struct Prepared {
     pub(crate) cgroup: CgroupPlan,
     pub(crate) rootfs: OwnedFd,
     pub(crate) netns: Option<OwnedFd>,
+    /// Published ports that the shim serves, and their sockets.
+    pub(crate) doors: Vec<(Door, OwnedFd)>,
     pub(crate) start: Box<Start>,
 }
 
@@ -73,8 +76,8 @@ pub(crate) fn start_error_text(failure: &shim::protocol::Failure) -> (String, i6
 /// Prepares a start. What was taken is given back if it fails.
 pub(crate) fn prepare(engine: &Engine, mut record: Record) -> Result<Prepared, Failed> {
     match try_prepare(engine, &mut record) {
-        Ok((connection, socket, cgroup, rootfs, netns, start)) => {
-            Ok(Prepared { connection, socket, record, cgroup, rootfs, netns, start })
+        Ok((connection, socket, cgroup, rootfs, netns, doors, start)) => {
+            Ok(Prepared { connection, socket, record, cgroup, rootfs, netns, doors, start })
         }
         Err(failed) => {
             engine.release_network(&mut record);
@@ -83,7 +86,7 @@ pub(crate) fn prepare(engine: &Engine, mut record: Record) -> Result<Prepared, F
     }
 }
 
-type Parts = (Connection, PathBuf, CgroupPlan, OwnedFd, Option<OwnedFd>, Box<Start>);
+type Parts = (Connection, PathBuf, CgroupPlan, OwnedFd, Option<OwnedFd>, Vec<(Door, OwnedFd)>, Box<Start>);
 
 fn try_prepare(engine: &Engine, record: &mut Record) -> Result<Parts, Failed> {
     let id = record.id.hex();
@@ -124,6 +127,7 @@ fn try_prepare(engine: &Engine, record: &mut Record) -> Result<Parts, Failed> {
         terminal_size: terminal_size(record).map(|size| TerminalSize { rows: size.rows, columns: size.columns }),
     };
     cgroup::create(&cgroup).map_err(|error| Error::system(error.to_string()).caused_by(error))?;
+    let doors = doors(engine, record)?;
     let start = start_command(engine, record, &plan)?;
     record.state.status = Status::Running;
     engine.store.write(|tx| tx.update_container(&record.id, &*record)).map_err(Error::from)?;
@@ -132,7 +136,7 @@ fn try_prepare(engine: &Engine, record: &mut Record) -> Result<Parts, Failed> {
         .launcher
         .launch(&id, &socket)
         .map_err(|error| Error::system(format!("cannot start a shim for the container: {error}")).caused_by(error))?;
-    Ok((connection, socket, cgroup, OwnedFd::from(root), netns, start))
+    Ok((connection, socket, cgroup, OwnedFd::from(root), netns, doors, start))
 }
 
 fn start_command(engine: &Engine, record: &Record, plan: &Plan) -> Result<Box<Start>> {
@@ -200,6 +204,17 @@ fn join_bridge(engine: &Engine, bridge: &network::Bridge, record: &mut Record) -
         }
     }
     Ok(sandbox.netns)
+}
+
+/// The published ports to which the firewall does not lead.
+fn doors(engine: &Engine, record: &Record) -> Result<Vec<(Door, OwnedFd)>> {
+    let (Some(bridge), Some(address)) = (&engine.bridge, &record.address) else { return Ok(Vec::new()) };
+    let door = |published: network::Published| Door {
+        datagrams: published.protocol == network::Protocol::Udp,
+        target: SocketAddrV4::new(address.address, published.port),
+    };
+    let doors = bridge.doors(&record.id.hex())?;
+    Ok(doors.into_iter().map(|(published, socket)| (door(published), socket)).collect())
 }
 
 /// Another container that must run.

@@ -17,6 +17,9 @@ use crate::{Error, Result};
 /// Attribute of a `start` that failed. The server keeps such events from clients of today's API.
 const FAILED_MARK: &str = "x-longshore-failed";
 
+/// How many descriptors go with one message; the kernel's limit is 253.
+const DOORS_AT_ONCE: usize = 128;
+
 impl Engine {
     /// See [`Engine::start`].
     pub(crate) async fn start_container(self: &Arc<Self>, name: &str, host: Option<HostConfig>) -> Result<()> {
@@ -68,12 +71,17 @@ impl Actor {
 
     async fn try_run(&mut self) -> Result<(), Failed> {
         let prepared = self.prepared().await?;
-        let Prepared { connection, socket, record, cgroup, rootfs, netns, start } = prepared;
+        let Prepared { connection, socket, record, cgroup, rootfs, netns, doors, start } = prepared;
         self.record = record;
         let shim = Shim::new(connection, socket, cgroup)?;
         for (attach, client) in self.pending.drain(..) {
             shim.send(&Command::Attach(attach), &[client.as_fd()])?;
         }
+        for doors in doors.chunks(DOORS_AT_ONCE) {
+            let sockets: Vec<_> = doors.iter().map(|(_, socket)| socket.as_fd()).collect();
+            shim.send(&Command::Doors(doors.iter().map(|(door, _)| *door).collect()), &sockets)?;
+        }
+        drop(doors);
         let descriptors: Vec<_> = std::iter::once(rootfs.as_fd()).chain(netns.iter().map(AsFd::as_fd)).collect();
         shim.send(&Command::Start(start), &descriptors)?;
         drop((rootfs, netns));

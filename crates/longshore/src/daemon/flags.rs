@@ -91,7 +91,7 @@ flags! {
     Text "tlscert" ["--tlscert"] "the daemon's certificate";
     Text "tlskey" ["--tlskey"] "the daemon's key";
     Switch "tlsverify" ["--tlsverify"] "TLS, only for clients with a certificate";
-    Switch "userland-proxy" ["--userland-proxy"] "without effect: no helper process is needed for published ports";
+    Switch "userland-proxy" ["--userland-proxy"] "publish ports of any address on IPv6, too (default); no helper process is needed";
     Switch "validate" ["--validate"] "check the settings and exit";
 }
 

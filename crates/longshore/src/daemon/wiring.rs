@@ -185,6 +185,7 @@ fn bridge(settings: &Settings) -> Result<Option<BridgeConfig>> {
         masquerade: settings.switch("ip-masq", true),
         forward: settings.switch("ip-forward", true),
         default_bind: parse(settings, "ip")?.unwrap_or(Ipv4Addr::UNSPECIFIED),
+        dual_ports: settings.switch("userland-proxy", true),
         ..defaults
     }))
 }

@@ -30,6 +30,8 @@ pub struct BridgeConfig {
     pub forward: bool,
     /// Host address that ports are published on unless a request says otherwise (`--ip`).
     pub default_bind: Ipv4Addr,
+    /// Whether ports that are published on any address are on those of IPv6, too (`--userland-proxy`).
+    pub dual_ports: bool,
     /// How many sandboxes are kept ready. Each holds two descriptors and one address.
     pub pool_size: usize,
 }
@@ -47,6 +49,7 @@ impl Default for BridgeConfig {
             masquerade: true,
             forward: true,
             default_bind: Ipv4Addr::UNSPECIFIED,
+            dual_ports: true,
             pool_size: 12,
         }
     }

@@ -1,6 +1,6 @@
 //! Elements of the table's maps and sets: what changes when a container starts and ends.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use netlink_packet_netfilter::nftables::{DataAttribute, ListAttribute, SetElementAttribute, SetElementList};
 
@@ -84,16 +84,17 @@ fn port_field(port: u16) -> [u8; FIELD_BYTES] {
 }
 
 impl Element {
-    /// The element that sends a published port to the container at `address`.
-    pub(super) fn published(published: &Published, address: Ipv4Addr) -> Self {
+    /// The element that sends a published port to the container at `address`, if its host address is one of IPv4.
+    pub(super) fn published(published: &Published, address: Ipv4Addr) -> Option<Self> {
+        let IpAddr::V4(host_ip) = published.host_ip else { return None };
         let protocol = protocol_field(published.protocol);
         let port = port_field(published.host_port);
-        let (set, key) = if published.host_ip.is_unspecified() {
+        let (set, key) = if host_ip.is_unspecified() {
             (Set::Wildcard, fields([protocol, port]))
         } else {
-            (Set::Addressed, fields([protocol, published.host_ip.octets(), port]))
+            (Set::Addressed, fields([protocol, host_ip.octets(), port]))
         };
-        Self { set, key, data: fields([address.octets(), port_field(published.port)]) }
+        Some(Self { set, key, data: fields([address.octets(), port_field(published.port)]) })
     }
 
     /// The element that permits a link.

@@ -36,10 +36,11 @@ pub(crate) enum Opening {
 }
 
 impl Opening {
-    fn element(&self) -> Element {
+    /// None for a port at an address of IPv6, which is not led by the firewall.
+    fn element(&self) -> Option<Element> {
         match self {
             Self::Port(published, address) => Element::published(published, *address),
-            Self::Link(link) => Element::link(link),
+            Self::Link(link) => Some(Element::link(link)),
         }
     }
 }
@@ -122,19 +123,19 @@ impl Firewall {
 
     /// Lets things through, all or none, in one transaction.
     pub(crate) fn open_up(&mut self, openings: &[Opening]) -> Result<()> {
-        let elements: BTreeSet<Element> = openings.iter().map(Opening::element).collect();
+        let elements: BTreeSet<Element> = openings.iter().filter_map(Opening::element).collect();
         self.change(&elements, &BTreeSet::new())
     }
 
     /// Takes things back, in one transaction.
     pub(crate) fn close_off(&mut self, openings: &[Opening]) -> Result<()> {
-        let elements: BTreeSet<Element> = openings.iter().map(Opening::element).collect();
+        let elements: BTreeSet<Element> = openings.iter().filter_map(Opening::element).collect();
         self.change(&BTreeSet::new(), &elements)
     }
 
     /// Makes what is let through exactly this.
     pub(crate) fn reconcile(&mut self, openings: &[Opening]) -> Result<()> {
-        let wanted: BTreeSet<Element> = openings.iter().map(Opening::element).collect();
+        let wanted: BTreeSet<Element> = openings.iter().filter_map(Opening::element).collect();
         let surplus: BTreeSet<Element> = self.elements.difference(&wanted).cloned().collect();
         self.change(&wanted, &surplus)
     }

@@ -33,8 +33,12 @@ fn policy(icc: bool) -> Policy {
     }
 }
 
+fn element(opening: Opening) -> Element {
+    opening.element().expect("of IPv4")
+}
+
 fn port(host_port: u16) -> Opening {
-    let published = Published { host_ip: Ipv4Addr::UNSPECIFIED, host_port, port: 80, protocol: Protocol::Tcp };
+    let published = Published { host_ip: Ipv4Addr::UNSPECIFIED.into(), host_port, port: 80, protocol: Protocol::Tcp };
     Opening::Port(published, CONTAINER)
 }
 
@@ -105,10 +109,10 @@ fn the_kernel_has_what_was_asked_for() {
         assert_eq!(rules().len(), whole);
         firewall.open_up(&[port(8080), port(8081)]).expect("two ports");
         firewall.close_off(&[port(8081), port(9999)]).expect("one port, and one that is not there");
-        assert_eq!(firewall.installed().expect("elements"), [port(8080).element()].into());
+        assert_eq!(firewall.installed().expect("elements"), [element(port(8080))].into());
         firewall.install().expect("again");
         assert_eq!(rules().len(), whole);
-        assert_eq!(firewall.installed().expect("elements"), [port(8080).element()].into());
+        assert_eq!(firewall.installed().expect("elements"), [element(port(8080))].into());
         firewall.remove().expect("removed");
         assert!(tables().is_empty());
     });
@@ -121,7 +125,7 @@ fn tables_of_others_are_left_alone() {
         let mut transaction = Transaction::new("somebody");
         transaction.replace_table(NetfilterProtoFamily::IPv4);
         transaction.add_set(NetfilterProtoFamily::IPv4, Set::Wildcard, 1);
-        transaction.add_elements(NetfilterProtoFamily::IPv4, &[&port(1).element()]);
+        transaction.add_elements(NetfilterProtoFamily::IPv4, &[&element(port(1))]);
         transaction.commit(&mut socket).expect("a table of somebody else");
         let mut firewall = Firewall::open(policy(false)).expect("a table");
         firewall.open_up(&[port(8080)]).expect("a port");
@@ -129,7 +133,7 @@ fn tables_of_others_are_left_alone() {
         firewall.remove().expect("removed");
         assert_eq!(tables(), ["somebody"]);
         let elements = transaction::elements(&mut socket, "somebody", Set::Wildcard).expect("elements");
-        assert_eq!(elements, [port(1).element()]);
+        assert_eq!(elements, [element(port(1))]);
     });
 }
 
@@ -148,7 +152,7 @@ fn a_later_daemon_takes_over() {
         let mut second = Firewall::open(policy(false)).expect("the table");
         assert_eq!(second.installed().expect("elements").len(), 3);
         second.reconcile(&[port(8081), port(8082), link]).expect("reconciled");
-        let wanted = [port(8081), port(8082), link].iter().map(Opening::element).collect();
+        let wanted = [port(8081), port(8082), link].map(element).into();
         assert_eq!(second.installed().expect("elements"), wanted);
     });
 }
@@ -182,7 +186,7 @@ fn a_removed_table_comes_back() {
             assert!(within_a_second(|| rules() == before), "the whole table");
         }
         foreign(|transaction| {
-            transaction.remove_elements(NetfilterProtoFamily::IPv4, &[&port(8080).element()]);
+            transaction.remove_elements(NetfilterProtoFamily::IPv4, &[&element(port(8080))]);
         });
         let installed = || !firewall.lock().expect("a lock").installed().expect("elements").is_empty();
         assert!(within_a_second(installed), "a single element");

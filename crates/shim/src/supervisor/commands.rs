@@ -84,6 +84,7 @@ impl Supervisor<'_> {
         let (name, outcome) = match command {
             Command::Hello { .. } => return self.introduce(),
             Command::Start(start) => ("Start", self.start(*start, descriptors)?),
+            Command::Doors(doors) => ("Doors", self.relay.add(&doors, descriptors)),
             Command::Attach(attach) => ("Attach", self.attach(CONTAINER, attach, descriptors.into_iter().next())?),
             Command::Exec(exec) => ("Exec", self.exec(*exec, descriptors.into_iter().next())?),
             Command::Resize { exec_id, size } => ("Resize", self.resize(exec_id.as_deref(), size)),
@@ -139,6 +140,7 @@ impl Supervisor<'_> {
                 let started_at = *self.started_at.insert(Timestamp::now());
                 self.tell(Event::Started { pid, started_at_ns: started_at.unix_nanoseconds() }, Some(pidfd))?;
                 self.admit_clients(CONTAINER)?;
+                self.relay.open();
             }
             Err(failure) => {
                 self.tell(Event::StartFailed(failure), None)?;

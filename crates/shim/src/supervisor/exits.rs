@@ -41,6 +41,10 @@ impl Supervisor<'_> {
         process.stdin = Stdin::Closed;
         process.phase = Phase::Draining;
         process.deadline = Some(Instant::now() + DRAIN_GRACE);
+        if key == CONTAINER {
+            // Before the end is reported, for the container's next run takes the ports again.
+            self.relay.close();
+        }
         self.balance(key)?;
         self.admit_clients(key)?;
         self.output_ended(key)
@@ -138,7 +142,7 @@ impl Supervisor<'_> {
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let processes = self.processes.values().filter_map(|process| process.deadline);
         let clients = self.clients.values().filter_map(|client| client.deadline);
-        processes.chain(clients).min()
+        processes.chain(clients).chain(self.relay.next_deadline()).min()
     }
 
     /// Does what is due.
@@ -147,6 +151,7 @@ impl Supervisor<'_> {
             return Ok(());
         }
         let now = Instant::now();
+        self.relay.pass_deadlines(now);
         let due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
         let processes: Vec<(u32, Phase)> =
             self.processes.iter().filter(|(_, p)| due(p.deadline)).map(|(key, p)| (*key, p.phase)).collect();

@@ -11,6 +11,7 @@ mod detach;
 mod exits;
 mod poll;
 mod process;
+mod relay;
 mod streams;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -30,6 +31,7 @@ use client::Client;
 use control::Control;
 use poll::{Poll, Token, Watched};
 use process::Process;
+use relay::Relay;
 
 /// Key of the container's first process; execs have higher ones.
 const CONTAINER: u32 = 0;
@@ -55,6 +57,7 @@ pub fn run(control: OwnedFd, container_id: &str, socket: &Path, runtime: &mut dy
         socket: socket.to_owned(),
         listener: poll.adopt(listener, Token::Listener),
         control: Some(control),
+        relay: Relay::new(&poll),
         poll,
         runtime,
         processes: BTreeMap::from([(CONTAINER, Process::waiting(None, Stdio::default()))]),
@@ -79,6 +82,7 @@ struct Supervisor<'r> {
     runtime: &'r mut dyn Runtime,
     processes: BTreeMap<u32, Process>,
     clients: BTreeMap<u32, Client>,
+    relay: Relay,
     next_key: u32,
     log: Option<log::Writer>,
     started_at: Option<Timestamp>,
@@ -117,6 +121,10 @@ impl Supervisor<'_> {
             Token::Stdin(key) => self.stdin_ready(key),
             Token::Output(key, stream) => self.output_ready(key, stream),
             Token::Client(key) => self.client_ready(key, events),
+            Token::Door(_) | Token::Flow(..) | Token::Peer(_) => {
+                self.relay.ready(token);
+                Ok(())
+            }
         }
     }
 

@@ -25,6 +25,21 @@ pub(super) enum Token {
     Output(u32, Stream),
     /// A client has sent something, takes output, or is gone.
     Client(u32),
+    /// Somebody comes to a published port.
+    Door(u32),
+    /// One of the two ends of a carried connection has moved.
+    Flow(u32, End),
+    /// The container answers a datagram.
+    Peer(u32),
+}
+
+/// An end of a carried connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// That of whoever came to the host's port.
+    Outer,
+    /// That of the container.
+    Inner,
 }
 
 impl Token {
@@ -37,6 +52,10 @@ impl Token {
             Token::Output(id, Stream::Stdout) => (4, id),
             Token::Output(id, Stream::Stderr) => (5, id),
             Token::Client(id) => (6, id),
+            Token::Door(id) => (7, id),
+            Token::Flow(id, End::Outer) => (8, id),
+            Token::Flow(id, End::Inner) => (9, id),
+            Token::Peer(id) => (10, id),
         };
         (kind << 32) | u64::from(id)
     }
@@ -51,6 +70,10 @@ impl Token {
             4 => Token::Output(id, Stream::Stdout),
             5 => Token::Output(id, Stream::Stderr),
             6 => Token::Client(id),
+            7 => Token::Door(id),
+            8 => Token::Flow(id, End::Outer),
+            9 => Token::Flow(id, End::Inner),
+            10 => Token::Peer(id),
             _ => return None,
         })
     }
@@ -140,6 +163,10 @@ mod tests {
             Token::Output(7, Stream::Stdout),
             Token::Output(7, Stream::Stderr),
             Token::Client(3),
+            Token::Door(4),
+            Token::Flow(5, End::Outer),
+            Token::Flow(6, End::Inner),
+            Token::Peer(8),
         ];
         for token in all {
             assert_eq!(Token::decode(token.encode()), Some(token));

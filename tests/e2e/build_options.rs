@@ -3,6 +3,7 @@
 use testkit::{Daemon, Registry};
 
 use crate::build::{archive, build, context, contexts, post};
+use crate::buildkit::buildx;
 use crate::registry_servers::{Served, USER};
 
 #[test]
@@ -52,6 +53,11 @@ fn steps_of_images_that_came_from_elsewhere_count() {
     assert_eq!(told.matches("Using cache").count(), 3, "{told}");
     let layers = |image: &str| daemon.docker(&["inspect", "-f", "{{join .RootFS.Layers \" \"}}", image]).ok();
     assert!(layers("longer").starts_with(&layers("cached")));
+    daemon.docker(&["rmi", "longer", "cached", "busybox"]).ok();
+    daemon.docker(&["image", "prune", "-f"]).ok();
+    daemon.docker(&["load", "-i", &archive]).ok();
+    let told = buildx(&daemon, &["--cache-from", "cached", &folder]).run();
+    assert_eq!((told.code, told.stderr.matches("CACHED").count()), (Some(0), 2), "{}", told.stderr);
 }
 
 #[test]

@@ -155,6 +155,9 @@ fn archives_of_every_kind() {
         let told = post(&daemon, "", &archive(&folder, packing));
         assert!(told.contains(&format!("\"[{packing}]\\n")) && told.contains("Successfully built"), "{told}");
     }
+    let folder = context(&daemon, "folder", &[("Dockerfile/f", "")]);
+    let told = post(&daemon, "", &archive(&folder, ""));
+    assert!(told.contains("failed to read Dockerfile: it is not a regular file"), "{told}");
     let told = post(&daemon, "", b"no archive at all, but more than ten bytes");
     assert!(!told.contains("Successfully built") && told.contains("message"), "{told}");
 }

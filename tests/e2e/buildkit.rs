@@ -8,7 +8,7 @@ use testkit::{Daemon, Output, Program, Registry, environment};
 use crate::build::{context, contexts};
 
 /// `docker buildx build` with plain progress.
-fn buildx(daemon: &Daemon, arguments: &[&str]) -> Program {
+pub(crate) fn buildx(daemon: &Daemon, arguments: &[&str]) -> Program {
     let plugins = daemon.path("docker-config/cli-plugins");
     if !plugins.exists() {
         std::fs::create_dir_all(&plugins).expect("a folder can be made");

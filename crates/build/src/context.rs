@@ -136,6 +136,9 @@ impl ContextSource for Context {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) if error.errno() == Errno::FBIG => Err(too_long(path, limit_bytes)),
+            Err(error) if matches!(error.errno(), Errno::INVAL | Errno::ISDIR) => {
+                Err(Error::Invalid(format!("failed to read {path}: it is not a regular file")))
+            }
             Err(error) => Err(error.into()),
         }
     }

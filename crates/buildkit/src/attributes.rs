@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use api::host_config::{HostConfig, Ulimit};
 use build::Options;
+use serde_json::Value;
 
 use crate::grpc::{Code, Status};
 
@@ -30,9 +31,24 @@ pub(crate) fn options(attributes: &Attributes, engine_version: String) -> Result
         labels: under(attributes, "label:").collect(),
         target: text(attributes, "target").to_owned(),
         platform: text(attributes, "platform").to_owned(),
+        cache_from: cache_images(attributes)?,
         engine_version,
         ..Options::default()
     })
+}
+
+/// Images whose steps count as done before: a list of names from older clients, one of sources of cache from newer ones, of
+/// which images at registries are names too. What is not here does not count, nor what is no image.
+fn cache_images(attributes: &Attributes) -> Result<Vec<String>, Status> {
+    let mut images: Vec<String> = csv(text(attributes, "cache-from")).collect();
+    let listed = text(attributes, "cache-imports");
+    if !listed.is_empty() {
+        let sources: Vec<Value> =
+            serde_json::from_str(listed).map_err(|error| invalid("cache-imports", &error.to_string()))?;
+        let at_registries = sources.iter().filter(|source| source["Type"] == "registry");
+        images.extend(at_registries.filter_map(|source| source["Attrs"]["ref"].as_str()).map(str::to_owned));
+    }
+    Ok(images)
 }
 
 /// Limits, network and the like of the containers of steps.
@@ -159,11 +175,14 @@ mod tests {
             ("add-hosts", "a=1.2.3.4,b=::1"),
             ("ulimit", "nofile=10:20"),
             ("shm-size", "65536"),
+            ("cache-from", "a:1"),
+            ("cache-imports", r#"[{"Type":"registry","Attrs":{"ref":"b:2"}},{"Type":"local","Attrs":{"src":"c"}}]"#),
             ("force-network-mode", "none"),
         ]);
         let options = options(&given, "1".to_owned()).unwrap();
         assert_eq!((&*options.dockerfile, options.no_cache, options.arguments.len()), ("sub/Dockerfile", true, 1));
         assert_eq!((options.arguments["A"].as_deref(), &*options.labels["l"]), (Some("b"), "m"));
+        assert_eq!(options.cache_from, ["a:1", "b:2"]);
         let host = host(&given).unwrap();
         assert_eq!(host.extra_hosts.unwrap(), ["a:1.2.3.4", "b:::1"]);
         assert_eq!(host.ulimits.unwrap(), [Ulimit { name: "nofile".to_owned(), soft: 10, hard: 20 }]);
@@ -172,6 +191,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_refused() {
+        let sources = attributes(&[("cache-imports", "x")]);
+        assert_eq!(options(&sources, String::new()).unwrap_err().code(), Code::InvalidArgument);
         for (name, value) in
             [("requestid", "frontend.lint"), ("platform", "linux/amd64,linux/arm64"), ("attest:sbom", "")]
         {

@@ -91,6 +91,8 @@ fn attributes(query: &Query) -> Result<BTreeMap<String, String>, Error> {
     }
     let hosts = hosts(query.all("extrahosts")).into_iter().map(|host| host.replacen(':', "=", 1));
     attributes.insert("add-hosts".to_owned(), hosts.collect::<Vec<_>>().join(","));
+    let images = json::<Vec<String>>(query, "cachefrom")?.unwrap_or_default();
+    attributes.insert("cache-from".to_owned(), images.join(","));
     let ulimits = json::<Vec<Ulimit>>(query, "ulimits")?.unwrap_or_default();
     let ulimits = ulimits.into_iter().map(|limit| format!("{}={}:{}", limit.name, limit.soft, limit.hard));
     let remote = query.text("remote");

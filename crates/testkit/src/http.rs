@@ -140,7 +140,14 @@ impl Connection {
 
     fn fill(&mut self) -> bool {
         let mut buffer = [0; 65536];
-        match self.stream.read(&mut buffer) {
+        // A read with a time limit is cut off when the machine or this program was stopped for a moment.
+        let read = loop {
+            match self.stream.read(&mut buffer) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        match read {
             Ok(count) => {
                 self.read.extend_from_slice(&buffer[..count]);
                 count > 0

@@ -79,6 +79,12 @@ fn huge_and_unfinished_requests_do_no_harm() {
     let mut garbage = daemon.connect();
     garbage.send("\0\0\0\0 what is this\r\n\r\n");
     assert_eq!(garbage.answer().status, 400);
+    let mut slow = daemon.connect();
+    for byte in b"GET /_ping HTTP/1.1\r\nHost: d\r\n\r\n" {
+        slow.send([*byte]);
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert_eq!(slow.answer().text(), "OK");
     let mut half = daemon.connect();
     half.send("POST /containers/create HTTP/1.1\r\nHost: d\r\nContent-Length: 10\r\n\r\n{");
     half.half_close();

@@ -167,7 +167,7 @@ fn start_load(daemon: &Daemon, round: usize) -> std::thread::JoinHandle<Vec<Stri
         let mut kept = Vec::new();
         for number in 0..4 {
             let name = format!("load-{round}-{number}");
-            let created = docker(&["run", "-d", "--name", &name, "busybox", "sleep", "1000"]);
+            let created = docker(&["run", "-d", "--name", &name, "-p", "80", "busybox", "sleep", "1000"]);
             if created.code == Some(0) {
                 kept.push(created.stdout.trim().to_owned());
                 docker(&["exec", &name, "true"]);

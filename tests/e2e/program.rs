@@ -12,6 +12,57 @@ use testkit::{Connection, Daemon, Program, environment};
 
 use crate::lifecycle::eventually;
 
+/// Every flag that Docker's users know, with a value that longshore takes.
+const FLAGS: &str = "-D --debug -H unix:///tmp/a.sock --host tcp://127.0.0.1:2375 -H fd:// -p /tmp/pid --pidfile /tmp/pid \
+    --exec-root /tmp/exec --bip 10.0.0.1/16 --fixed-cidr 10.0.1.0/24 --dns 192.0.2.1 --dns-search test --dns-opt ndots:1 \
+    --icc=false --icc --iptables=true --ip 127.0.0.1 --ip-forward=false --ip-masq=false --mtu 1400 -G root --group root \
+    --tls --tlsverify --tlscacert /ca --tlscert /c --tlskey /k --api-enable-cors --api-cors-header http://a.test \
+    -s overlay2 --storage-driver overlay2 -e native --exec-driver native -l warn --log-level debug \
+    --log-driver json-file --log-opt max-size=1m --live-restore=false --label a=b --userland-proxy=false \
+    --default-ulimit nofile=5:6 --cgroup-parent /a --init --insecure-registry r.test --registry-mirror http://m.test \
+    --shutdown-timeout 3 --max-concurrent-downloads 2";
+
+#[test]
+fn dockers_flags_and_keys_are_taken() {
+    let bare = Bare::new();
+    let file = bare.path("daemon.json");
+    std::fs::write(&file, "{}").expect("a file can be written");
+    let validate = |words: &[&str]| {
+        let program = longshore().args(["daemon", "--validate", "--config-file"]).args([&file]).args(words);
+        program.run().ok()
+    };
+    let words: Vec<&str> = FLAGS.split_whitespace().collect();
+    for root in ["-g", "--graph", "--data-root"] {
+        validate(&[&words[..], &[root, "/tmp/data"]].concat());
+    }
+    for bridge in [["-b", "br0"], ["--bridge", "none"]] {
+        validate(&bridge);
+    }
+    let keys = json!({"hosts": ["unix:///tmp/a.sock"], "data-root": "/tmp/data", "exec-root": "/tmp/exec", "pidfile": "/tmp/p",
+        "bip": "10.0.0.1/16", "fixed-cidr": "10.0.1.0/24", "dns": ["192.0.2.1"], "dns-search": ["test"], "icc": false,
+        "iptables": true, "ip": "127.0.0.1", "ip-forward": false, "ip-masq": false, "mtu": 1400, "group": "root", "debug": true,
+        "tls": true, "tlsverify": true, "tlscacert": "/ca", "tlscert": "/c", "tlskey": "/k", "log-level": "warn",
+        "storage-driver": "overlay2", "log-driver": "json-file", "log-opts": {"max-size": "1m"}, "live-restore": true,
+        "labels": ["a=b"], "userland-proxy": false, "default-ulimits": {"nofile": {"Name": "nofile", "Soft": 5, "Hard": 6}},
+        "features": {"buildkit": true}, "registry-mirrors": ["http://m.test"], "insecure-registries": ["r.test"]});
+    std::fs::write(&file, keys.to_string()).expect("a file can be written");
+    validate(&[]);
+    // The same in both is a contradiction.
+    let twice = longshore().args(["daemon", "--validate", "--mtu", "1", "--config-file"]).args([&file]).run().fails(1);
+    assert!(twice.contains("mtu"), "{twice}");
+}
+
+#[test]
+fn plain_tcp_is_served_on_the_loopback_and_beyond_only_if_so_said() {
+    let daemon = Daemon::with(&["-H", "tcp://127.0.0.1:2375", "-H", "tcp://0.0.0.0:2376", "--tls=false"]);
+    for port in ["2375", "2376"] {
+        let address = format!("http://127.0.0.1:{port}/_ping");
+        assert_eq!(daemon.on_host(&["curl", "-s", &address]).ok(), "OK");
+    }
+    let daemon = Daemon::with(&["-H", "tcp://127.0.0.1:2375"]);
+    assert_eq!(daemon.on_host(&["curl", "-s", "http://127.0.0.1:2375/_ping"]).ok(), "OK");
+}
+
 /// A daemon without a bridge, started as the test likes; ended on drop.
 struct Bare {
     folder: TempDir,
@@ -241,13 +292,15 @@ fn what_cannot_be_is_refused_in_one_sentence() {
     let binary = copy.path().join("longshore");
     std::fs::copy(environment("LONGSHORE_BIN"), &binary).expect("a copy");
     open_to_all(copy.path());
+    let activated = refused(daemon().args(["-H", "fd://"]).args(flags(&other)));
+    assert!(activated.contains("socket activation"), "{activated}");
     let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
     let words = ["daemon", "-H", &host];
     let nobody = refused(Program::new("setpriv").args(nobody).args([&binary]).args(words).args(flags(&other)));
     assert!(nobody.contains("root"), "{nobody}");
 }
 
-fn open_to_all(folder: &Path) {
+pub(crate) fn open_to_all(folder: &Path) {
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(folder, mode).expect("permissions can be set");
 }

@@ -1,4 +1,4 @@
-//! What must hold of the sources: formatting, lints, the direction of dependencies, unsafe code in one crate only.
+//! What must hold of the sources: formatting, lints, documentation, the direction of dependencies, unsafe code in one crate only.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -66,6 +66,7 @@ pub(crate) fn run() -> Result<()> {
     arrows()?;
     unsafe_code()?;
     succeed(cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    succeed(cargo().args(["doc", "--quiet", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
     licences()?;
     Ok(())
 }

@@ -2,6 +2,8 @@
 
 use testkit::{Daemon, Program};
 
+use crate::registry_servers::Served;
+
 /// A daemon with busybox and `second:1`, which has one layer more; and the archive of both.
 fn with_two_images() -> (Daemon, String) {
     let daemon = Daemon::with_busybox();
@@ -128,6 +130,14 @@ fn imports_take_changes_and_loads_read_their_input() {
     let shown = daemon.docker(&["inspect", "-f", format, "imported:1"]).ok();
     assert_eq!(shown, r#"by hand arm64v8 {"80/tcp":{}} ["/bin/sh","-c","echo $A$B"]"#);
     assert_eq!(daemon.docker(&["run", "--rm", "imported:1"]).ok(), "12");
+    // From an address.
+    let served = Served::files(&daemon, 8651, &[]);
+    std::fs::copy(&tar, served.folder.path().join("box.tar")).expect("a file can be copied");
+    let address = format!("http://{}", served.name("box.tar"));
+    daemon.docker(&["import", "-c", "CMD [\"echo\", \"fetched\"]", &address, "fetched:1"]).ok();
+    assert_eq!(daemon.docker(&["run", "--rm", "fetched:1"]).ok(), "fetched");
+    let missing = daemon.docker(&["import", &format!("http://{}", served.name("none.tar")), "none:1"]).fails(1);
+    assert!(missing.contains("404"), "{missing}");
     let script = "docker save imported:1 | gzip > \"$1\"; docker rmi imported:1; docker load < \"$1\"";
     let program = Program::new("sh").args(["-ec", script, "sh"]).args([&saved]).env("DOCKER_HOST", daemon.host());
     assert!(program.run().ok().ends_with("Loaded image: imported:1"));

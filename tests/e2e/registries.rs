@@ -92,6 +92,8 @@ fn skopeo_at_the_other_end() {
     let shown = daemon.on_host(&["skopeo", "inspect", "--tls-verify=false", &format!("docker://{name}")]).ok();
     let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
     assert_eq!(shown["Digest"], digest(&daemon, &name));
+    let known = daemon.get(&format!("/distribution/{name}/json")).json();
+    assert_eq!((&known["Descriptor"]["digest"], &known["Platforms"][0]["os"]), (&shown["Digest"], &"linux".into()));
     assert_eq!((&shown["Labels"]["a"], shown["Layers"].as_array().map(Vec::len)), (&"b".into(), Some(2)));
 
     let copy = |from: String, to: String, further: &[&str]| {

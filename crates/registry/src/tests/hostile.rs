@@ -207,6 +207,31 @@ async fn an_index_is_read_by_platform() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn mirrors_that_break_off_or_lie_are_passed_over() {
+    let wire = Wire::new("mirrored", 2 * MIB);
+    let honest = lying(&wire, |_, honest| honest).await;
+    let known = wire.clone();
+    let lacks =
+        lying(&wire, move |asked, honest| if is_layer(&known, asked) { reply(404, "{}") } else { honest }).await;
+    let known = wire.clone();
+    let lies = lying(&wire, move |asked, mut honest| {
+        if is_layer(&known, asked) {
+            honest.body[5000] ^= 1;
+        }
+        honest
+    })
+    .await;
+    let mirrors = [&lacks, &lies, &honest].map(|fake| format!("http://127.0.0.1:{}", fake.port));
+    let place = Place::with(crate::Settings::parse(&mirrors, &[]).unwrap());
+    place.pull_as("longshore-test:1", credentials("joe", "secret")).await.1.unwrap();
+    for fake in [&lacks, &lies, &honest] {
+        assert_eq!(fake.count("GET", &wire.layer_digest().to_string()), 1);
+        // Credentials are for the registry, not for its mirrors.
+        assert!(fake.asked.lock().unwrap().iter().all(|one| !one.headers.contains_key("authorization")));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn redirects_carry_no_credentials() {
     let wire = Wire::new("redirect", 1000);
     let known = wire.clone();

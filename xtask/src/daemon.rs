@@ -1,4 +1,4 @@
-//! A daemon for the contract and the benchmark: its own network namespace, root folder and socket.
+//! A daemon for the contract and the benchmark: its own network namespace, host name, root folder and socket.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -22,6 +22,9 @@ pub(crate) struct Daemon {
     pub(crate) first_answer_ms: f64,
 }
 
+/// What comes before the daemon: the contract was recorded on a host of that name.
+const PRELUDE: &str = "echo vm >/proc/sys/kernel/hostname && ip link set lo up && date +%s%N >$0 && exec \"$@\"";
+
 impl Daemon {
     /// Starts the release binary with everything beneath `root`, and waits until it answers.
     pub(crate) fn start(root: &Path, flags: &[&str]) -> Result<Self> {
@@ -31,7 +34,7 @@ impl Daemon {
         let started = Instant::now();
         let process = Command::new("unshare")
             // What comes before the daemon's exec is not its time.
-            .args(["--net", "sh", "-c", "ip link set lo up && date +%s%N >$0 && exec \"$@\""])
+            .args(["--net", "--uts", "sh", "-c", PRELUDE])
             .arg(&begun)
             .arg(binary)
             .arg("daemon")

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use crate::clients;
 use crate::daemon::Daemon;
@@ -65,12 +65,11 @@ pub(crate) fn clients() -> Result<()> {
     succeed(command.env("LONGSHORE_CLIENTS_PAGE", crate::run::workspace().join("docs/clients.md")))
 }
 
-/// Versions whose recordings are replayed: the newest of them, and those at which much changed. All others can be named
-/// to `compare.py` by hand.
-const JUDGED: &str = "1.0,1.3,1.6,1.9,1.12,1.14,unprefixed";
+/// Versions whose recordings are replayed: all, in lanes that take about as long as each other and run beside each other.
+const LANES: [&str; 3] = ["1.14,1.0,1.3,1.6,1.9", "1.1,1.4,1.7,1.10,1.12", "1.2,1.5,1.8,1.11,1.13,unprefixed"];
 
 /// Versions at which the exchanges in `tests/contract` were recorded: odd inputs, orders and states, beside the shared ones.
-const JUDGED_HERE: &str = "1.0,1.5,1.9,1.14";
+const LANE_HERE: &str = "1.0,1.5,1.9,1.14";
 
 /// What requests without a version in the path meant to the engine that was recorded.
 const UNPREFIXED: &str = "1.14";
@@ -82,14 +81,34 @@ fn contract(disk: &Path, installed: &Installed) -> Result<()> {
         return Ok(());
     };
     let rootfs = rootfs_tar(&installed.busybox)?;
-    let daemon = Daemon::start(&disk.join("contract"), &["--api-enable-cors", "--default-api-version", UNPREFIXED])?;
+    // Built once, before the lanes ask for it.
+    binary()?;
     let own = crate::run::workspace().join("tests/contract");
-    for (recordings, versions) in [(&folder, JUDGED), (&own, JUDGED_HERE)] {
-        let mut compare = Command::new("python3");
-        compare.arg(folder.join("compare.py")).arg("--dir").arg(recordings).args(["--version", versions]);
-        compare.arg("--rootfs-tar").arg(&rootfs).arg("--socket").arg(&daemon.socket);
-        succeed(&mut compare)?;
-    }
+    let lanes: Vec<_> = LANES.iter().map(|versions| (&folder, *versions)).chain([(&own, LANE_HERE)]).collect();
+    std::thread::scope(|scope| {
+        let replays: Vec<_> = lanes
+            .iter()
+            .map(|(recordings, versions)| {
+                let mut compare = Command::new("python3");
+                compare.arg("-B").arg(folder.join("compare.py")).arg("--dir").arg(recordings);
+                compare.args(["--verbose", "--retries", "2", "--version", versions]).arg("--rootfs-tar").arg(&rootfs);
+                scope.spawn(move || replay(compare, &disk.join(format!("contract-{versions}"))))
+            })
+            .collect();
+        // All of them have their say before the first that failed is the outcome.
+        let outcomes: Vec<_> = replays.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
+        outcomes.into_iter().try_for_each(|outcome| outcome.map_err(|_| anyhow!("a replay panicked"))?)
+    })
+}
+
+/// Replays recordings against a daemon of their own beneath `root`.
+fn replay(mut compare: Command, root: &Path) -> Result<()> {
+    let daemon = Daemon::start(root, &["--api-enable-cors", "--default-api-version", UNPREFIXED])?;
+    let told = compare.arg("--socket").arg(&daemon.socket).output().context("cannot run compare.py")?;
+    let shown = String::from_utf8_lossy(&told.stdout);
+    let lines = shown.lines().filter(|line| !line.starts_with("ok "));
+    println!("{}\n{}", lines.collect::<Vec<_>>().join("\n"), String::from_utf8_lossy(&told.stderr));
+    ensure!(told.status.success(), "exchanges differ from what was recorded, or could not be replayed");
     Ok(())
 }
 

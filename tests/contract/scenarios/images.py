@@ -43,7 +43,7 @@ def _(x):
     """Instructions with wrong arguments, and such as came later."""
     for d in ("FROM\n", "FROM busybox extra\n", "FROM busybox\nMAINTAINER\n", "FROM busybox\nENV A\n", "FROM busybox\nENV A=b\n", "FROM busybox\nENV A b c\n", "FROM busybox\nUSER a b\n", "FROM busybox\nVOLUME []\n", "FROM busybox\nVOLUME [\"\"]\n", "FROM busybox\nCMD\n", "FROM busybox\nADD a\n", "FROM busybox\nCOPY a b c\n", "FROM busybox\nEXPOSE 80 90/udp\n",
               "FROM busybox\nEXPOSE 80/x\n", "FROM busybox\nONBUILD\n", "FROM busybox\nONBUILD FROM x\n", "FROM busybox\nONBUILD ONBUILD RUN x\n", "FROM busybox\nONBUILD BANANA x\n", "FROM busybox\nINSERT a b\n", "FROM busybox\nLABEL a=b\n", "FROM busybox\nARG x\n", "FROM busybox\nHEALTHCHECK NONE\n", "FROM busybox\nRUN --mount=type=bind true\n", "FROM busybox AS x\n",
-              "FROM busybox\nFROM busybox\n", "FROM busybox\nRUN [\"/nosuch\"]\n", "FROM busybox\nRUN nosuch\n", "FROM busybox\nRUN [echo, x]\n", "FROM busybox\nUSER nosuch\nRUN id\n", "FROM Busybox\n", "\n\n  \nFROM busybox\n", "FROM busybox\n\\\n", "FROM busybox\nRUN true \\", "FROM busybox\nRUN exit 300\n", "FROM busybox\nRUN []\n"):
+              "FROM busybox\nFROM busybox\n", "FROM busybox\nRUN [\"/nosuch\"]\n", "FROM busybox\nRUN nosuch\n", "FROM busybox\nRUN [echo, x] 2>/dev/null\n", "FROM busybox\nUSER nosuch\nRUN id\n", "FROM Busybox\n", "\n\n  \nFROM busybox\n", "FROM busybox\n\\\n", "FROM busybox\nRUN true \\", "FROM busybox\nRUN exit 300\n", "FROM busybox\nRUN []\n"):
         build(x, d, {"f": "x\n"})
     for d in ("RUN true", "ENV A b", "ADD f /f", "CMD x", "ONBUILD RUN x", "BANANA x"):
         build(x, d + "\nFROM busybox\n", {"f": "x"})

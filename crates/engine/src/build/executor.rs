@@ -1,8 +1,9 @@
 //! Containers of a build's steps.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::time::Duration;
 
 use api::container::{ContainerConfig, CreateRequest, HealthConfig};
 use api::host_config::{HostConfig, Mount, TmpfsOptions};
@@ -19,6 +20,9 @@ use crate::{Error, Keys, Result, Waiting};
 
 /// Bytes of a frame that are handed over at once.
 const PIECE_BYTES: usize = 32 * 1024;
+/// How long the rest of a line is waited for. Programs write a line in several pieces, and each that is told would have a colour
+/// of its own.
+const REST_OF_LINE: Duration = Duration::from_millis(10);
 /// Bytes before each frame: stream, three zeros, length.
 const HEAD_BYTES: usize = 8;
 
@@ -155,22 +159,78 @@ async fn kill_when(cancelled: CancellationToken, engine: Arc<Engine>, container:
     }
 }
 
-/// Hands over what comes in frames, to the end.
+/// Hands over what comes in frames, to the end. Pieces of a line that follow each other closely are handed over as one.
 fn read_frames(mut input: UnixStream, output: &mut dyn FnMut(Stream, &[u8])) -> std::io::Result<()> {
     let mut piece = vec![0; PIECE_BYTES];
+    let (mut begun, mut begun_at) = (Vec::new(), Stream::Output);
     loop {
         let mut head = [0; HEAD_BYTES];
-        match input.read(&mut head[..1])? {
-            0 => return Ok(()),
-            _ => input.read_exact(&mut head[1..])?,
+        if !begun.is_empty() {
+            input.set_read_timeout(Some(REST_OF_LINE))?;
         }
+        match input.read(&mut head[..1]) {
+            Ok(0) => break,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                input.set_read_timeout(None)?;
+                output(begun_at, &std::mem::take(&mut begun));
+                continue;
+            }
+            first => first?,
+        };
+        if !begun.is_empty() {
+            input.set_read_timeout(None)?;
+        }
+        input.read_exact(&mut head[1..])?;
         let stream = if head[0] == 2 { Stream::Error } else { Stream::Output };
+        if stream != begun_at && !begun.is_empty() {
+            output(begun_at, &std::mem::take(&mut begun));
+        }
+        begun_at = stream;
         let mut left = u32::from_be_bytes([head[4], head[5], head[6], head[7]]) as usize;
         while left > 0 {
             let length = left.min(PIECE_BYTES);
             input.read_exact(&mut piece[..length])?;
-            output(stream, &piece[..length]);
+            begun.extend_from_slice(&piece[..length]);
+            if begun.ends_with(b"\n") || begun.len() >= PIECE_BYTES {
+                output(stream, &std::mem::take(&mut begun));
+            }
             left -= length;
         }
+    }
+    if !begun.is_empty() {
+        output(begun_at, &begun);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn pieces_of_a_line_are_one() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        for (stream, text) in [(2, "sh: "), (2, "x: not found\n"), (1, "begun"), (2, "a\nb"), (2, "c")] {
+            theirs.write_all(&[stream, 0, 0, 0, 0, 0, 0, text.len() as u8]).unwrap();
+            theirs.write_all(text.as_bytes()).unwrap();
+        }
+        drop(theirs);
+        let mut told = String::new();
+        let mut tell = |stream, piece: &[u8]| told += &format!("{stream:?} {} ", String::from_utf8_lossy(piece));
+        read_frames(ours, &mut tell).unwrap();
+        assert_eq!(told, "Error sh: x: not found\n Output begun Error a\nbc ");
+    }
+
+    #[test]
+    fn a_line_that_does_not_end_is_told() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let (sender, told) = std::sync::mpsc::channel();
+        let reader = std::thread::spawn(move || read_frames(ours, &mut |_, piece| drop(sender.send(piece.to_vec()))));
+        theirs.write_all(b"\x01\0\0\0\0\0\0\x03...").unwrap();
+        assert_eq!(told.recv_timeout(Duration::from_secs(5)).unwrap(), b"...");
+        drop(theirs);
+        reader.join().unwrap().unwrap();
     }
 }

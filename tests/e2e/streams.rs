@@ -207,6 +207,15 @@ fn websocket_attach_echoes() {
 }
 
 #[test]
+fn the_last_words_of_a_program_arrive_whole_however_long_they_take() {
+    let daemon = Daemon::with_busybox();
+    // Written into the pipe at once, and recorded as half a million lines.
+    let run = ["run", "--name", "last", "busybox", "sh", "-c", "yes | head -c 1048576"];
+    assert_eq!(daemon.docker(&run).stdout.len(), 1 << 20);
+    assert_eq!(daemon.docker(&["logs", "last"]).stdout.len(), 1 << 20);
+}
+
+#[test]
 fn a_client_that_does_not_read_for_a_while_gets_everything_afterwards() {
     let daemon = Daemon::with_busybox();
     let script = "cat > /dev/null; yes 0123456789abcdef0123456789abcdef | head -n 200000; echo end";

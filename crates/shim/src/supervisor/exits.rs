@@ -10,7 +10,8 @@ use crate::error::Result;
 use crate::log::Stream;
 use crate::protocol::{EndReason, Event, Exit};
 
-/// How long the output of a process that has ended is read while others keep it open.
+/// How long the output of a process that has ended is read while others keep it open. What it wrote itself is read whatever
+/// time that takes.
 const DRAIN_GRACE: Duration = Duration::from_millis(200);
 
 /// How long the report of an exit waits for clients to take the last output.
@@ -41,6 +42,7 @@ impl Supervisor<'_> {
         process.stdin = Stdin::Closed;
         process.phase = Phase::Draining;
         process.deadline = Some(Instant::now() + DRAIN_GRACE);
+        process.count_unread();
         if key == CONTAINER {
             // Before the end is reported, for the container's next run takes the ports again.
             self.relay.close();
@@ -157,7 +159,10 @@ impl Supervisor<'_> {
             self.processes.iter().filter(|(_, p)| due(p.deadline)).map(|(key, p)| (*key, p.phase)).collect();
         for (key, phase) in processes {
             match phase {
-                Phase::Draining => self.drained(key)?,
+                Phase::Draining => match self.processes.get_mut(&key).filter(|process| process.has_unread()) {
+                    Some(process) => process.deadline = Some(now + DRAIN_GRACE),
+                    None => self.drained(key)?,
+                },
                 Phase::Flushing => self.report(key)?,
                 _ => {}
             }

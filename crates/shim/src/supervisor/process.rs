@@ -32,6 +32,9 @@ pub(super) struct Process {
     pub(super) phase: Phase,
     /// When the current phase ends whatever is still open.
     pub(super) deadline: Option<Instant>,
+    /// Bytes of each stream that were on their way when it ended and have not been read since: its own last words, whoever
+    /// keeps the pipes open and writes on.
+    unread: [usize; 2],
 }
 
 /// How far a process has come.
@@ -110,6 +113,7 @@ impl Process {
             exit: None,
             phase: Phase::Waiting,
             deadline: None,
+            unread: [0; 2],
         }
     }
 
@@ -148,10 +152,15 @@ impl Process {
         let pipe = self.outputs[stream as usize].as_ref()?;
         match rustix::io::retry_on_intr(|| rustix::io::read(pipe, &mut *buffer)) {
             Err(Errno::AGAIN) => None,
-            Ok(length) if length > 0 => Some(length),
+            Ok(length) if length > 0 => {
+                let unread = &mut self.unread[stream as usize];
+                *unread = unread.saturating_sub(length);
+                Some(length)
+            }
             // A terminal reports the end as EIO: nobody has its other side open any more.
             Ok(_) | Err(_) => {
                 self.outputs[stream as usize] = None;
+                self.unread[stream as usize] = 0;
                 Some(0)
             }
         }
@@ -163,6 +172,19 @@ impl Process {
             // A terminal has none to give, and the kernel may refuse: all works without.
             let _ = rustix::pipe::fcntl_setpipe_size(pipe, WIDE_PIPE_BYTES);
         }
+    }
+
+    /// It has ended: what is in its pipes now is the last that it wrote.
+    pub(super) fn count_unread(&mut self) {
+        for (unread, pipe) in self.unread.iter_mut().zip(&self.outputs) {
+            let waiting = pipe.as_ref().and_then(|pipe| rustix::io::ioctl_fionread(pipe).ok());
+            *unread = waiting.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0);
+        }
+    }
+
+    /// Whether some of its own output is still to be read after its end. No more than fits into the pipes.
+    pub(super) fn has_unread(&self) -> bool {
+        self.unread != [0; 2]
     }
 
     /// Whether all of its output was read.

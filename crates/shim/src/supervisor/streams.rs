@@ -71,7 +71,7 @@ impl Supervisor<'_> {
         let Some(process) = self.processes.get_mut(&key) else { return Ok(()) };
         let bearable = if process.phase >= Phase::Draining { LAST_BYTES } else { 0 };
         let behind = self.clients.values().any(|client| client.process == key && client.pending_bytes() > bearable);
-        let read = !behind || process.phase == Phase::Reported;
+        let read = !behind || process.has_unread() || process.phase == Phase::Reported;
         process.read_outputs(read).map_err(Error::system("watch a process's output"))
     }
 

@@ -17,8 +17,8 @@ use crate::retry::Backoff;
 use crate::session::succeeded;
 use crate::{Error, Result};
 
-/// zlib's levels above cost twice the time for a few per cent.
-const LEVEL: u32 = 5;
+/// Of usual files, level 5 makes 4 % less in a quarter more time, and level 1 a quarter more in half the time.
+const LEVEL: u32 = 3;
 /// What `gzip` writes for an operating system that nobody needs to know.
 const UNKNOWN_SYSTEM: u8 = 255;
 const OCTETS: &str = "application/octet-stream";

@@ -169,6 +169,11 @@ fn links_give_names_and_environment() {
         daemon.docker(&["run", "--rm", "--name", "app", "--link", "db:store", "busybox", "sh", "-c", script]).ok();
     assert!(seen.contains(&format!("tcp://{address}:80 {address} /app/store x")), "{seen}");
     assert!(seen.starts_with(&address) && seen.contains("served"), "{seen}");
+    daemon.docker(&["run", "-d", "--name", "late", "--link", "db:store", "busybox", "sleep", "1000"]).ok();
+    let told = ["exec", "late", "sh", "-c", "echo $STORE_NAME $STORE_ENV_SECRET"];
+    assert_eq!(daemon.docker(&told).ok(), "/late/store x");
+    daemon.docker(&["kill", "db"]).ok();
+    assert_eq!(daemon.docker(&told).ok(), "");
 }
 
 #[test]

@@ -182,6 +182,7 @@ fn system_prune_keeps_what_is_used() {
     assert_eq!(daemon.docker(&["volume", "ls", "-q"]).ok(), "used");
     daemon.docker(&["image", "inspect", &dangling]).fails(1);
     daemon.docker(&["image", "inspect", "spare"]).ok();
+    assert!(daemon.docker(&["system", "prune", "-f", "--filter", "label=none"]).ok().contains("reclaimed space: 0B"));
     daemon.docker(&["system", "prune", "-af"]).ok();
     // The image of a running container stays, under all of its names.
     daemon.docker(&["image", "inspect", "busybox"]).ok();

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::container::record::{Record, Status};
-use crate::container::{env, security, start_error_text, user};
+use crate::container::{env, links, security, start_error_text, user};
 use crate::engine::Engine;
 use crate::options::{ClientStream, ExecStartOptions};
 use crate::{Error, Result};
@@ -273,7 +273,7 @@ impl Engine {
         client: Option<ClientStream>,
     ) -> Result<(protocol::Exec, Option<OwnedFd>)> {
         let request = &exec.request;
-        let process = exec_process(record, request, options)?;
+        let process = exec_process(self, record, request, options)?;
         let process = serde_json::value::to_raw_value(&process)
             .map_err(|error| Error::system("cannot encode the exec's process").caused_by(error))?;
         let (attach, socket) = match client {
@@ -402,7 +402,12 @@ fn check_running(record: &Record) -> Result<()> {
 }
 
 /// The process, with the user looked up in the container's own files as they are now.
-fn exec_process(record: &Record, request: &ExecCreateRequest, options: &ExecStartOptions) -> Result<runtime::Process> {
+fn exec_process(
+    engine: &Engine,
+    record: &Record,
+    request: &ExecCreateRequest,
+    options: &ExecStartOptions,
+) -> Result<runtime::Process> {
     let wanted = if request.user.is_empty() { &record.config.user } else { &request.user };
     let root = Root::open(format!("/proc/{}/root", record.state.pid))
         .map_err(|error| Error::conflict(format!("container {} is not running", record.id)).caused_by(error))?;
@@ -413,8 +418,10 @@ fn exec_process(record: &Record, request: &ExecCreateRequest, options: &ExecStar
     let config = record.config.env.as_deref().unwrap_or_default();
     let mut own = config.to_vec();
     env::override_with(&mut own, request.env.as_deref().unwrap_or_default());
+    let variables = |link| links::variables(record, link, &engine.containers.get(link.target)?.record());
+    let linked = record.links.iter().filter_map(variables).flatten().collect();
     process.args = request.cmd.clone().unwrap_or_default();
-    process.env = env::environment(&record.config.hostname, request.tty, Vec::new(), &own, &home);
+    process.env = env::environment(&record.config.hostname, request.tty, linked, &own, &home);
     process.cwd = [&request.working_dir, &record.config.working_dir]
         .into_iter()
         .find(|cwd| !cwd.is_empty())

@@ -50,7 +50,9 @@ impl Engine {
     /// Removes build cache that nothing uses now: all of it, or until it takes no more than it may.
     pub(crate) fn prune_builds(&self, options: &BuildPruneOptions) -> Result<BuildCachePruned> {
         let filters = &options.filters;
-        filters.only(&["until", "unused-for", "id", "type", "description", "inuse", "shared", "private", "parents"])?;
+        // `docker system prune` asks everything that can be pruned with the same filters.
+        let known = ["until", "unused-for", "id", "type", "description", "inuse", "shared", "private", "parents"];
+        filters.only(&[&known[..], &["label", "label!"]].concat())?;
         let Ok(_alone) = self.pruning.try_lock() else {
             return Err(Error::conflict("a prune operation is already running"));
         };
@@ -109,6 +111,7 @@ fn fits(cache: &BuildCache, filters: &Filters) -> Result<bool> {
         && filters.flag("inuse")?.is_none_or(|wanted| wanted == cache.in_use)
         && filters.flag("shared")?.is_none_or(|wanted| wanted == cache.shared)
         && filters.flag("private")?.is_none_or(|wanted| wanted != cache.shared)
-        // None of these has parents.
+        // None of these has labels, or parents.
+        && filters.labels(None)
         && filters.values("parents").is_empty())
 }

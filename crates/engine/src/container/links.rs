@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use api::container::ContainerConfig;
 use model::{Port, Protocol};
 
-use super::record::Record;
+use super::record::{Link, Record};
 use super::{etc, ports};
 use crate::engine::Engine;
 use crate::{Error, Result};
@@ -24,8 +24,14 @@ pub(crate) fn parse(link: &str) -> Result<(&str, &str)> {
     Ok((name, alias))
 }
 
+/// The variables of a link; `None` while its target does not run.
+pub(crate) fn variables(parent: &Record, link: &Link, child: &Record) -> Option<Vec<String>> {
+    let address = child.address.as_ref().filter(|_| child.state.status.has_process())?;
+    Some(environment(&parent.name, &link.alias, address.address, &child.config))
+}
+
 /// The variables that a container linked as `alias` gives to `parent`.
-pub(crate) fn environment(parent: &str, alias: &str, address: Ipv4Addr, child: &ContainerConfig) -> Vec<String> {
+fn environment(parent: &str, alias: &str, address: Ipv4Addr, child: &ContainerConfig) -> Vec<String> {
     let prefix = alias.replace('-', "_").to_uppercase();
     let mut ports = exposed(child);
     ports.sort_by_key(|port| (port.number, port.protocol != Protocol::Tcp));

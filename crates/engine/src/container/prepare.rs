@@ -274,17 +274,13 @@ fn environment(engine: &Engine, record: &Record, home: &str) -> Result<Vec<Strin
     for link in record.links.iter() {
         let child = engine.containers.get(link.target).map(|container| container.record());
         let Some(child) = child else { continue };
-        match &child.address {
-            Some(address) if child.state.status.has_process() => {
-                linked.extend(links::environment(&record.name, &link.alias, address.address, &child.config));
-            }
-            _ => {
-                return Err(Error::invalid(format!(
-                    "Cannot link to a non running container: /{} AS /{}/{}",
-                    child.name, record.name, link.alias
-                )));
-            }
-        }
+        let variables = links::variables(record, link, &child).ok_or_else(|| {
+            Error::invalid(format!(
+                "Cannot link to a non running container: /{} AS /{}/{}",
+                child.name, record.name, link.alias
+            ))
+        })?;
+        linked.extend(variables);
     }
     let config = record.config.env.as_deref().unwrap_or_default();
     if Quirk::StrictEnvironment.is_in(record.host.annotations.as_ref())

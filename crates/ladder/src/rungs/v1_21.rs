@@ -62,7 +62,8 @@ pub(super) const RUNG: Rung = Rung {
         }),
         Change::to(&[Build], "Build takes `buildargs`.").up(|request| forget(request, &["buildargs"])),
         Change::to(&[Info], "`GET /info` tells `CPUShares`, `CPUSet` and `ServerVersion`.").down(|info, _| {
-            object(info, &[]).into_iter().for_each(|info| remove(info, &["CPUShares", "CPUSet", "ServerVersion"]))
+            let Some(info) = object(info, &[]) else { return };
+            remove(info, &["CPUShares", "CPUSet", "ServerVersion", "ClusterStore", "ClusterAdvertise"]);
         }),
         Change::to(&[ContainerKill], "Signals may be written in any case, and may be real-time ones.").up(plain_signal),
         Change::removed(&PS, "`GET /containers/ps`, another name of `GET /containers/json`, is gone."),

@@ -116,6 +116,7 @@ const BROUGHT: &[&str] = &[
     "Runtime",
     "Sysctls",
     "StorageOpt",
+    "DiskQuota",
     "CpuCount",
     "CpuPercent",
     "IOMaximumIOps",

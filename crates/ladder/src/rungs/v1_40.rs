@@ -20,11 +20,12 @@ pub(super) const RUNG: Rung = Rung {
              `DeviceRequests`, `Capabilities` and `NonRecursive` binds are honoured.",
         )
         .up(shareable),
-        Change::to(&[ContainerInspect], "Containers tell `HostConfig.DeviceRequests`.").down(|container, _| {
-            object(container, &["HostConfig"])
-                .into_iter()
-                .for_each(|config| remove(config, &["DeviceRequests", "KernelMemoryTCP", "Capabilities"]));
-        }),
+        Change::to(&[ContainerInspect], "Containers tell `HostConfig.DeviceRequests`, and no longer `DiskQuota`.")
+            .down(|container, _| {
+                let Some(config) = object(container, &["HostConfig"]) else { return };
+                remove(config, &["DeviceRequests", "KernelMemoryTCP", "Capabilities"]);
+                default(config, "DiskQuota", json!(0));
+            }),
         Change::to(&[ContainerUpdate], "Update takes `PidsLimit`.").up(|request| {
             request.object().into_iter().for_each(|body| remove(body, &["PidsLimit"]));
             Ok(())

@@ -23,7 +23,7 @@ pub(super) const RUNG: Rung = Rung {
         .up(shared_cgroup_namespace),
         Change::to(
             &[ContainerInspect],
-            "Containers tell `HostConfig.CgroupnsMode`, and capabilities with the prefix `CAP_`.",
+            "Containers tell `HostConfig.CgroupnsMode`, and capabilities with the prefix `CAP_`; `HostConfig.Capabilities` is gone.",
         )
         .down(inspect),
         Change::to(&[ContainerList, ContainerInspect], "Published ports of IPv6 are listed apart.").down(one_family),
@@ -39,11 +39,7 @@ pub(super) const RUNG: Rung = Rung {
             "`GET /info` tells `CgroupVersion`, `OSVersion` and `DefaultAddressPools`, and no \
              longer the cluster store.",
         )
-        .down(|info, _| {
-            object(info, &[])
-                .into_iter()
-                .for_each(|info| remove(info, &["CgroupVersion", "OSVersion", "DefaultAddressPools"]));
-        }),
+        .down(info),
         Change::to(&[Events], "Pruning is an event.").message(|event, _| drop_events(event, "", &["prune"])),
     ],
 };
@@ -57,9 +53,20 @@ fn shared_cgroup_namespace(request: &mut Request) -> Result<(), Response> {
     Ok(())
 }
 
+fn info(info: &mut Value, _: &Asked) {
+    let Some(info) = object(info, &[]) else { return };
+    remove(info, &["CgroupVersion", "OSVersion", "DefaultAddressPools"]);
+    // There is no cluster store, and no status of one.
+    for (key, nothing) in [("ClusterStore", json!("")), ("ClusterAdvertise", json!("")), ("SystemStatus", Value::Null)]
+    {
+        default(info, key, nothing);
+    }
+}
+
 fn inspect(container: &mut Value, _: &Asked) {
     let Some(config) = object(container, &["HostConfig"]) else { return };
     remove(config, &["CgroupnsMode"]);
+    default(config, "Capabilities", Value::Null);
     for key in ["CapAdd", "CapDrop"] {
         for name in config.get_mut(key).and_then(Value::as_array_mut).into_iter().flatten() {
             map_text(Some(name), |name| name.strip_prefix("CAP_").map(str::to_owned));

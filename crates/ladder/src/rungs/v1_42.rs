@@ -2,7 +2,7 @@
 
 use api::routes::Endpoint::{
     Build, ContainerCreate, ContainerInspect, ContainerRestart, ContainerStop, ContainerUpdate, DiskUsage, ExecCreate,
-    ExecStart, ImageCreate, ImageList, VolumePrune, VolumeUpdate,
+    ExecStart, ImageCreate, ImageList, Info, VolumePrune, VolumeUpdate,
 };
 use serde_json::{Value, json};
 
@@ -31,6 +31,9 @@ pub(super) const RUNG: Rung = Rung {
         Change::to(&[ContainerInspect], "`KernelMemory` is not shown.").down(|container, _| {
             object(container, &["HostConfig"]).into_iter().for_each(|config| default(config, "KernelMemory", json!(0)));
         }),
+        Change::to(&[Info], "`KernelMemory` is gone; no memory of the kernel was limited here.").down(|info, _| {
+            object(info, &[]).into_iter().for_each(|info| default(info, "KernelMemory", json!(false)));
+        }),
         Change::to(&[ExecCreate, ExecStart], "Exec takes `ConsoleSize`.").up(|request| {
             request.object().into_iter().for_each(|body| remove(body, &["ConsoleSize"]));
             Ok(())
@@ -38,9 +41,12 @@ pub(super) const RUNG: Rung = Rung {
         Change::to(&[ImageList], "`GET /images/json` takes `shared-size`.")
             .up(|request| forget(request, &["shared-size"])),
         Change::to(&[ImageCreate], "Import takes `platform`."),
-        Change::to(&[DiskUsage], "`GET /system/df` takes `type`, and no longer tells `BuilderSize`.")
-            .up(|request| forget(request, &["type"]))
-            .down(builder_size),
+        Change::to(
+            &[DiskUsage],
+            "`GET /system/df` takes `type`, tells of several `Parents` of the cache, and no longer `BuilderSize`.",
+        )
+        .up(|request| forget(request, &["type"]))
+        .down(builder_size),
         Change::to(
             &[VolumePrune],
             "`POST /volumes/prune` removes only volumes without a name, unless the filter `all` \
@@ -73,6 +79,12 @@ fn kernel_memory(request: &mut Request) -> Result<(), Response> {
 }
 
 fn builder_size(usage: &mut Value, _: &Asked) {
+    let records = usage.get_mut("BuildCache").and_then(Value::as_array_mut).into_iter().flatten();
+    for record in records.filter_map(Value::as_object_mut) {
+        let parents = record.remove("Parents").unwrap_or_default();
+        let parents: Vec<&str> = parents.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        default(record, "Parent", json!(parents.join(" ")));
+    }
     let used: i64 = usage
         .get("BuildCache")
         .and_then(Value::as_array)

@@ -105,11 +105,11 @@ pub(crate) fn install(choice: Choice, python2: Option<&Path>) -> Result<PathBuf>
     Ok(path)
 }
 
-/// The versions that a client is tried at; of a few clients each at its newest.
-fn chosen<'a>(choice: Choice, versions: &'a [&'a str]) -> &'a [&'a str] {
-    match choice {
-        Choice::Few => &versions[versions.len() - 1..],
-        Choice::All => versions,
+/// The versions that a client is tried at; of a few clients each at its oldest and its newest.
+fn chosen<'a>(choice: Choice, versions: &[&'a str]) -> Vec<&'a str> {
+    match (choice, versions) {
+        (Choice::Few, [oldest, .., newest]) => vec![oldest, newest],
+        _ => versions.to_vec(),
     }
 }
 
@@ -121,7 +121,7 @@ fn steps(name: &str) -> String {
 fn old_docker_py(choice: Choice, python: &Path) -> Result<Vec<Client>> {
     let mut clients = Vec::new();
     for (release, requests, versions) in DOCKER_PY_OLD {
-        if choice == Choice::Few && *release != "0.5.0" {
+        if choice == Choice::Few && !["0.1.3", "0.5.0"].contains(release) {
             continue;
         }
         let requests = format!("requests=={requests}");

@@ -26,8 +26,13 @@ const COMPRESSED: &[&[u8]] = &[b"BZh", b"\x1f\x8b\x08", b"\xfd7zXZ\0"];
 /// The Dockerfile of the form goes first into its context. A compressed context is taken as it is: clients put the same
 /// Dockerfile into it.
 fn form(request: &mut Request) -> Result<(), Response> {
-    request.set_header(FIRST_BUILD_HEADER, "1");
     let kind = request.header("Content-Type").unwrap_or_default();
+    // Whoever sends an archive was made for 1.3 and reads its words, whatever prefix it puts (docker-py 0.1).
+    if matches!(kind, "application/tar" | "application/x-tar") {
+        return Ok(());
+    }
+    let kind = kind.to_owned();
+    request.set_header(FIRST_BUILD_HEADER, "1");
     let Some(boundary) = kind.strip_prefix("multipart/form-data").and_then(boundary) else { return Ok(()) };
     let Body::Bytes(form) = &request.body else { return Ok(()) };
     let Some(dockerfile) = part(form, &boundary, "Dockerfile") else {
@@ -78,6 +83,7 @@ fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use super::FIRST_BUILD_HEADER;
     use crate::Body;
     use crate::testing::{ask, climbed, refused};
     use api::routes::Endpoint::ContainerTop;
@@ -90,6 +96,16 @@ mod tests {
         request.body = Body::Bytes(b"--x\r\nContent-Disposition: form-data; name=\"Dockerfile\"; filename=\"Dockerfile\"\r\n\r\nFROM a\n\r\n--x--\r\n".to_vec());
         let Body::Bytes(archive) = climbed("1.2", request).0.body else { panic!("no archive") };
         assert!(archive.starts_with(b"Dockerfile\0") && archive[512..].starts_with(b"FROM a\n\0"));
+    }
+
+    #[test]
+    fn an_archive_gets_the_words_of_1_3() {
+        for (kind, first) in [("application/tar", None), ("text/plain", Some("1"))] {
+            let mut request = ask("POST", "/build", "t=a", Value::Null);
+            request.set_header("Content-Type", kind);
+            request.body = Body::Bytes(b"FROM a\n".to_vec());
+            assert_eq!(climbed("1.2", request).0.header(FIRST_BUILD_HEADER), first, "{kind}");
+        }
     }
 
     #[test]

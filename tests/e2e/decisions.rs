@@ -166,6 +166,49 @@ fn top_of_1_3() {
 }
 
 #[test]
+fn builds_below_1_3() {
+    let daemon = Daemon::with_busybox();
+    let build = |version: &str, kind: &str, body: &str| {
+        let mut connection = daemon.connect();
+        let head = format!("Content-Type: {kind}\r\n");
+        connection.request("POST", &format!("/v{version}/build?t=first"), &head, body.as_bytes());
+        connection.answer().text()
+    };
+    // What a tar of one file holds, as far as it is text: the name, fields of numbers, the content.
+    let mut header = [0; 512];
+    header[..4].copy_from_slice(b"file");
+    header[100..156].copy_from_slice(b"0000644\x000000000\x000000000\x0000000000005\x0000000000000\x00        ");
+    header[156] = b'0';
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+    let context = String::from_utf8(header.to_vec()).expect("a header is text") + "hello" + &"\0".repeat(507 + 1024);
+    for version in ["1.0", "1.1", "1.2"] {
+        let told = build(version, "text/plain", "FROM busybox\nRUN echo hi\n");
+        assert!(told.starts_with("FROM busybox ()\n===> ") && told.contains("\nRUN echo hi ("), "{version}: {told}");
+        let parts = [("Dockerfile", "FROM busybox\nADD file /file\n"), ("Context", &context)].map(|(name, text)| {
+            format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"{name}\"\r\n\r\n{text}\r\n")
+        });
+        let told = build(version, "multipart/form-data; boundary=x", &format!("{}--x--\r\n", parts.concat()));
+        assert!(
+            told.contains("\nADD file /file (") && told.contains("\nBuild successful.\n===> "),
+            "{version}: {told}"
+        );
+        assert_eq!(daemon.docker(&["run", "--rm", "first", "cat", "/file"]).ok(), "hello");
+        let failed = build(version, "text/plain", "FROM busybox\nRUN false\n");
+        assert!(failed.contains("\nError build: "), "{version}: {failed}");
+    }
+}
+
+#[test]
+fn a_context_from_nowhere() {
+    let daemon = Daemon::start();
+    for version in ["1.0", "1.6", "1.14"] {
+        let refused = daemon.call("POST", &format!("/v{version}/build?remote=nonsense"), None);
+        assert_eq!(refused.status, 500, "{version}: {}", refused.text());
+    }
+}
+
+#[test]
 fn images_were_drawn() {
     let daemon = Daemon::with_busybox();
     assert_eq!(daemon.call("POST", "/v1.6/images/busybox/tag?repo=other&tag=2", None).status, 201);

@@ -121,3 +121,25 @@ fn credentials_in_the_body_of_a_push() {
     let nothing = daemon.call("POST", &format!("/v1.14/images/{}/push", registry.name("test")), None);
     assert_eq!((nothing.status, nothing.text().as_str()), (500, "EOF\n"));
 }
+
+#[test]
+fn results_of_a_search() {
+    let daemon = Daemon::start();
+    let found = json!({"results": [{"name": "a/b", "description": "d", "star_count": 3, "is_official": false, "is_trusted": true}]});
+    let index = Served::files(&daemon, 8097, &[("v1/search", &found.to_string()), ("v1/_ping", "true")]);
+    let search = |version: &str| daemon.get(&format!("/v{version}/images/search?term={}", index.name("a"))).json();
+    let whole = json!({"name": "a/b", "description": "d", "star_count": 3, "is_official": false});
+    for (version, automated, trusted) in
+        [("1.7", false, true), ("1.11", false, true), ("1.12", true, true), ("1.15", true, false)]
+    {
+        let mut wanted = whole.clone();
+        for key in automated.then_some("is_automated").into_iter().chain(trusted.then_some("is_trusted")) {
+            wanted[key] = json!(true);
+        }
+        assert_eq!(search(version), json!([wanted]), "{version}");
+    }
+    assert_eq!(search("1.6"), json!([{"Name": "a/b", "Description": "d"}]));
+    let nothing = Served::files(&daemon, 8096, &[("v1/search", "{\"results\": []}"), ("v1/_ping", "true")]);
+    let search = |version: &str| daemon.get(&format!("/v{version}/images/search?term={}", nothing.name("a"))).json();
+    assert_eq!((search("1.0"), search("1.7")), (json!(null), json!([])));
+}

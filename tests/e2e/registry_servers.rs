@@ -88,7 +88,9 @@ impl Served {
     pub(crate) fn files(daemon: &Daemon, port: u16, files: &[(&str, &str)]) -> Self {
         let folder = folder();
         for (name, text) in files {
-            std::fs::write(folder.path().join(name), text).expect("a file can be written");
+            let file = folder.path().join(name);
+            std::fs::create_dir_all(file.parent().unwrap_or(folder.path())).expect("a folder can be made");
+            std::fs::write(file, text).expect("a file can be written");
         }
         let (place, text) = (folder.path().display().to_string(), port.to_string());
         let words = ["python3", "-m", "http.server", "--bind", "127.0.0.1", "--directory", &place, &text];

@@ -54,6 +54,28 @@ pub const DECISIONS: &[Decision] = &[
         test: "decisions::top_of_1_3",
     },
     Decision {
+        versions: "1.0 to 1.2",
+        text: "Builds take a Dockerfile as the body, or a form with `Dockerfile` and `Context`, and tell what they do as Docker 0.3 did. Docker 1.2.0 \
+               refused them.",
+        test: "decisions::builds_below_1_3",
+    },
+    Decision {
+        versions: "1.0 to 1.14",
+        text: "`build?remote=` with what is no address is refused, 500, as what cannot be fetched is; Docker 1.2.0 crashed.",
+        test: "decisions::a_context_from_nowhere",
+    },
+    Decision {
+        versions: "1.0 to 1.9",
+        text: "`Dns`, `VolumesFrom` and, up to 1.5, `Privileged` of Config count, as they did then. Docker 1.2.0 passed over them.",
+        test: "fields::dns_and_volumes_of_others_lay_in_config_up_to_1_9",
+    },
+    Decision {
+        versions: "1.0 to 1.14",
+        text: "Search tells `Name` and `Description` up to 1.6, null if nothing is found, `is_trusted` from 1.7 on and `is_automated` as well from 1.12 \
+               on, as the documents say. Docker 1.2.0 never said `is_automated`, and had one form for all.",
+        test: "decisions_registry::results_of_a_search",
+    },
+    Decision {
         versions: "1.0 to 1.6",
         text: "`GET /images/viz` draws the images; since 1.7 it says that clients do so now.",
         test: "decisions::images_were_drawn",

@@ -13,7 +13,7 @@ pub(super) const RUNG: Rung = Rung {
     changes: &[
         Change::to(&[Build], "The body of build is an archive rather than a form with `Dockerfile` and `Context`.")
             .up(form)
-            .message(failure),
+            .message(bare),
         Change::to(&[ContainerTop], "Top tells the processes of a container.")
             .up(|_| Err(Response::error(500, "top was improved a lot since 1.3, Please upgrade your docker client."))),
         Change::note("A start takes HostConfig; `Entrypoint`; events."),
@@ -48,11 +48,13 @@ fn form(request: &mut Request) -> Result<(), Response> {
     Ok(())
 }
 
-/// A build that failed said so in its own words. By here a message is text.
-fn failure(message: &mut Value, _: &Asked) {
-    if let Some(reason) = message.as_str().and_then(|text| text.strip_prefix("Error: ")) {
-        *message = json!(format!("Error build: {}\n", reason.trim_end()));
-    }
+/// A build that failed said so in its own words, and what was told had no returns. By here a message is text.
+fn bare(message: &mut Value, _: &Asked) {
+    let Some(text) = message.as_str() else { return };
+    *message = match text.strip_prefix("Error: ") {
+        Some(reason) => json!(format!("Error build: {}\n", reason.trim_end())),
+        None => json!(text.strip_suffix('\r').unwrap_or(text)),
+    };
 }
 
 fn boundary(parameters: &str) -> Option<String> {

@@ -1,10 +1,10 @@
 //! API 1.7, Docker 0.6.7.
 
 use crate::exchange::{Body, Response};
-use crate::json::{Object, remove, text};
+use crate::json::{Object, each, keep, remove, rename, text};
 use crate::rung::{Asked, Change, OldRoute, Rung};
 use crate::version::Version;
-use api::routes::Endpoint::ImageList;
+use api::routes::Endpoint::{ImageList, ImageSearch};
 use serde_json::{Value, json};
 
 pub(super) const RUNG: Rung = Rung {
@@ -16,10 +16,28 @@ pub(super) const RUNG: Rung = Rung {
             "`GET /images/json` lists each image once, with all its names; before once for each name.",
         )
         .down(by_name),
+        Change::to(
+            &[ImageSearch],
+            "Search tells `name`, `description`, stars and flags; before `Name` and `Description`.",
+        )
+        .down(first_search),
         Change::removed(&VIZ, "`GET /images/viz` is gone; clients draw the graph."),
-        Change::note("Images can be saved and loaded; search tells stars."),
+        Change::note("Images can be saved and loaded."),
     ],
 };
+
+/// Nothing found was null.
+fn first_search(results: &mut Value, _: &Asked) {
+    each(results, |result| {
+        for (key, older) in [("name", "Name"), ("description", "Description")] {
+            rename(result, key, older);
+        }
+        keep(result, &["Name", "Description"]);
+    });
+    if results.as_array().is_some_and(Vec::is_empty) {
+        *results = Value::Null;
+    }
+}
 
 fn by_name(images: &mut Value, _: &Asked) {
     let Some(list) = images.as_array_mut() else { return };

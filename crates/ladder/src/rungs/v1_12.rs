@@ -1,10 +1,10 @@
 //! API 1.12, Docker 1.0.0.
 
 use super::insert;
-use crate::json::{is_empty, remove, rename};
+use crate::json::{each, is_empty, remove, rename};
 use crate::rung::{Asked, Change, OldRoute, Rung};
 use crate::version::Version;
-use api::routes::Endpoint::{Build, ContainerInspect, ImageInspect};
+use api::routes::Endpoint::{Build, ContainerInspect, ImageInspect, ImageSearch};
 use serde_json::{Value, json};
 
 pub(super) const RUNG: Rung = Rung {
@@ -22,6 +22,8 @@ pub(super) const RUNG: Rung = Rung {
             request.set_parameter("rm", if rm { "1" } else { "0" });
             Ok(())
         }),
+        Change::to(&[ImageSearch], "Search says `is_automated`; before only `is_trusted`.")
+            .down(|results, _| each(results, |result| remove(result, &["is_automated"]))),
         Change::removed(&INSERT, "`POST /images/{name}/insert` is gone; a Dockerfile with `ADD` does the same."),
         Change::note("Containers can be paused; images take the filter `dangling`."),
     ],

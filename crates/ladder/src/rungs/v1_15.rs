@@ -4,7 +4,7 @@ use api::routes::Endpoint::{
     Commit, ContainerAttach, ContainerChanges, ContainerCreate, ContainerDelete, ContainerInspect, ContainerKill,
     ContainerList, ContainerLogs, ContainerPause, ContainerResize, ContainerRestart, ContainerStart, ContainerStop,
     ContainerTop, ContainerUnpause, ContainerWait, Events, ExecCreate, ExecResize, ExecStart, ImageCreate,
-    ImageHistory, ImageInspect, ImageList, ImageSave, ImageSaveMany, ImageTag, Info,
+    ImageHistory, ImageInspect, ImageList, ImageSave, ImageSaveMany, ImageSearch, ImageTag, Info,
 };
 
 use super::v1_15_build as build;
@@ -157,6 +157,12 @@ pub(super) const RUNG: Rung = Rung {
                 Ok(())
             })
             .answer(stream::illegal_tag),
+        Change::to(&[ImageSearch], "Search says `is_automated`; before `is_trusted` as well.").down(|results, _| {
+            crate::json::each(results, |result| {
+                let automated = result.get("is_automated").cloned().unwrap_or_default();
+                result.insert("is_trusted".into(), automated);
+            })
+        }),
         registry::WORDS,
         registry::NAMES,
         registry::CREDENTIALS,

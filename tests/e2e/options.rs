@@ -239,3 +239,29 @@ fn drivers_of_logs_and_volumes() {
     let unknown = run(&[&driven[..], &["-v", "/data"]].concat()).fails(125);
     assert!(unknown.contains("error looking up volume plugin asdf: plugin \"asdf\" not found"), "{unknown}");
 }
+
+#[test]
+fn a_volume_may_be_a_folder_of_the_machine() {
+    let daemon = Daemon::with_busybox();
+    let folder = daemon.path("bound");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let create = |name: &str, options: &[&str]| {
+        let options: Vec<&str> = options.iter().flat_map(|option| ["--opt", option]).collect();
+        daemon.docker(&[&["volume", "create"], &options[..], &[name]].concat())
+    };
+    let device = format!("device={}", folder.display());
+    create("bound", &["type=none", "o=bind", &device]).ok();
+    daemon.docker(&["run", "--rm", "-v", "bound:/data", "busybox", "sh", "-c", "echo kept > /data/file"]).ok();
+    assert_eq!(std::fs::read_to_string(folder.join("file")).expect("the file"), "kept\n");
+    assert_eq!(daemon.docker(&["volume", "inspect", "-f", "{{.Options.o}}", "bound"]).ok(), "bind");
+    // The volume goes, the machine's folder stays.
+    daemon.docker(&["volume", "rm", "bound"]).ok();
+    assert!(folder.join("file").exists());
+
+    create("gone", &["type=none", "o=bind", "device=/no/such/folder"]).ok();
+    let told = daemon.docker(&["run", "--rm", "-v", "gone:/data", "busybox", "true"]).fails(125);
+    assert!(told.contains("failed to mount local volume") && told.contains("No such file or directory"), "{told}");
+    assert!(create("odd", &["colour=red"]).fails(1).contains("invalid option: \"colour\""));
+    assert!(create("half", &["type=none"]).fails(1).contains("missing required option: \"device\""));
+    assert!(create("memory", &["type=tmpfs", "device=tmpfs"]).fails(1).contains("supported yet"));
+}

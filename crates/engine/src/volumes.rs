@@ -29,6 +29,36 @@ pub(crate) struct Volumes {
 pub(crate) struct Document {
     created: Timestamp,
     labels: Option<StringMap>,
+    /// What the local driver was told: `type`, `device` and `o`.
+    options: Option<StringMap>,
+}
+
+impl Document {
+    /// A folder of the machine that stands for the volume's own.
+    fn bound(&self) -> Option<&str> {
+        self.options.as_ref().and_then(|options| options.get("device")).map(String::as_str)
+    }
+}
+
+/// Checks options of the local driver. Of all that can be mounted there are bound folders (`type=none,o=bind,device=/path`).
+fn check_options(options: &StringMap) -> Result<()> {
+    if let Some(unknown) = options.keys().find(|key| !["type", "device", "o", "size"].contains(&key.as_str())) {
+        return Err(Error::invalid(format!("invalid option: \"{unknown}\"")));
+    }
+    for (key, needs) in [("device", "type"), ("type", "device"), ("o", "device"), ("o", "type")] {
+        if options.contains_key(key) && !options.contains_key(needs) {
+            return Err(Error::invalid(format!("missing required option: \"{needs}\"")));
+        }
+    }
+    let text = |key| options.get(key).map_or("", String::as_str);
+    let binds = text("o").split(',').any(|word| matches!(word, "bind" | "rbind"));
+    let known = text("o").split(',').all(|word| matches!(word, "bind" | "rbind" | "rw"));
+    if !options.contains_key("size") && binds && known && text("device").starts_with('/') {
+        return Ok(());
+    }
+    Err(Error::not_implemented(
+        "of the local volume driver's options only bound folders (type=none, o=bind, device=/path) are supported yet",
+    ))
 }
 
 /// Refuses what cannot be a volume's name.
@@ -56,7 +86,7 @@ impl Volumes {
             if let Entry::Vacant(place) = by_name.entry(name) {
                 let name = place.key();
                 tracing::warn!(name, "a volume that the database does not know is taken in");
-                let document = Document { created: Timestamp::now(), labels: None };
+                let document = Document { created: Timestamp::now(), ..Document::default() };
                 store.write(|tx| tx.put_volume(name, &document))?;
                 place.insert(document);
             }
@@ -70,7 +100,13 @@ impl Volumes {
     }
 
     /// The volume of that name, made if it is missing; without a name a new one.
-    pub(crate) fn ensure(&self, engine: &Engine, name: &str, labels: Option<StringMap>) -> Result<Volume> {
+    pub(crate) fn ensure(
+        &self,
+        engine: &Engine,
+        name: &str,
+        labels: Option<StringMap>,
+        options: Option<StringMap>,
+    ) -> Result<Volume> {
         let mut labels = labels;
         let name = if name.is_empty() {
             labels.get_or_insert_default().insert(ANONYMOUS.to_owned(), String::new());
@@ -85,7 +121,7 @@ impl Volumes {
         if let Some(document) = by_name.get(&name) {
             return shown(engine, &name, document);
         }
-        let document = Document { created: Timestamp::now(), labels };
+        let document = Document { created: Timestamp::now(), labels, options };
         // The row first: a folder that is in no row would look like one that lost it.
         engine.store.write(|tx| tx.put_volume(&name, &document))?;
         if let Err(error) = engine.storage.create_volume(&name) {
@@ -96,6 +132,22 @@ impl Volumes {
         drop(by_name);
         engine.tell("volume", "create", &name, [("driver", LOCAL)]);
         shown(engine, &name, &document)
+    }
+
+    /// Where the files of a volume are: beneath the data root, or in the folder that it binds.
+    pub(crate) fn files(&self, volume: &Volume) -> Result<String> {
+        let by_name = self.lock();
+        let Some(folder) = by_name.get(&volume.name).and_then(Document::bound) else {
+            return Ok(volume.mountpoint.clone());
+        };
+        match std::fs::metadata(folder) {
+            Ok(_) => Ok(folder.to_owned()),
+            Err(error) => Err(Error::system(format!(
+                "error while mounting volume '{at}': failed to mount local volume: mount {folder}:{at}: {error}",
+                at = volume.mountpoint,
+            ))
+            .caused_by(error)),
+        }
     }
 
     fn get(&self, engine: &Engine, name: &str) -> Result<Volume> {
@@ -136,7 +188,7 @@ fn shown(engine: &Engine, name: &str, document: &Document) -> Result<Volume> {
         labels: document.labels.clone(),
         mountpoint: mountpoint.display().to_string(),
         name: name.to_owned(),
-        options: None,
+        options: document.options.clone(),
         scope: LOCAL.to_owned(),
         usage_data: None,
     })
@@ -178,10 +230,11 @@ impl Engine {
 
     pub(crate) fn make_volume(&self, request: VolumeCreateRequest) -> Result<Volume> {
         check_driver(&request.driver)?;
-        if request.driver_opts.is_some_and(|options| !options.is_empty()) {
-            return Err(Error::not_implemented("options of the local volume driver are not supported yet"));
+        let options = request.driver_opts.filter(|options| !options.is_empty());
+        if let Some(options) = &options {
+            check_options(options)?;
         }
-        self.volumes.ensure(self, &request.name, request.labels)
+        self.volumes.ensure(self, &request.name, request.labels, options)
     }
 
     pub(crate) fn find_volume(&self, name: &str) -> Result<Volume> {

@@ -373,9 +373,9 @@ fn realise(engine: &Engine, wanted: Wanted) -> Result<Mounted> {
     match point.r#type.as_str() {
         "volume" => {
             let named = !point.name.is_empty();
-            let volume = engine.volumes.ensure(engine, &point.name, labels)?;
+            let volume = engine.volumes.ensure(engine, &point.name, labels, None)?;
+            point.source = engine.volumes.files(&volume)?;
             point.name = volume.name;
-            point.source = volume.mountpoint;
             LOCAL.clone_into(&mut point.driver);
             if named && point.mode.is_empty() {
                 // Docker shows named local volumes so.

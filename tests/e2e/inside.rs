@@ -10,6 +10,15 @@ fn the_environment_hostname_user_and_folder_are_as_asked() {
         run(&["-e", "A=b", "-h", "box", "busybox", "sh", "-c", "echo $A $HOSTNAME $(hostname) $HOME"]),
         "b box box /root"
     );
+    let names = ["-h", "box", "--domainname", "a.test", "--dns", "192.0.2.1", "--dns-search", "b.test"];
+    let shown = "hostname; cat /proc/sys/kernel/domainname; hostname -f; cat /etc/resolv.conf";
+    let shown = run(&[&names[..], &["busybox", "sh", "-c", shown]].concat());
+    for line in ["box", "a.test", "box.a.test", "nameserver 192.0.2.1", "search b.test"] {
+        assert!(shown.lines().any(|shown| shown == line), "{shown}");
+    }
+    let host = run(&["--network", "host", "busybox", "sh", "-c", "ls /sys/class/net; hostname"]);
+    let own = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("a name");
+    assert!(host.lines().any(|line| line == "longshore0") && host.ends_with(own.trim()), "{host}");
     assert_eq!(run(&["-u", "daemon", "busybox", "id"]), "uid=1(daemon) gid=1(daemon) groups=1(daemon)");
     assert_eq!(run(&["-u", "12:34", "busybox", "sh", "-c", "id -u; id -g"]), "12\n34");
     assert_eq!(run(&["-w", "/new/folder", "busybox", "pwd"]), "/new/folder");

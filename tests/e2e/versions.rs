@@ -21,6 +21,10 @@ fn every_version_from_1_44_up_runs_a_container() {
 #[test]
 fn a_version_newer_than_ours_is_served_as_our_newest() {
     let daemon = Daemon::start();
+    let mut connection = daemon.connect();
+    connection.request("HEAD", "/_ping", "", b"");
+    let (status, head) = connection.head();
+    assert!(status == 200 && head.to_ascii_lowercase().contains("api-version: 1.51"), "{status} {head}");
     assert_eq!(daemon.get("/v1.99/_ping").status, 200);
     let strict = Daemon::with(&["--strict-api-version"]);
     assert_eq!(strict.get("/v1.99/_ping").status, 400);

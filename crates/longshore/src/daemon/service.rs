@@ -33,6 +33,7 @@ pub(super) async fn serve(arguments: &[String], settings: &Settings, log: &Log) 
     notify(NotifyState::Ready);
     tracing::info!(hosts = ?settings.list("hosts"), "ready");
     // Much of what a start needs is never needed again.
+    sys::heap::release_text();
     sys::heap::trim();
     let mut settings = settings.clone();
     signals.until_end(|| settings = reload(arguments, &settings, log, &engine)).await;

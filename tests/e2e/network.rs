@@ -131,6 +131,33 @@ fn a_firewall_that_is_closed_by_others_is_passed_or_told_of() {
 }
 
 #[test]
+fn what_other_tools_have_in_the_firewall_stays_as_it_is() {
+    let mut daemon = Daemon::with_busybox();
+    let theirs = "table ip theirs { map ports { type inet_service : ipv4_addr; elements = { 7 : 192.0.2.7 }; }; \
+                  chain nat { type nat hook prerouting priority -100; dnat to tcp dport map @ports; }; }; \
+                  table inet more { chain in { type filter hook input priority 0; tcp dport 9 drop; }; }";
+    daemon.on_host(&["nft", theirs]).ok();
+    daemon.on_host(&["iptables-nft", "-A", "FORWARD", "-s", "192.0.2.9", "-j", "DROP"]).ok();
+    let rules = |daemon: &Daemon| {
+        let of = |words: &[&str]| daemon.on_host(words).ok();
+        [
+            of(&["nft", "list", "table", "ip", "theirs"]),
+            of(&["nft", "list", "table", "inet", "more"]),
+            of(&["iptables-nft", "-S", "FORWARD"]),
+        ]
+    };
+    let before = rules(&daemon);
+    server(&daemon, "web", &["-p", "8080:80"]);
+    assert_eq!(fetch(&daemon, "127.0.0.1:8080").trim(), "served");
+    daemon.kill();
+    daemon.restart();
+    daemon.docker(&["rm", "-f", "web"]).ok();
+    daemon.end();
+    assert_eq!(rules(&daemon), before);
+    daemon.restart();
+}
+
+#[test]
 fn udp_is_published_too() {
     let daemon = Daemon::with_busybox();
     let (program, bind) = udp_echo(&daemon);

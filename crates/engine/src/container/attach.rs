@@ -109,6 +109,10 @@ impl Attachment {
     /// The container is gone or its shim does not answer; the client's socket is closed then.
     pub async fn run(self, client: ClientStream) -> Result<()> {
         let mut resume = None;
+        if self.options.logs && !self.options.stream {
+            // This is how logs were asked for before there was a call for it (API 1.11).
+            self.container.first_words().await;
+        }
         if self.options.logs {
             resume = self.replay(&client.socket, None).await?;
         }

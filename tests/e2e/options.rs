@@ -4,6 +4,7 @@ use serde_json::json;
 use testkit::Daemon;
 
 use crate::lifecycle::eventually;
+use crate::network::published;
 
 #[test]
 fn limits_and_the_restart_policy_can_be_updated_while_it_runs() {
@@ -25,7 +26,7 @@ fn a_renamed_container_keeps_its_port_over_a_restart() {
     daemon.docker(&["run", "-d", "--name", "old", "-p", "8080:80", "busybox", "sleep", "1000"]).ok();
     daemon.docker(&["rename", "old", "new"]).ok();
     daemon.docker(&["restart", "-t", "0", "new"]).ok();
-    assert_eq!(daemon.docker(&["port", "new"]).ok(), "80/tcp -> 0.0.0.0:8080\n80/tcp -> [::]:8080");
+    assert_eq!(published(&daemon, &["new"]), ["80/tcp -> 0.0.0.0:8080", "80/tcp -> :::8080"]);
     let refused = daemon.docker(&["run", "--rm", "-p", "8080:80", "busybox", "true"]).fails(125);
     assert!(refused.contains("published by container new"), "{refused}");
 }

@@ -114,6 +114,8 @@ pub fn climb(version: Version, mut request: Request) -> Climbed {
             return Climbed::Answer(descent.response(answer));
         }
     }
+    // A change may have put another name into the path.
+    let params = routes::resolve(&request.method, &request.path).map_or(params, |(_, params)| params);
     Climbed::Forward { request, endpoint, params, descent }
 }
 
@@ -294,7 +296,7 @@ fn no_such_page(version: Version) -> Response {
 
 fn as_asked(request: &Request) -> Request {
     let body = match &request.body {
-        Body::Json(value) => Body::Json(value.clone()),
+        body @ (Body::Json(_) | Body::Text(_)) => body.clone(),
         _ => Body::Empty,
     };
     Request {

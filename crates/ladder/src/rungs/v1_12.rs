@@ -1,7 +1,7 @@
 //! API 1.12, Docker 1.0.0.
 
 use super::insert;
-use crate::json::{each, is_empty, remove, rename};
+use crate::json::{Object, each, is_empty, remove, rename};
 use crate::rung::{Asked, Change, OldRoute, Rung};
 use crate::version::Version;
 use api::routes::Endpoint::{Build, ContainerInspect, ImageInspect, ImageSearch};
@@ -33,7 +33,7 @@ fn raw_container(container: &mut Value, asked: &Asked) {
     let Some(container) = container.as_object_mut() else { return };
     rename(container, "Id", "ID");
     container.insert("RestartCount".into(), asked.recall("RestartCount").unwrap_or_else(|| json!(0)));
-    quote(container.get_mut("Path"));
+    quote(container, "Path", asked);
     // Links lay elsewhere, and only the form of 1.12 gathered them.
     if let Some(config) = container.get_mut("HostConfig").and_then(Value::as_object_mut) {
         config.insert("Links".into(), Value::Null);
@@ -41,14 +41,14 @@ fn raw_container(container: &mut Value, asked: &Asked) {
 }
 
 /// The raw form never lost its quotes.
-fn quote(value: Option<&mut Value>) {
-    if let Some(value) = value.filter(|value| !value.is_string()) {
-        *value = json!(value.to_string());
+fn quote(object: &mut Object, key: &str, asked: &Asked) {
+    if let Some(text) = asked.recall(key).filter(|_| object.contains_key(key)) {
+        object.insert(key.to_owned(), text);
     }
 }
 
 /// The form in which images were stored, and went to registries.
-fn raw_image(image: &mut Value, _: &Asked) {
+fn raw_image(image: &mut Value, asked: &Asked) {
     const KEYS: &[(&str, &str)] = &[
         ("Id", "id"),
         ("Parent", "parent"),
@@ -64,7 +64,7 @@ fn raw_image(image: &mut Value, _: &Asked) {
     ];
     let Some(image) = image.as_object_mut() else { return };
     for key in ["Author", "Comment"] {
-        quote(image.get_mut(key));
+        quote(image, key, asked);
     }
     for (key, raw) in KEYS {
         if image.get(*key).is_some_and(is_empty) {

@@ -45,6 +45,8 @@ pub(super) const RUNG: Rung = Rung {
             .answer(create::missing_container),
         Change::to(&[ContainerCreate], "Names of containers need two characters, the first of them a letter or digit.")
             .wordings(CREATE),
+        Change::to(&[ContainerStart], "A container that is paused cannot be started; before, it was started already.")
+            .answer(start::paused),
         Change::to(&[ContainerStart, ContainerRestart], "What the machine refuses at a start is told in other words.")
             .answer(start::failed),
         Change::to(&[ContainerStart, ContainerRestart], "A start that fails says why in other words.")
@@ -124,6 +126,8 @@ pub(super) const RUNG: Rung = Rung {
             .up(list::images_up)
             .down(list::images_down),
         Change::to(&[ImageInspect], "Values that read as numbers keep their quotes.").down(inspect::image),
+        Change::to(&[ImageInspect, ImageHistory], "A name may no longer end in a colon without a tag.")
+            .up(stream::latest),
         Change::to(
             &[ImageInspect],
             "Missing images are shown with their tag, and names that cannot be one are refused.",

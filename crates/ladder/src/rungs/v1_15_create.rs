@@ -108,7 +108,10 @@ pub(super) fn commit(request: &mut Request) -> Result<(), Response> {
             let text = format!("json: cannot unmarshal {value} into Go struct field Config.{key}");
             return Err(Response::error(500, &text));
         }
-        config.insert((*key).into(), value.clone());
+        // An entry point of no words was none of its own.
+        if *key != "Entrypoint" || !is_empty(value) {
+            config.insert((*key).into(), value.clone());
+        }
     }
     let specs = config.remove("PortSpecs").and_then(|specs| port_bindings(&specs)).unwrap_or_default();
     if !specs.is_empty()

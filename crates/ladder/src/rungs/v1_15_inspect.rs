@@ -86,6 +86,7 @@ pub(super) fn inspect(container: &mut Value, asked: &Asked) {
     for path in ["HostnamePath", "HostsPath", "ResolvConfPath", "MountLabel", "ProcessLabel"] {
         default(container, path, json!(""));
     }
+    note(container, &["Path"], asked);
     unquote(container, &["Path"]);
 }
 
@@ -202,7 +203,14 @@ pub(super) fn unquote(object: &mut Object, keys: &[&str]) {
     }
 }
 
-pub(super) fn image(image: &mut Value, _: &Asked) {
+/// Remembers texts as they are, for forms that never lost their quotes.
+fn note(object: &Object, keys: &[&str], asked: &Asked) {
+    for key in keys {
+        asked.note(key, object.get(*key).cloned().unwrap_or_default());
+    }
+}
+
+pub(super) fn image(image: &mut Value, asked: &Asked) {
     for key in ["Config", "ContainerConfig"] {
         if let Some(config) = object(image, &[key]) {
             flat_config(config);
@@ -222,6 +230,7 @@ pub(super) fn image(image: &mut Value, _: &Asked) {
         set(image, "Config", Value::Null);
     }
     keep(image, IMAGE);
+    note(image, &["Author", "Comment"], asked);
     unquote(image, &["Author", "Comment"]);
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::exchange::Response;
+use crate::exchange::{Body, Response};
 use crate::lenient::{self, Kind};
 use crate::rung::Asked;
 use crate::wording::Wording;
@@ -87,6 +87,14 @@ pub(super) const WORDS: &[Wording] = &[
     ),
 ];
 
+/// A container that is paused runs.
+pub(super) fn paused(response: &mut Response, _: &Asked) {
+    if response.is_error() && response.message().is_some_and(|text| text.starts_with("cannot start a paused container"))
+    {
+        *response = Response { status: 304, headers: Vec::new(), body: Body::Empty };
+    }
+}
+
 const CANNOT: &str = "Cannot start container ";
 
 /// Whatever the machine refused began with the same words.
@@ -158,6 +166,13 @@ mod tests {
         );
         let missing = answer("1.14", ContainerStart, Response::error(404, "No such container: web"));
         assert_eq!(missing.message(), Some("No such container: web"));
+    }
+
+    #[test]
+    fn a_paused_container_was_started_already() {
+        let error = || Response::error(409, "cannot start a paused container, try unpause instead");
+        assert_eq!(answer("1.14", ContainerStart, error()).status, 304);
+        assert_eq!(answer("1.15", ContainerStart, error()).status, 409);
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub(super) fn times(request: &mut Request) -> Result<(), Response> {
 /// What followed a blank was to `ps` part of the same argument, which it did not understand.
 pub(super) fn one_argument(request: &mut Request) -> Result<(), Response> {
     match request.parameter("ps_args") {
-        Some(arguments) if arguments.trim().contains(char::is_whitespace) => {
+        Some(arguments) if arguments.contains(char::is_whitespace) => {
             Err(Response::error(500, "Error running ps: exit status 1"))
         }
         _ => Ok(()),
@@ -58,6 +58,16 @@ pub(super) fn missing_link(response: &mut Response, asked: &Asked) {
     };
     response.status = status;
     response.set_message(&text);
+}
+
+/// A colon without a tag behind it meant the usual one.
+pub(super) fn latest(request: &mut Request) -> Result<(), Response> {
+    if let Some((name, page)) = request.path.rsplit_once('/')
+        && let Some(bare) = name.strip_suffix(':')
+    {
+        request.path = format!("{bare}/{page}");
+    }
+    Ok(())
 }
 
 /// Only what parts a tag from the rest of a name could not stand in it.

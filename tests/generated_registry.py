@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A registry with one image, `big:1`, of two layers: a small one that comes late, and one of MEGABYTES of generated data.
 
-    generated_registry.py PORT MEGABYTES
+    generated_registry.py PORT MEGABYTES LATE_SECONDS
 
 The large layer is made while it is sent and never kept, so that it may be larger than the memory of either side.
 """
@@ -15,7 +15,6 @@ import tarfile
 import time
 
 BLOCK = 1 << 20
-LATE = 1.0
 
 
 def small():
@@ -44,7 +43,7 @@ def digest(blocks):
 
 
 def main():
-    port, megabytes = int(sys.argv[1]), int(sys.argv[2])
+    port, megabytes, late_s = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     kind = "application/vnd.docker.image.rootfs.diff.tar"
     late = gzip.compress(small(), mtime=0)
     layers = [(digest([late]), kind + ".gzip"), (digest(large(megabytes)), kind)]
@@ -71,7 +70,7 @@ def main():
             if what == name:
                 return self.send(config, "application/json")
             if what == described[0]["digest"]:
-                time.sleep(LATE)
+                time.sleep(late_s)
                 return self.send(late, "application/octet-stream")
             self.head(described[1]["size"], "application/octet-stream")
             for block in large(megabytes):

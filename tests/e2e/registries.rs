@@ -1,5 +1,7 @@
 //! Registries with real programs: `docker` at Debian's registry, skopeo and podman at the other end.
 
+use std::time::Duration;
+
 use testkit::{Daemon, Output};
 
 use crate::registry_servers::{Served, USER, certificate};
@@ -145,28 +147,32 @@ fn podman_at_the_other_end() {
 
 #[test]
 fn a_pull_ends_when_the_last_client_that_waits_for_it_has_gone() {
+    /// So long a pull takes at least.
+    const LATE: Duration = Duration::from_secs(3);
     let daemon = Daemon::start();
-    let registry = Served::generated(&daemon, 8650, 48);
+    let registry = Served::generated(&daemon, 8650, 24, LATE);
     let name = registry.name("big:1");
     let pull = || {
         let mut connection = daemon.connect();
         connection.request("POST", &format!("/images/create?fromImage={name}"), "", b"");
-        connection.until("\"Downloading\"");
         connection
     };
     let nothing_stays = || {
         let report: serde_json::Value = serde_json::from_str(&daemon.store(&["check", "--json"]).ok()).expect("JSON");
         report["unfinished"] == serde_json::json!([])
     };
-    drop([pull(), pull()]);
+    let mut both = [pull(), pull()];
+    both[0].until("\"Downloading\"");
+    drop(both);
     crate::lifecycle::eventually(nothing_stays);
     // By now it would be here, had it gone on.
-    std::thread::sleep(std::time::Duration::from_secs(2));
+    std::thread::sleep(LATE + Duration::from_secs(1));
     assert_eq!(daemon.docker(&["images", "-aq"]).ok(), "");
     // One that stays gets it.
-    let (leaves, mut stays) = (pull(), pull());
+    let (mut leaves, mut stays) = (pull(), pull());
+    leaves.until("\"Downloading\"");
     drop(leaves);
-    stays.until("Status: Downloaded newer image");
+    stays.until("Status: ");
     assert_eq!(daemon.docker(&["images", "-q"]).ok().lines().count(), 1);
 }
 
@@ -185,7 +191,7 @@ fn peak_kb(daemon: &Daemon) -> u64 {
 fn a_large_layer_takes_little_memory() {
     let megabytes = std::env::var("LONGSHORE_LAYER_MB").map_or(192, |text| text.parse().expect("a number"));
     let mut daemon = Daemon::start();
-    let registry = Served::generated(&daemon, 8700, megabytes);
+    let registry = Served::generated(&daemon, 8700, megabytes, Duration::from_secs(1));
     let pulled = daemon.call("POST", &format!("/images/create?fromImage={}&tag=1", registry.name("big")), None);
     assert!(pulled.text().contains("Status: Downloaded newer image"), "{}", pulled.text());
     let pull_kb = peak_kb(&daemon);

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use tempfile::TempDir;
 use testkit::{Daemon, Program, environment};
@@ -75,10 +76,11 @@ impl Served {
         served
     }
 
-    /// A registry with the image `big:1` of so many megabytes, which are made while they are sent.
-    pub(crate) fn generated(daemon: &Daemon, port: u16, megabytes: u64) -> Self {
+    /// A registry with the image `big:1` of so many megabytes, which are made while they are sent; the lowest layer comes
+    /// so late.
+    pub(crate) fn generated(daemon: &Daemon, port: u16, megabytes: u64, late: Duration) -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/generated_registry.py");
-        let words = ["python3", script, &port.to_string(), &megabytes.to_string()];
+        let words = ["python3", script, &port.to_string(), &megabytes.to_string(), &late.as_secs().to_string()];
         let served = Self { child: daemon.host_program(&words).start(), port, folder: folder() };
         served.wait(daemon);
         served

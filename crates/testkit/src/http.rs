@@ -60,8 +60,9 @@ impl Connection {
     /// Sends a request with a body of a known length.
     pub fn request(&mut self, method: &str, path: &str, headers: &str, body: &[u8]) {
         let length = body.len();
-        self.send(format!("{method} {path} HTTP/1.1\r\nHost: d\r\n{headers}Content-Length: {length}\r\n\r\n"));
-        self.send(body);
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: d\r\n{headers}Content-Length: {length}\r\n\r\n");
+        // At once, as clients do: a request that is refused by its head may have lost its connection before a second write.
+        self.send([head.as_bytes(), body].concat());
     }
 
     /// Closes the sending half.

@@ -242,6 +242,12 @@ async fn follow(
     loop {
         // Asked before reading: what was written before the end is read after it.
         let over = !life.borrow_and_update().up;
+        // Before each piece, for a client that takes them at once leaves no other moment: what a rotation put behind is held.
+        if let Some(changes) = &changes
+            && changes.watch.clear().map_err(unreadable)?
+        {
+            reader.keep_up().map_err(unreadable)?;
+        }
         let mut piece = Vec::with_capacity(PIECE_BYTES);
         let mut more = reader.render(style, &mut piece, PIECE_BYTES).map_err(unreadable)?;
         if !piece.is_empty() {

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use model::Timestamp;
 
@@ -17,6 +18,10 @@ const FLUSH_BYTES: usize = 192 * 1024;
 /// The most that is kept for the next records.
 const KEPT_BYTES: usize = 256 * 1024;
 
+/// How long a file is written to at least: who follows the log has to open it before later rotations take it away. A log
+/// whose files are filled faster than that is slowed.
+const LEAST_TURN: Duration = Duration::from_millis(5);
+
 /// The container's log, open for appending.
 ///
 /// Nothing here fails because of a full disk: what cannot be written is dropped and counted, whole records at a time.
@@ -28,6 +33,7 @@ pub struct Writer {
     encoded: Vec<u8>,
     lines: [Line; 2],
     lost_bytes: u64,
+    rotated: Option<Instant>,
 }
 
 /// What of a stream's current line was not recorded yet, and how its records end.
@@ -47,7 +53,7 @@ impl Writer {
         let size_bytes = file.metadata().map_err(failed)?.len().max(size_bytes);
         let lines = [Stream::Stdout, Stream::Stderr]
             .map(|stream| Line { rest: Vec::new(), middle: record_middle(stream, &config) });
-        Ok(Writer { config, file, size_bytes, encoded: Vec::new(), lines, lost_bytes: 0 })
+        Ok(Writer { config, file, size_bytes, encoded: Vec::new(), lines, lost_bytes: 0, rotated: None })
     }
 
     /// Records a chunk of output, received at `time`. The end of the chunk that is no whole line is held back.
@@ -155,6 +161,10 @@ impl Writer {
 
     /// Moves the files on by one and starts a new one. If that fails the current file simply goes on growing.
     fn rotate(&mut self) {
+        if let Some(last) = self.rotated {
+            std::thread::sleep(LEAST_TURN.saturating_sub(last.elapsed()));
+        }
+        self.rotated = Some(Instant::now());
         let path = &self.config.path;
         let keep = self.config.max_files.max(1);
         let mut moved = Ok(());

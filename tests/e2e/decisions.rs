@@ -209,6 +209,31 @@ fn a_context_from_nowhere() {
 }
 
 #[test]
+fn a_commit_leaves_paused_what_was() {
+    let daemon = Daemon::with_busybox();
+    let id = run(&daemon, "1.14", "sleep 60");
+    assert_eq!(daemon.call("POST", &format!("/v1.14/containers/{id}/pause"), None).status, 204);
+    assert_eq!(daemon.call("POST", &format!("/v1.14/commit?container={id}"), None).status, 201);
+    assert_eq!(daemon.get(&format!("/v1.14/containers/{id}/json")).json()["State"]["Paused"], json!(true));
+    assert_eq!(daemon.call("POST", &format!("/v1.14/containers/{id}/unpause"), None).status, 204);
+}
+
+#[test]
+fn names_of_images_are_those_of_today() {
+    let daemon = Daemon::with_busybox();
+    let id = |name: &str| daemon.get(&format!("/v1.14/images/{name}/json")).json()["Id"].clone();
+    assert!(id("busybox").is_string());
+    assert_eq!((id("library/busybox"), id("docker.io/busybox")), (id("busybox"), id("busybox")));
+    for (query, text) in [
+        (format!("repo={}", "a".repeat(256)), "repository name must not be more than 255 characters".to_owned()),
+        (format!("repo=a&tag={}", "t".repeat(129)), format!("Illegal tag name: {}", "t".repeat(129))),
+    ] {
+        let refused = daemon.call("POST", &format!("/v1.14/images/busybox/tag?{query}"), None);
+        assert_eq!(refusal(&refused), (500, format!("{text}\n")));
+    }
+}
+
+#[test]
 fn images_were_drawn() {
     let daemon = Daemon::with_busybox();
     assert_eq!(daemon.call("POST", "/v1.6/images/busybox/tag?repo=other&tag=2", None).status, 201);

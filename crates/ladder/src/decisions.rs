@@ -65,6 +65,17 @@ pub const DECISIONS: &[Decision] = &[
         test: "decisions::a_context_from_nowhere",
     },
     Decision {
+        versions: "1.0 to 1.14",
+        text: "A commit leaves a paused container paused. Docker 1.2.0 let it run on.",
+        test: "decisions::a_commit_leaves_paused_what_was",
+    },
+    Decision {
+        versions: "all",
+        text: "`library/x` and `docker.io/x` are `x`; what is longer than a name or a tag may be in today's registries is none. To Docker 1.2.0 they \
+               were other images, and any length would do.",
+        test: "decisions::names_of_images_are_those_of_today",
+    },
+    Decision {
         versions: "1.0 to 1.9",
         text: "`Dns`, `VolumesFrom` and, up to 1.5, `Privileged` of Config count, as they did then. Docker 1.2.0 passed over them.",
         test: "fields::dns_and_volumes_of_others_lay_in_config_up_to_1_9",

@@ -54,9 +54,11 @@ fn repositories() {
     let _git = Server::start(
         &daemon,
         &[
-            "/usr/bin/env",
-            "git",
-            "daemon",
+            // Not by way of `git daemon`, whose death its child outlives.
+            "sh",
+            "-c",
+            "exec \"$(git --exec-path)/git-daemon\" \"$@\"",
+            "sh",
             "--export-all",
             "--listen=127.0.0.1",
             &format!("--base-path={served}"),

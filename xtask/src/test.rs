@@ -91,7 +91,7 @@ fn contract(disk: &Path, installed: &Installed) -> Result<()> {
             .map(|(recordings, versions)| {
                 let mut compare = Command::new("python3");
                 compare.arg("-B").arg(folder.join("compare.py")).arg("--dir").arg(recordings);
-                compare.args(["--verbose", "--retries", "2", "--version", versions]).arg("--rootfs-tar").arg(&rootfs);
+                compare.args(["--verbose", "--retries", "3", "--version", versions]).arg("--rootfs-tar").arg(&rootfs);
                 scope.spawn(move || replay(compare, &disk.join(format!("contract-{versions}"))))
             })
             .collect();

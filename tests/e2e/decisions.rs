@@ -301,6 +301,9 @@ fn resize_without_a_terminal() {
     assert_eq!(resized(&never), (500, format!("Container {never} is not running\n")));
     let plain = run(&daemon, "1.14", "exec sleep 1000");
     assert_eq!(resized(&plain), (200, String::new()));
+    assert_eq!(daemon.call("POST", &format!("/v1.14/containers/{plain}/kill"), None).status, 204);
+    assert_eq!(daemon.call("POST", &format!("/v1.14/containers/{plain}/wait"), None).status, 200);
+    assert_eq!(resized(&plain), (200, String::new()));
     assert_eq!(resized("nosuch"), (404, "No such container: nosuch\n".to_owned()));
 }
 

@@ -156,12 +156,12 @@ impl Engine {
         self.update_container(name, request).await
     }
 
-    /// Size of the container's terminal in characters.
+    /// Size of the container's terminal in characters. `ended_too`: one that has ended takes it to no effect.
     ///
     /// # Errors
     /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn resize(self: &Arc<Self>, name: &str, height: u16, width: u16) -> Result<()> {
-        self.resize_container(name, WindowSize { rows: height, columns: width }).await
+    pub async fn resize(self: &Arc<Self>, name: &str, height: u16, width: u16, ended_too: bool) -> Result<()> {
+        self.resize_container(name, WindowSize { rows: height, columns: width }, ended_too).await
     }
 
     /// The log. [`ByteStream`] of frames or bare bytes, see [`LogsOptions::framed`].

@@ -25,6 +25,8 @@ pub struct Traits {
     pub old_log_times: bool,
     /// Attach waits for a container that is paused (below 1.25), rather than to be refused.
     pub attach_paused: bool,
+    /// A container that has ended takes a size of its terminal, to no effect (below 1.15), rather than to refuse it.
+    pub resize_ended: bool,
     /// Events carry attributes by which only the ladder is told more (below 1.22).
     pub event_marks: bool,
     /// A start that fails is an event as well (below 1.23).
@@ -58,6 +60,7 @@ impl Default for Traits {
             log_whole_lines: false,
             old_log_times: false,
             attach_paused: false,
+            resize_ended: false,
             event_marks: false,
             failed_starts: false,
             ws_binary: true,

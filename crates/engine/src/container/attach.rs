@@ -59,8 +59,11 @@ pub(crate) async fn promises_kept(promised: &watch::Sender<usize>) {
 }
 
 impl Engine {
-    pub(crate) async fn resize_container(&self, name: &str, size: protocol::WindowSize) -> Result<()> {
+    pub(crate) async fn resize_container(&self, name: &str, size: protocol::WindowSize, ended_too: bool) -> Result<()> {
         let container = self.containers.find(name)?;
+        if ended_too && container.record().state.status == Status::Exited {
+            return Ok(());
+        }
         container
             .step(move |actor| {
                 Box::pin(async move {

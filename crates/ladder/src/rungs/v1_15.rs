@@ -109,11 +109,10 @@ pub(super) const RUNG: Rung = Rung {
         Change::to(&[ContainerTop], "Arguments of `ps` are several; before they were one.").up(stream::one_argument),
         Change::to(&[ContainerStart], "A capability that does not exist is told in other words.")
             .answer(start::unknown_capability),
-        Change::to(&[ContainerResize], "Resize is documented.").up(stream::resize).wordings(&[Wording::with_status(
-            "container * is not running",
-            "Container {name} is not running",
-            500,
-        )]),
+        Change::to(&[ContainerResize], "Resize is documented; a container that has ended refuses it.")
+            .up(stream::resize)
+            .traits(|traits| traits.resize_ended = true)
+            .wordings(&[Wording::with_status("container * is not running", "Container {name} is not running", 500)]),
         Change::to(
             &[ContainerInspect],
             "Containers tell their restarts, `NetworkSettings` of IPv6, and much of HostConfig.",

@@ -157,8 +157,12 @@ fn absolute_paths(config: &mut Object, written: &mut Object) {
     }
 }
 
-/// An entry point of one empty word was the name of a program, and an image may be named with a colon and no tag.
+/// An entry point of no words was none of its own, and one of one empty word the name of a program; an image may be named with
+/// a colon and no tag.
 fn empty_words(config: &mut Object, written: &mut Object) {
+    if config.get("Entrypoint") == Some(&json!([])) {
+        config.remove("Entrypoint");
+    }
     let command = config.get("Cmd").and_then(Value::as_array).cloned().unwrap_or_default();
     if config.get("Entrypoint") == Some(&json!([""])) && !command.is_empty() {
         let words: Vec<Value> = std::iter::once(json!("")).chain(command).collect();
@@ -416,6 +420,16 @@ mod tests {
         assert!(quirks.split(' ').any(|word| word == "old-hosts"), "{quirks}");
         let newer = up("1.15", ContainerCreate, "", json!({"Image": "a", "HostConfig": {}}));
         assert!(!format!("{newer:?}").contains("longshore.quirks"));
+    }
+
+    #[test]
+    fn an_entry_point_of_no_words_was_the_image_s() {
+        let created = |entrypoint: Value| {
+            let sent = json!({"Image": "a", "Entrypoint": entrypoint});
+            let Body::Json(body) = up("1.14", ContainerCreate, "", sent).body else { panic!("no JSON") };
+            body.get("Entrypoint").cloned()
+        };
+        assert_eq!((created(json!([])), created(json!(["x"]))), (None, Some(json!(["x"]))));
     }
 
     #[test]

@@ -194,7 +194,7 @@ pub(super) fn terminal_size(query: &Query) -> Result<(u16, u16), Error> {
 
 pub(crate) async fn resize(call: &mut Call) -> Result<Reply, Error> {
     let (height, width) = terminal_size(&call.query)?;
-    call.server.engine.resize(call.name(), height, width).await?;
+    call.server.engine.resize(call.name(), height, width, call.traits.resize_ended).await?;
     Ok(Reply::empty(StatusCode::OK))
 }
 

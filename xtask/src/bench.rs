@@ -7,6 +7,7 @@
 mod build;
 mod floor;
 mod image;
+mod ladder;
 mod memory;
 mod peers;
 mod registry;
@@ -135,6 +136,7 @@ fn longshore(disk: &Path, rootfs: &Path, dbench: &Path, text: &Path) -> Result<R
         if !keep.status.success() {
             bail!("a thousand containers could not be made: {}", String::from_utf8_lossy(&keep.stderr));
         }
+        rows.extend(ladder::measure(&daemon.socket)?);
     }
     rows.insert("first answer, 1000 stopped".into(), first_answer(&root)?);
     Ok(rows)

@@ -23,6 +23,8 @@ pub struct ListOptions {
     pub size: bool,
     /// Show the name that the image has now, or its short id, rather than how it was called at create.
     pub image_names: bool,
+    /// Leave the networks out: nothing costs a long list more.
+    pub without_networks: bool,
     /// How ends by signals are told.
     pub signal_code: SignalCode,
     /// Docker's list filters.

@@ -27,6 +27,8 @@ pub struct Traits {
     pub attach_paused: bool,
     /// A container that has ended takes a size of its terminal, to no effect (below 1.15), rather than to refuse it.
     pub resize_ended: bool,
+    /// `GET /containers/json` lists `NetworkSettings` (1.22). The ladder takes them out; who never puts them in saves the work.
+    pub list_networks: bool,
     /// Events carry attributes by which only the ladder is told more (below 1.22).
     pub event_marks: bool,
     /// A start that fails is an event as well (below 1.23).
@@ -61,6 +63,7 @@ impl Default for Traits {
             old_log_times: false,
             attach_paused: false,
             resize_ended: false,
+            list_networks: true,
             event_marks: false,
             failed_starts: false,
             ws_binary: true,

@@ -19,6 +19,7 @@ use crate::body::Body;
 use crate::call::{Call, JSON_BYTES, Received, RequestBody};
 use crate::error::Error;
 use crate::handover::Slot;
+use crate::lowering;
 use crate::message::Messages;
 use crate::path;
 use crate::query::Query;
@@ -29,9 +30,6 @@ const CONTEXT_BYTES: usize = 64 * 1024 * 1024;
 
 /// The type of parameters in a body.
 const FORM: &str = "application/x-www-form-urlencoded";
-
-/// What a line of a list of containers usually takes.
-const ITEM_BYTES: usize = 768;
 
 const API_VERSION: HeaderName = HeaderName::from_static("api-version");
 const EXPERIMENTAL: HeaderName = HeaderName::from_static("docker-experimental");
@@ -401,16 +399,7 @@ fn containers_down(
     if !descent.lowers_items() {
         return Ok(lower(descent.response(head(LadderBody::Json(serde_json::to_value(list).map_err(unwritten)?)))));
     }
-    let mut lowered = Vec::with_capacity(ITEM_BYTES * list.len());
-    lowered.push(b'[');
-    for item in list {
-        let Some(item) = descent.item(serde_json::to_value(item).map_err(unwritten)?) else { continue };
-        if lowered.len() > 1 {
-            lowered.push(b',');
-        }
-        serde_json::to_writer(&mut lowered, &item).map_err(unwritten)?;
-    }
-    lowered.extend_from_slice(b"]\n");
+    let lowered = lowering::list(list, descent)?;
     Ok(with_body(lower(descent.response(head(LadderBody::Stream))), Body::whole(lowered)))
 }
 

@@ -19,6 +19,7 @@ mod error;
 mod exchange;
 mod handover;
 mod listen;
+mod lowering;
 mod message;
 mod path;
 mod query;

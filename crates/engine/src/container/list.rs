@@ -69,6 +69,9 @@ impl Engine {
         let mut list = Vec::with_capacity(records.len());
         for record in records {
             let mut shown = self.summary(&record, now, links.get(&record.id));
+            if !options.without_networks {
+                shown.network_settings = NetworkSettingsSummary { networks: self.show_endpoints(&record) };
+            }
             if options.image_names {
                 shown.image = self.image_name(&record);
             }
@@ -147,7 +150,6 @@ impl Engine {
                 network_mode: record.host.network_mode.clone(),
                 annotations: record.host.annotations.clone(),
             },
-            network_settings: NetworkSettingsSummary { networks: self.show_endpoints(record) },
             mounts: show_mounts(record),
             ..ContainerSummary::default()
         }

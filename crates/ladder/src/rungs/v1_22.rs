@@ -67,7 +67,8 @@ pub(super) const RUNG: Rung = Rung {
             .message(flat_event),
         Change::added(&[ContainerUpdate], "`POST /containers/{name}/update` changes resources of a container."),
         Change::to(&[ContainerList], "`GET /containers/json` lists `NetworkSettings`.")
-            .down(|list, _| each(list, |container| remove(container, &["NetworkSettings"]))),
+            .down(|list, _| each(list, |container| remove(container, &["NetworkSettings"])))
+            .traits(|traits| traits.list_networks = false),
         Change::to(
             &[ContainerCreate],
             "`NetworkingConfig`, `ShmSize`, `Tmpfs`, `IsolationOf` and limits of devices are \

@@ -23,6 +23,7 @@ pub(crate) async fn list(call: &mut Call) -> Result<Reply, Error> {
         limit: query.number("limit")?.unwrap_or_default(),
         size: query.flag("size"),
         image_names: call.headers.contains_key(ladder::IMAGE_NAMES_HEADER),
+        without_networks: !call.traits.list_networks,
         signal_code: signal_code(call),
         filters: query.filters()?,
     };

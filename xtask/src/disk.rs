@@ -13,6 +13,10 @@ use crate::run::succeed;
 /// Sparse: only what is written takes space.
 const SIZE_BYTES: u64 = 12 << 30;
 
+/// Where the images lie, and what they are called before the number of the process that made them.
+const IMAGES: &str = "/var/tmp";
+const NAME: &str = "longshore-disk-";
+
 /// A mounted scratch file system; unmounted and removed on drop.
 pub(crate) struct Disk {
     image: PathBuf,
@@ -22,9 +26,8 @@ pub(crate) struct Disk {
 impl Disk {
     /// Makes and mounts one.
     pub(crate) fn mount() -> Result<Self> {
-        let name = format!("longshore-disk-{}", std::process::id());
-        let disk =
-            Self { image: Path::new("/var/tmp").join(format!("{name}.img")), folder: Path::new("/tmp").join(name) };
+        sweep()?;
+        let disk = Self::of(std::process::id());
         std::fs::File::create(&disk.image)
             .and_then(|file| file.set_len(SIZE_BYTES))
             .with_context(|| format!("cannot make {}", disk.image.display()))?;
@@ -34,16 +37,35 @@ impl Disk {
         Ok(disk)
     }
 
+    fn of(process: u32) -> Self {
+        let name = format!("{NAME}{process}");
+        Self { image: Path::new(IMAGES).join(format!("{name}.img")), folder: Path::new("/tmp").join(name) }
+    }
+
     /// Where it is mounted.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 }
 
+/// Removes the disks of those who were killed before they could.
+fn sweep() -> Result<()> {
+    for entry in std::fs::read_dir(IMAGES).with_context(|| format!("cannot list {IMAGES}"))? {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|name| name.strip_prefix(NAME)?.strip_suffix(".img"));
+        if let Some(process) = number.and_then(|number| number.parse().ok())
+            && !Path::new("/proc").join(format!("{process}")).exists()
+        {
+            drop(Disk::of(process));
+        }
+    }
+    Ok(())
+}
+
 impl Drop for Disk {
     fn drop(&mut self) {
         for result in [
-            succeed(Command::new("umount").arg(&self.folder)),
+            succeed(Command::new("umount").arg("--recursive").arg(&self.folder)),
             std::fs::remove_dir(&self.folder).map_err(Into::into),
             std::fs::remove_file(&self.image).map_err(Into::into),
         ] {

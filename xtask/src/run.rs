@@ -1,9 +1,10 @@
 //! Running programs, and where things are.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 /// The workspace's folder.
 pub(crate) fn workspace() -> PathBuf {
@@ -44,6 +45,37 @@ pub(crate) fn succeed(command: &mut Command) -> Result<()> {
     eprintln!("+ {}", words(command));
     let status = command.status().with_context(|| format!("cannot run {}", words(command)))?;
     ensure!(status.success(), "{} failed: {status}", words(command));
+    Ok(())
+}
+
+/// Runs `command` as [`succeed`] does, and ends it with its children after `limit`: what hangs is named instead of waited for.
+pub(crate) fn succeed_within(limit: Duration, command: &mut Command) -> Result<()> {
+    eprintln!("+ {}", words(command));
+    let mut child = command.spawn().with_context(|| format!("cannot run {}", words(command)))?;
+    let deadline = Instant::now() + limit;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if Instant::now() > deadline {
+            end(&mut child)?;
+            bail!("{} has not ended within {} minutes", words(command), limit.as_secs() / 60);
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    ensure!(status.success(), "{} failed: {status}", words(command));
+    Ok(())
+}
+
+/// Kills a process and its children (cargo's are the tests). They stay in our process group until then, for the terminal's sake.
+fn end(child: &mut Child) -> Result<()> {
+    let pid = child.id();
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    child.kill()?;
+    if !children.trim().is_empty() {
+        succeed(Command::new("kill").arg("-KILL").args(children.split_whitespace()))?;
+    }
+    child.wait()?;
     Ok(())
 }
 

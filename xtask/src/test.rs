@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
@@ -9,9 +10,12 @@ use crate::clients;
 use crate::daemon::Daemon;
 use crate::disk::Disk;
 use crate::install::{self, Installed};
-use crate::run::{binary, cargo, succeed, target};
+use crate::run::{binary, cargo, succeed, succeed_within, target};
 
 const PARTS: &[&str] = &["check", "unit", "e2e", "contract"];
+
+/// How long the tests of a part may take, their compilation included: several times what they take on two busy processors.
+const LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// Runs the named parts, or all of them.
 pub(crate) fn run(parts: &[String]) -> Result<()> {
@@ -38,7 +42,7 @@ pub(crate) fn run(parts: &[String]) -> Result<()> {
 
 /// The tests beside the code.
 fn unit(disk: &Path) -> Result<()> {
-    succeed(cargo().args(["test", "--quiet", "--workspace", "--exclude", "tests"]).env("TMPDIR", disk))
+    succeed_within(LIMIT, cargo().args(["test", "--quiet", "--workspace", "--exclude", "tests"]).env("TMPDIR", disk))
 }
 
 /// The real binary, driven by real programs.
@@ -50,7 +54,7 @@ fn end_to_end(disk: &Path, installed: &Installed) -> Result<()> {
     command.env("LONGSHORE_BUILDX", &installed.buildx);
     // Debian's packages for base images: kept, so that they come once.
     command.env("LONGSHORE_DEBS", target().join("debs"));
-    succeed(&mut command)
+    succeed_within(LIMIT, &mut command)
 }
 
 /// Tries every client there is, and writes `docs/clients.md`.

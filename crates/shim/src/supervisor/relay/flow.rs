@@ -10,7 +10,7 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, So
 use super::super::poll::{End, Poll, Token, Watched};
 
 /// How many chunks go one way before others have their turn.
-const ROUNDS: usize = 8;
+pub(super) const ROUNDS: usize = 8;
 
 /// Two connections that are one to those at their ends.
 #[derive(Debug)]
@@ -27,10 +27,8 @@ pub(super) struct Flow {
 struct Way {
     /// What was read and not taken yet; nothing is read meanwhile.
     pending: Vec<u8>,
-    /// The one end has said its last.
+    /// The one end has said its last, and the other was told so.
     ended: bool,
-    /// The other end was told so.
-    closed: bool,
 }
 
 impl Flow {
@@ -66,7 +64,7 @@ impl Flow {
 
     /// Whether both ends have said their last.
     pub(super) fn is_over(&self) -> bool {
-        self.inward.closed && self.outward.closed
+        self.inward.ended && self.outward.ended
     }
 
     /// Waits for nothing at an end that can do nothing: one that has hung up would wake us again and again.
@@ -98,14 +96,14 @@ impl Way {
                 self.pending = Vec::new();
             }
             if self.ended {
-                if !self.closed {
-                    rustix::net::shutdown(to, Shutdown::Write)?;
-                    self.closed = true;
-                }
                 return Ok(());
             }
             match rustix::net::recv(from, &mut *buffer, RecvFlags::empty()) {
-                Ok((0, _)) => self.ended = true,
+                // Told at once: nothing would ever wake us for it again.
+                Ok((0, _)) => {
+                    self.ended = true;
+                    return rustix::net::shutdown(to, Shutdown::Write);
+                }
                 Ok((length, _)) => {
                     let taken = send(to, &buffer[..length])?;
                     self.pending.extend_from_slice(&buffer[taken..length]);

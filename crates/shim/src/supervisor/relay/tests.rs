@@ -44,6 +44,8 @@ fn a_connection_is_carried_both_ways_whatever_its_size_and_its_halves_end_apart(
         stream.write_all(&all).unwrap();
     });
     let mut client = TcpStream::connect(address).unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    client.set_write_timeout(Some(Duration::from_secs(60))).unwrap();
     let sent: Vec<u8> = (0..32_u32 << 20).step_by(4).flat_map(u32::to_le_bytes).collect();
     client.write_all(&sent).unwrap();
     client.shutdown(Shutdown::Write).unwrap();
@@ -51,6 +53,35 @@ fn a_connection_is_carried_both_ways_whatever_its_size_and_its_halves_end_apart(
     client.read_to_end(&mut back).unwrap();
     assert!(back == sent, "{} of {} bytes", back.len(), sent.len());
     serving.join().unwrap();
+}
+
+#[test]
+fn an_end_is_told_in_whatever_round_it_comes() {
+    for length in 0..2 * flow::ROUNDS {
+        let container = TcpListener::bind("127.0.0.1:0").unwrap();
+        let SocketAddr::V4(target) = container.local_addr().unwrap() else { panic!("127.0.0.1 is of IPv4") };
+        let door = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(door.local_addr().unwrap()).unwrap();
+        client.write_all(&vec![b'x'; length]).unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        let (outer, _) = door.accept().unwrap();
+        rustix::io::ioctl_fionbio(&outer, true).unwrap();
+
+        let poll = Poll::new().unwrap();
+        let mut flow = Flow::open(outer.into(), target, &poll, 0).unwrap();
+        let (mut inside, _) = container.accept().unwrap();
+        inside.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+        let mut all = Vec::new();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while inside.read_to_end(&mut all).is_err() {
+            assert!(Instant::now() < deadline, "{length} bytes: the container is not told that they were all");
+            for _ in poll.wait(Some(Duration::from_millis(10))).unwrap() {
+                // A round for each byte.
+                flow.carry(&mut [0; 1]).unwrap();
+            }
+        }
+        assert_eq!(all.len(), length);
+    }
 }
 
 #[test]

@@ -130,12 +130,43 @@ fn failures_say_why() {
     assert!(told.contains("# syntax=somebody/else:1 names a frontend for another language"), "{told}");
     let told = fails("check", "# check=error=true\nFROM busybox\nCMD x\n", 1);
     assert!(told.contains("lint violation found for rules: JSONArgsRecommended (line 3)"), "{told}");
-    let told = fails("missing", "FROM busybox\nCOPY nosuch /\n", 1);
-    assert!(told.contains("file not found in build context"), "{told}");
-    let told = fails("outside", "FROM busybox\nCOPY ../../etc/passwd /\n", 1);
-    assert!(told.contains("forbidden path outside the build context"), "{told}");
+    missing_sources(&fails);
     let told = fails("target", "FROM busybox\nFROM busybox AS x\nCOPY --from=7 /a /b\n", 1);
     assert!(told.contains("invalid stage index 7"), "{told}");
+}
+
+/// A source that is not there is shown where it is written.
+fn missing_sources(fails: &dyn Fn(&str, &str, i32) -> String) {
+    let ignored = "file not found in build context or excluded by .dockerignore: stat nosuch: file does not exist";
+    for (name, line, words, place) in [
+        ("copied", "COPY . nosuch /d/", &format!("COPY failed: {ignored}"), (2, 8, "COPY . nosuch /d/", 6)),
+        (
+            "added",
+            "ADD a* \\\n  nosuch /d/",
+            &"ADD failed: no source files were specified".to_owned(),
+            (2, 5, "ADD a* \\", 2),
+        ),
+        ("variable", "ENV X=nosuch\nADD $X /", &format!("ADD failed: {ignored}"), (3, 5, "ADD $X /", 2)),
+        (
+            "stage",
+            "COPY --from=0 /bin/sh /nosuch /",
+            &"COPY failed: stat /nosuch: file does not exist".to_owned(),
+            (3, 23, "COPY --from=0 /bin/sh /nosuch /", 7),
+        ),
+        (
+            "outside",
+            "COPY ../../etc/passwd /",
+            &"COPY failed: forbidden path outside the build context: ../../etc/passwd ()".to_owned(),
+            (2, 6, "COPY ../../etc/passwd /", 16),
+        ),
+    ] {
+        let from = if name == "stage" { "FROM busybox\nFROM busybox\n" } else { "FROM busybox\n" };
+        let told = fails(name, &format!("{from}{line}\n"), 1);
+        let (number, column, text, length) = place;
+        let shown = format!("{words}\n {number}:{column} | {text}\n");
+        assert!(told.contains(&shown), "{shown:?} is not in {told}");
+        assert!(told.contains(&format!("{} expected: a pa", "^".repeat(length))), "{told}");
+    }
 }
 
 #[test]

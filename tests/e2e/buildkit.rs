@@ -189,6 +189,8 @@ fn failures_say_why_and_where() {
     assert_eq!(told.matches(process).count(), 2, "{told}");
     fails("parse", "FROM busybox\nBANANA x\n", &["   2 | >>> BANANA x", "unknown instruction: BANANA"]);
     fails("outside", "FROM busybox\nCOPY ../../etc/passwd /\n", &["ERROR: failed to"]);
+    let missing = "failed to compute cache key: \"/nosuch\": not found";
+    fails("missing", "FROM busybox\nRUN true\nCOPY nosuch /\n", &[missing, " 3:6 | ", "   3 | >>> COPY nosuch /"]);
     let folder = context(&daemon, "none", &[("other", "")]);
     let told = buildx(&daemon, &[&folder]).run().fails(1);
     assert!(told.contains("Dockerfile"), "{told}");

@@ -32,6 +32,16 @@ pub enum Error {
         /// The place.
         excerpt: Box<Excerpt>,
     },
+    /// What `ADD` or `COPY` names as a source cannot be copied.
+    #[error("{instruction} failed: {fault}")]
+    Source {
+        /// The instruction's name.
+        instruction: &'static str,
+        /// The source as it is written.
+        word: String,
+        /// What is wrong with it.
+        fault: SourceFault,
+    },
     /// What was asked for cannot be: the request's fault.
     #[error("{0}")]
     Invalid(String),
@@ -82,6 +92,47 @@ pub enum Error {
     Storage(#[from] storage::Error),
 }
 
+/// Why a source of `ADD` or `COPY` cannot be copied. In each the source as it is once variables are replaced.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SourceFault {
+    /// The context has no such file.
+    #[error("file not found in build context or excluded by .dockerignore: stat {0}: file does not exist")]
+    NotInContext(String),
+    /// The stage or image has no such file.
+    #[error("stat {0}: file does not exist")]
+    NotInImage(String),
+    /// It leads out of the context.
+    #[error("forbidden path outside the build context: {0} ()")]
+    Outside(String),
+    /// Nothing fits the pattern.
+    #[error("no source files were specified")]
+    NothingFits(String),
+    /// The pattern is none.
+    #[error("syntax error in pattern")]
+    Malformed(String),
+}
+
+impl SourceFault {
+    /// The path that does not lead to anything, if that is the fault.
+    pub fn missing(&self) -> Option<&str> {
+        match self {
+            Self::NotInContext(path) | Self::NotInImage(path) | Self::NothingFits(path) => Some(path),
+            Self::Outside(_) | Self::Malformed(_) => None,
+        }
+    }
+
+    /// What would have been right.
+    fn expected(&self) -> &'static str {
+        match self {
+            Self::NotInContext(_) => "a path in the build context that .dockerignore does not exclude",
+            Self::NotInImage(_) => "a path in the stage or image of --from",
+            Self::Outside(_) => "a path in the build context",
+            Self::NothingFits(_) => "a pattern that fits at least one path",
+            Self::Malformed(_) => "a pattern of *, ?, [a-z] and **",
+        }
+    }
+}
+
 impl Error {
     /// The kind the API reports.
     pub fn kind(&self) -> ErrorKind {
@@ -94,9 +145,12 @@ impl Error {
             Self::Executor { kind, .. } => *kind,
             Self::Image(error) => error.kind(),
             Self::Storage(error) => error.kind(),
-            Self::Step(_) | Self::Command { .. } | Self::Cancelled | Self::Io { .. } | Self::Path(_) => {
-                ErrorKind::System
-            }
+            Self::Source { .. }
+            | Self::Step(_)
+            | Self::Command { .. }
+            | Self::Cancelled
+            | Self::Io { .. }
+            | Self::Path(_) => ErrorKind::System,
         }
     }
 
@@ -112,6 +166,10 @@ impl Error {
     pub(crate) fn in_instruction(self, instruction: &Instruction) -> Self {
         let excerpt = match &self {
             Self::Parse(dockerfile::Error::Word { word, .. }) => instruction.excerpt(Some(word)),
+            Self::Source { word, fault, .. } => instruction.excerpt(Some(word)).map(|mut excerpt| {
+                fault.expected().clone_into(&mut excerpt.expected);
+                excerpt
+            }),
             Self::Invalid(_) => instruction.excerpt(None),
             _ => None,
         };

@@ -54,7 +54,7 @@ pub use build::{Build, Built};
 pub use caches::{CacheFolder, Caches};
 pub use classic::{Classic, Message};
 pub use context::Context;
-pub use error::{Error, Result};
+pub use error::{Error, Result, SourceFault};
 pub use executor::{Executor, Fetched, RunStep, Site, StepMount, StepSource};
 pub use git::Repository;
 pub use options::{Dialect, Options};

@@ -64,7 +64,8 @@ impl Work<'_> {
         if let Some(image) = origin.image {
             return Ok(image.to_string());
         }
-        let source = copy::one(&origin, &inside(&mount.source), &mount.source)?;
+        let source = copy::one(&origin, &inside(&mount.source), &mount.source);
+        let source = source.map_err(|missing| missing.of("RUN", &mount.source))?;
         copy::digest(&[source], &Ignore::default(), false, &|| self.solve.go_on())
     }
 
@@ -147,7 +148,7 @@ impl<'a> Mounts<'a> {
     fn bind(&mut self, work: &Work<'a>, mount: &RunMount) -> Result<()> {
         let origin = work.origin(&mount.from)?;
         let source = inside(&mount.source);
-        copy::one(&origin, &source, &mount.source)?;
+        copy::one(&origin, &source, &mount.source).map_err(|missing| missing.of("RUN", &mount.source))?;
         let read_only = mount.read_only.unwrap_or(true);
         let path = match origin.image.is_none() && read_only {
             true => host_path(&origin.root, &source)?,

@@ -24,7 +24,7 @@ struct Found {
 }
 
 impl Work<'_> {
-    pub(crate) fn transfer(&mut self, name: &str, transfer: &Transfer) -> Result<()> {
+    pub(crate) fn transfer(&mut self, name: &'static str, transfer: &Transfer) -> Result<()> {
         let (owner, mode) = (self.expand(&transfer.owner)?, self.expand(&transfer.mode)?);
         let transfer = &Transfer { owner, mode, ..transfer.clone() };
         let destination = self.destination(name, transfer)?;
@@ -69,11 +69,11 @@ impl Work<'_> {
     }
 
     /// All sources, variables replaced.
-    fn sources(&self, name: &str, transfer: &Transfer) -> Result<Found> {
+    fn sources(&self, name: &'static str, transfer: &Transfer) -> Result<Found> {
         let mut found = Found::default();
         let mut origin = None;
-        for wanted in &transfer.sources {
-            let wanted = self.expand(wanted)?;
+        for word in &transfer.sources {
+            let wanted = self.expand(word)?;
             let is_file = wanted.starts_with("http://") || wanted.starts_with("https://");
             let repository = Repository::parse(&wanted).filter(|_| name == "ADD" && !self.options.dialect.is_old());
             if let Some(repository) = repository {
@@ -89,7 +89,10 @@ impl Work<'_> {
                 };
                 match self.options.dialect.is_old() {
                     true => found.sources.push(copy::named(origin, &wanted)?),
-                    false => found.sources.extend(copy::find(origin, &wanted, transfer.parents)?),
+                    false => {
+                        let sources = copy::find(origin, &wanted, transfer.parents);
+                        found.sources.extend(sources.map_err(|missing| missing.of(name, word))?);
+                    }
                 }
             }
         }
@@ -123,7 +126,8 @@ impl Work<'_> {
         // In 2014 the time of the server did not count.
         let modified = modified.filter(|_| !self.options.dialect.is_old()).unwrap_or_default();
         file.root().set_modified(name, Time { seconds: modified, nanoseconds: 0 })?;
-        let mut source = copy::one(&Sources { root: Arc::clone(file.root()), image: None }, Path::new(name), url)?;
+        let origin = Sources { root: Arc::clone(file.root()), image: None };
+        let mut source = copy::one(&origin, Path::new(name), url).map_err(|missing| missing.of("ADD", url))?;
         if transfer.unpack.is_none() {
             source.keep_whole();
         }
@@ -144,7 +148,8 @@ impl Work<'_> {
             context.root().remove(".git")?;
         }
         let origin = Sources { root: Arc::clone(context.root()), image: None };
-        found.sources.extend(copy::find(&origin, &repository.folder, false)?);
+        let sources = copy::find(&origin, &repository.folder, false);
+        found.sources.extend(sources.map_err(|missing| missing.of("ADD", &repository.folder))?);
         found.fetched.push(context);
         Ok(())
     }

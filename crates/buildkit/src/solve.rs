@@ -149,7 +149,11 @@ fn failure(error: &engine::Error, recorder: &Recorder) -> Status {
             Status::new(Code::Unknown, message)
         }
         Some(build::Error::Cancelled) => Status::new(Code::Cancelled, "context canceled"),
-        _ => of_engine(error),
+        Some(cause) => match missing(cause) {
+            Some(message) => Status::new(Code::Unknown, message),
+            None => of_engine(error),
+        },
+        None => of_engine(error),
     };
     let (info, failed) = recorder.failure(&status.to_string());
     if let Some((info, line)) = info.filter(|info| info.data.len() <= SHOWN_BYTES).zip(line.or(failed)) {
@@ -164,6 +168,17 @@ fn failure(error: &engine::Error, recorder: &Recorder) -> Status {
         status = status.with_detail(Detail { type_url, value: value.to_string().into_bytes() });
     }
     status
+}
+
+/// What BuildKit says of a file that is not there, with the place in the Dockerfile behind it; `None` for other errors.
+fn missing(error: &build::Error) -> Option<String> {
+    let (error, place) = match error {
+        build::Error::Instruction { source, excerpt } => (source.as_ref(), format!("\n{excerpt}")),
+        other => (other, String::new()),
+    };
+    let build::Error::Source { fault, .. } = error else { return None };
+    let path = format!("/{}", fault.missing()?.trim_start_matches('/'));
+    Some(format!("failed to compute cache key: {path:?}: not found{place}"))
 }
 
 /// An error of the engine as a call's. Clients put the name of every other code before the message.

@@ -142,15 +142,18 @@ impl Instruction {
     fn locate(&self, token: Option<&str>) -> Option<(Position, usize, &str)> {
         let (first, text) = self.lines.first()?;
         let place = |line: usize, text: &str, at: usize| Position { line, column: text[..at].chars().count() + 1 };
-        if let Some(token) = token.filter(|token| !token.is_empty()) {
-            for (line, text) in &self.lines {
-                if let Some(at) = text.find(token) {
-                    return Some((place(*line, text, at), token.chars().count(), text));
-                }
-            }
-        }
         let name = text.len() - text.trim_start().len();
         let rest = text[name..].find(char::is_whitespace).map_or(text.len(), |end| name + end);
+        if let Some(token) = token.filter(|token| !token.is_empty()) {
+            // A word of its own rather than a part of another, and of the arguments rather than the name.
+            let begin = |number: usize| if number == 0 { rest } else { 0 };
+            let mut lines = self.lines.iter().enumerate();
+            let whole = lines.find_map(|(number, (line, text))| Some((line, text, word(text, token, begin(number))?)));
+            let part = || self.lines.iter().find_map(|(line, text)| Some((line, text, text.find(token)?)));
+            if let Some((line, text, at)) = whole.or_else(part) {
+                return Some((place(*line, text, at), token.chars().count(), text));
+            }
+        }
         let arguments = text[rest..].trim();
         let at = text.len() - text[rest..].trim_start().len();
         match arguments.is_empty() {
@@ -158,6 +161,16 @@ impl Instruction {
             false => Some((place(*first, text, at), arguments.chars().count(), text)),
         }
     }
+}
+
+/// Where a token stands in a text as a word of its own, not before `begin`.
+fn word(text: &str, token: &str, begin: usize) -> Option<usize> {
+    let is_edge =
+        |c: Option<char>| c.is_none_or(|c| c.is_whitespace() || matches!(c, '"' | '\'' | '[' | ']' | ',' | '='));
+    let stands = |at: &usize| {
+        *at >= begin && is_edge(text[..*at].chars().next_back()) && is_edge(text[at + token.len()..].chars().next())
+    };
+    text.match_indices(token).map(|(at, _)| at).find(stands)
 }
 
 /// What is wrong with an instruction, and with which of its words.

@@ -187,6 +187,12 @@ fn what_is_wrong_is_shown() {
     ] {
         assert!(told(text).contains(place), "{}", told(text));
     }
+    // A word that others contain is found where it stands alone.
+    let file = Dockerfile::parse("FROM a\nCOPY PY [O] \\\n  xO O /\n", Reading::default()).unwrap();
+    let place = |word: &str| file.instructions[1].excerpt(Some(word)).unwrap().position;
+    assert_eq!(place("O"), Position { line: 2, column: 10 });
+    assert_eq!(place("xO"), Position { line: 3, column: 3 });
+    assert_eq!(place("COPY"), Position { line: 2, column: 1 });
     // A line without end is cut, and stays one line.
     let long = told(&format!("FROM a\nCOPY --x={}\t--y a b\n", "z".repeat(10_000)));
     assert!(long.len() < 600 && long.lines().count() == 3, "{long}");

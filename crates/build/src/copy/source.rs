@@ -13,7 +13,7 @@ use sys::root::{Kind, Metadata, Root};
 
 use super::relative;
 use crate::context::inside;
-use crate::{Error, Result};
+use crate::{Error, Result, SourceFault};
 
 /// Deepest path that is copied, in bytes: Linux's own limit of one path.
 const MAX_PATH_BYTES: usize = 4096;
@@ -46,6 +46,31 @@ pub(crate) enum Source {
     Document { name: String, content: String },
 }
 
+/// Why a source is not found.
+#[derive(Debug)]
+pub(crate) enum Missing {
+    /// What is named cannot be copied.
+    Fault(SourceFault),
+    /// Looking for it failed.
+    Other(Error),
+}
+
+impl From<SourceFault> for Missing {
+    fn from(fault: SourceFault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl Missing {
+    /// The error of an instruction with this word.
+    pub(crate) fn of(self, instruction: &'static str, word: &str) -> Error {
+        match self {
+            Self::Fault(fault) => Error::Source { instruction, word: word.to_owned(), fault },
+            Self::Other(error) => error,
+        }
+    }
+}
+
 /// Visits something in a source: path beneath the source (empty for itself), its directory and name there, what it is.
 pub(crate) type Visit<'a> = dyn FnMut(&Path, &Root, &OsStr, &Metadata) -> Result<()> + 'a;
 
@@ -53,9 +78,9 @@ pub(crate) type Visit<'a> = dyn FnMut(&Path, &Root, &OsStr, &Metadata) -> Result
 /// in, those before a `/./` excepted.
 ///
 /// # Errors
-/// There is none, or the path leads out.
-pub(crate) fn find(sources: &Sources, wanted: &str, parents: bool) -> Result<Vec<Source>> {
-    let forbidden = || Error::Step(format!("COPY failed: forbidden path outside the build context: {wanted} ()"));
+/// [`Missing::Fault`]: there is none, or the path leads out.
+pub(crate) fn find(sources: &Sources, wanted: &str, parents: bool) -> Result<Vec<Source>, Missing> {
+    let forbidden = || SourceFault::Outside(wanted.to_owned());
     let path = inside(wanted).ok_or_else(forbidden)?;
     let dropped = match wanted.split_once("/./").filter(|_| parents) {
         Some((before, _)) => inside(before).ok_or_else(forbidden)?.split('/').filter(|part| !part.is_empty()).count(),
@@ -81,7 +106,7 @@ pub(crate) fn find(sources: &Sources, wanted: &str, parents: bool) -> Result<Vec
     }
     let paths = fitting(sources, &path)?;
     if paths.is_empty() {
-        return Err(Error::Step("COPY failed: no source files were specified".to_owned()));
+        return Err(SourceFault::NothingFits(wanted.to_owned()).into());
     }
     paths.iter().map(|path| found(path)).collect()
 }
@@ -94,15 +119,14 @@ pub(crate) fn named(sources: &Sources, wanted: &str) -> Result<Source> {
     let missing = || Error::Step(format!("{wanted}: no such file or directory"));
     let path = inside(wanted).ok_or_else(missing)?;
     sources.root.canonical(&path).map_err(|_| missing())?;
-    one(sources, Path::new(&path), wanted)
+    one(sources, Path::new(&path), wanted).map_err(|_| missing())
 }
 
 /// The paths that fit a pattern. `**` stands for any number of folders.
-fn fitting(sources: &Sources, pattern: &str) -> Result<Vec<PathBuf>> {
+fn fitting(sources: &Sources, pattern: &str) -> Result<Vec<PathBuf>, SourceFault> {
     let mut found = vec![PathBuf::new()];
     for part in pattern.split('/') {
-        let pattern =
-            Pattern::new(part, false).map_err(|_| Error::Step("COPY failed: syntax error in pattern".to_owned()))?;
+        let pattern = Pattern::new(part, false).map_err(|_| SourceFault::Malformed(pattern.to_owned()))?;
         let mut next = Vec::new();
         for folder in &found {
             if part == "**" {
@@ -135,14 +159,11 @@ fn folders(sources: &Sources, top: &Path) -> Vec<PathBuf> {
 }
 
 /// What is at a path.
-pub(crate) fn one(sources: &Sources, path: &Path, wanted: &str) -> Result<Source> {
+pub(crate) fn one(sources: &Sources, path: &Path, wanted: &str) -> Result<Source, Missing> {
     let missing = |error: sys::root::Error| match error.is_not_found() || error.errno() == rustix::io::Errno::NOTDIR {
-        false => error.into(),
-        true if sources.image.is_none() => Error::Step(format!(
-            "COPY failed: file not found in build context or excluded by .dockerignore: stat {}: file does not exist",
-            path.display()
-        )),
-        true => Error::Step(format!("COPY failed: stat {wanted}: file does not exist")),
+        false => Missing::Other(error.into()),
+        true if sources.image.is_none() => SourceFault::NotInContext(path.display().to_string()).into(),
+        true => SourceFault::NotInImage(wanted.to_owned()).into(),
     };
     let real = relative(&sources.root.canonical(path).map_err(missing)?);
     let metadata = sources.root.symlink_metadata(&real).map_err(missing)?;
@@ -199,7 +220,7 @@ impl Source {
             };
             let inside = path.join(&entry.name);
             if inside.as_os_str().len() > MAX_PATH_BYTES {
-                return Err(Error::Step(format!("COPY failed: a path is longer than {MAX_PATH_BYTES} bytes")));
+                return Err(Error::Step(format!("a path is longer than {MAX_PATH_BYTES} bytes")));
             }
             let metadata = dir.symlink_metadata(&entry.name)?;
             if metadata.kind() == Kind::Socket {

@@ -27,6 +27,7 @@ mod network;
 mod options;
 mod program;
 mod registries;
+mod registry_proxies;
 mod registry_servers;
 mod space;
 mod store;

@@ -10,17 +10,17 @@ use crate::registry_servers::{Served, USER, certificate};
 const HELLO: &str = "hello from an image";
 
 /// An image of two layers under this name.
-fn image(daemon: &Daemon, name: &str) {
+pub(crate) fn image(daemon: &Daemon, name: &str) {
     let dockerfile = format!("FROM busybox\nRUN echo {HELLO} > /hello\nLABEL a=b\nCMD [\"cat\", \"/hello\"]\n");
     daemon.docker_program(&["build", "-q", "-t", name, "-"]).env("DOCKER_BUILDKIT", "0").input(dockerfile).run().ok();
 }
 
-fn runs(daemon: &Daemon, name: &str) {
+pub(crate) fn runs(daemon: &Daemon, name: &str) {
     assert_eq!(daemon.docker(&["run", "--rm", name]).ok(), HELLO);
 }
 
 /// Removes all images, so that the next is really fetched.
-fn forget(daemon: &Daemon) {
+pub(crate) fn forget(daemon: &Daemon) {
     let all = daemon.docker(&["images", "-aq", "--no-trunc"]).ok();
     let mut words = vec!["rmi", "-f"];
     words.extend(all.lines());

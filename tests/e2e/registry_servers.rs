@@ -58,7 +58,7 @@ impl Served {
         let folder = folder();
         let root = folder.path().display();
         let mut config = format!(
-            "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {root}/data\nhttp:\n  addr: 127.0.0.1:{port}\n"
+            "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {root}/data\nhttp:\n  addr: 0.0.0.0:{port}\n"
         );
         if let Some(certificate) = certificate {
             let place = certificate.display();
@@ -82,6 +82,17 @@ impl Served {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/generated_registry.py");
         let words = ["python3", script, &port.to_string(), &megabytes.to_string(), &late.as_secs().to_string()];
         let served = Self { child: daemon.host_program(&words).start(), port, folder: folder() };
+        served.wait(daemon);
+        served
+    }
+
+    /// A proxy that finds every host on this machine. What it is asked is in the file `log` of its folder.
+    pub(crate) fn proxy(daemon: &Daemon, port: u16, authorization: &str) -> Self {
+        let folder = folder();
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/proxy.py");
+        let (port_text, log) = (port.to_string(), folder.path().join("log").display().to_string());
+        let words = ["python3", script, &port_text, &log, authorization];
+        let served = Self { child: daemon.host_program(&words).start(), port, folder };
         served.wait(daemon);
         served
     }

@@ -57,10 +57,6 @@ fn open_files() -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-fn variable(names: [&str; 2]) -> String {
-    names.into_iter().find_map(|name| std::env::var(name).ok()).unwrap_or_default()
-}
-
 impl Engine {
     /// What of the machine keeps containers from working as they should, a sentence each.
     pub(crate) async fn warnings(self: &Arc<Self>) -> Vec<String> {
@@ -86,6 +82,7 @@ impl Engine {
         let has = |controller: &str| self.has_controller(controller);
         let version = if self.cgroups.unified { "2" } else { "1" };
         let (config, changeable) = (&self.config, self.changeable());
+        let proxies = registry::ProxyVariables::from_env().masked();
         let list = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
         Ok(Info {
             id: self.id.clone(),
@@ -136,9 +133,9 @@ impl Engine {
             ncpu: std::thread::available_parallelism().map_or(1, |count| count.get() as i64),
             mem_total: i64::try_from(memory_bytes()).unwrap_or(i64::MAX),
             docker_root_dir: config.data_root.display().to_string(),
-            http_proxy: variable(["HTTP_PROXY", "http_proxy"]),
-            https_proxy: variable(["HTTPS_PROXY", "https_proxy"]),
-            no_proxy: variable(["NO_PROXY", "no_proxy"]),
+            http_proxy: proxies.http,
+            https_proxy: proxies.https,
+            no_proxy: proxies.no,
             name: host_name(),
             labels: changeable.labels.clone(),
             server_version: config.version.clone(),

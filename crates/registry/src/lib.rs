@@ -36,6 +36,7 @@ pub use board::{Following, Message, Transferred};
 pub use credentials::Credentials;
 pub use distribution::Distribution;
 pub use error::{Complaint, Error, Result};
+pub use http::ProxyVariables;
 pub use login::Login;
 pub use manifest::{Descriptor, manifest_type};
 pub use platform::Platform;

@@ -248,7 +248,7 @@ fn authority(text: &str) -> Option<String> {
 }
 
 /// Whether an address is in a network of so many bits.
-fn within(address: IpAddr, network: IpAddr, bits: u8) -> bool {
+pub(crate) fn within(address: IpAddr, network: IpAddr, bits: u8) -> bool {
     let (address, network, width) = match (address, network) {
         (IpAddr::V4(a), IpAddr::V4(n)) => (u128::from(a.to_bits()), u128::from(n.to_bits()), 32),
         (IpAddr::V6(a), IpAddr::V6(n)) => (a.to_bits(), n.to_bits(), 128),

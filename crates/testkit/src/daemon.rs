@@ -24,6 +24,7 @@ const END_WITHIN: Duration = Duration::from_secs(15);
 pub struct Daemon {
     folder: TempDir,
     flags: Vec<String>,
+    environment: Vec<(String, String)>,
     /// Holds the network namespace, so that the daemon can be killed and started again in it.
     namespace: Child,
     process: Option<Child>,
@@ -37,16 +38,26 @@ impl Daemon {
 
     /// A daemon with nothing in it, started with further flags.
     pub fn with(flags: &[&str]) -> Self {
-        Self::in_namespace(Command::new("unshare").arg("--net"), flags)
+        Self::with_environment(&[], flags)
+    }
+
+    /// A daemon with nothing in it, with variables in its environment.
+    pub fn with_environment(variables: &[(&str, &str)], flags: &[&str]) -> Self {
+        Self::in_namespace(Command::new("unshare").arg("--net"), flags, variables)
+    }
+
+    /// The variables of the daemon's environment from its next start on.
+    pub fn set_environment(&mut self, variables: &[(&str, &str)]) {
+        self.environment = owned(variables);
     }
 
     /// The same in the network namespace of another daemon.
     pub fn beside(other: &Self, flags: &[&str]) -> Self {
         let namespace = format!("--net=/proc/{}/ns/net", other.namespace.id());
-        Self::in_namespace(Command::new("nsenter").arg(namespace), flags)
+        Self::in_namespace(Command::new("nsenter").arg(namespace), flags, &[])
     }
 
-    fn in_namespace(namespace: &mut Command, flags: &[&str]) -> Self {
+    fn in_namespace(namespace: &mut Command, flags: &[&str], variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("daemon-")
             .tempdir_in(environment("LONGSHORE_TEST_DISK"))
@@ -56,8 +67,8 @@ impl Daemon {
             .stdout(Stdio::piped())
             .spawn()
             .expect("a network namespace can be made");
-        let mut daemon =
-            Self { folder, flags: flags.iter().map(|flag| (*flag).to_owned()).collect(), namespace, process: None };
+        let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        let mut daemon = Self { folder, flags, environment: owned(variables), namespace, process: None };
         let mut ready = daemon.namespace.stdout.take().expect("stdout is a pipe");
         std::io::Read::read_exact(&mut ready, &mut [0; 6]).expect("the namespace's loopback comes up");
         daemon.restart();
@@ -84,7 +95,8 @@ impl Daemon {
             .arg(self.path("pid"))
             .arg("--cgroup-parent")
             .arg(self.cgroup_parent())
-            .args(&self.flags);
+            .args(&self.flags)
+            .envs(self.environment.iter().cloned());
         let child = command.stdin(Stdio::null()).stdout(log.try_clone().expect("a file can be cloned")).stderr(log);
         let mut child = child.spawn().expect("the daemon can be started");
         while UnixStream::connect(self.socket()).is_err() {
@@ -276,6 +288,10 @@ impl Drop for Daemon {
             panic!("the daemon did not clean up; see above");
         }
     }
+}
+
+fn owned(variables: &[(&str, &str)]) -> Vec<(String, String)> {
+    variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 /// A tar of a busybox root file system, made once a test run.

@@ -9,12 +9,12 @@ use http::header::{AUTHORIZATION, HeaderName, HeaderValue, LOCATION, PROXY_AUTHO
 use http::{HeaderMap, Method, Request, Uri};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy;
-use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::answer::{Answer, reason};
 use super::body::Body;
 use super::dial::{Dial, proxy_authorization};
+use super::proxies::{Proxies, ProxyVariables};
 use super::tls;
 use crate::error::Failure;
 use crate::settings::{Endpoint, Settings};
@@ -37,22 +37,22 @@ type Pool = legacy::Client<HttpsConnector<Dial>, Body>;
 pub(crate) struct Clients {
     certificates: PathBuf,
     user_agent: HeaderValue,
-    proxies: Arc<Matcher>,
+    proxies: Arc<Proxies>,
     pools: Mutex<HashMap<(String, bool, bool), Pool>>,
 }
 
 impl Clients {
     /// Through the proxies that the environment names.
     pub(crate) fn new(settings: &Settings) -> Result<Self> {
-        Self::with_proxies(settings, Matcher::from_env())
+        Self::with_proxies(settings, &ProxyVariables::from_env())
     }
 
-    pub(crate) fn with_proxies(settings: &Settings, proxies: Matcher) -> Result<Self> {
+    pub(crate) fn with_proxies(settings: &Settings, proxies: &ProxyVariables) -> Result<Self> {
         let malformed = |_| Error::Invalid(format!("a malformed user agent: {:?}", settings.user_agent));
         Ok(Self {
             certificates: settings.certificates.clone(),
             user_agent: settings.user_agent.parse().map_err(malformed)?,
-            proxies: Arc::new(proxies),
+            proxies: Arc::new(Proxies::new(proxies)),
             pools: Mutex::default(),
         })
     }
@@ -107,7 +107,7 @@ impl Clients {
 pub(crate) struct Client {
     pool: Pool,
     user_agent: HeaderValue,
-    proxies: Arc<Matcher>,
+    proxies: Arc<Proxies>,
     meta: HeaderMap,
     secure: bool,
     /// Credentials may go over plain HTTP.

@@ -10,12 +10,11 @@ use http::{HeaderValue, Uri};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
-use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use crate::settings::host_of;
+use super::proxies::Proxies;
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
@@ -23,13 +22,12 @@ type Failed = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, Clone)]
 pub(crate) struct Dial {
     tcp: HttpConnector,
-    proxies: Arc<Matcher>,
+    proxies: Arc<Proxies>,
 }
 
 impl Dial {
-    /// Connections that come about within `timeout` or not at all; `proxies` as `HTTP_PROXY`, `HTTPS_PROXY` and
-    /// `NO_PROXY` say.
-    pub(crate) fn new(proxies: Arc<Matcher>, timeout: Duration) -> Self {
+    /// Connections that come about within `timeout` or not at all.
+    pub(crate) fn new(proxies: Arc<Proxies>, timeout: Duration) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -39,23 +37,12 @@ impl Dial {
     }
 }
 
-/// A registry on this machine is never behind a proxy.
-fn is_local(uri: &Uri) -> bool {
-    let host = uri.host().map_or("", host_in_uri);
-    host.eq_ignore_ascii_case("localhost")
-        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
 /// What a proxy wants to see in a request that it carries itself; a tunnel was paid for when it was dug.
-pub(crate) fn proxy_authorization(proxies: &Matcher, uri: &Uri) -> Option<HeaderValue> {
-    if is_local(uri) || uri.scheme_str() != Some("http") {
+pub(crate) fn proxy_authorization(proxies: &Proxies, uri: &Uri) -> Option<HeaderValue> {
+    if uri.scheme_str() != Some("http") {
         return None;
     }
-    proxies.intercept(uri)?.basic_auth().cloned()
-}
-
-fn host_in_uri(host: &str) -> &str {
-    if host.starts_with('[') { host_of(host) } else { host }
+    proxies.for_address(uri)?.basic_auth().cloned()
 }
 
 impl Service<Uri> for Dial {
@@ -68,7 +55,7 @@ impl Service<Uri> for Dial {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let proxy = if is_local(&uri) { None } else { self.proxies.intercept(&uri) };
+        let proxy = self.proxies.for_address(&uri);
         let mut tcp = self.tcp.clone();
         Box::pin(async move {
             let Some(proxy) = proxy else {
@@ -137,17 +124,5 @@ impl Write for Stream {
         slices: &[std::io::IoSlice<'_>],
     ) -> Poll<std::io::Result<usize>> {
         Pin::new(&mut self.tcp).poll_write_vectored(cx, slices)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn loopback_has_no_proxy() {
-        let local = |text: &str| is_local(&text.parse().unwrap());
-        assert!(local("http://127.0.0.1:5000/") && local("https://localhost/") && local("http://[::1]:5000/"));
-        assert!(!local("http://10.0.0.1:5000/") && !local("https://localhost.example/"));
     }
 }

@@ -4,8 +4,10 @@ mod answer;
 mod body;
 mod client;
 mod dial;
+mod proxies;
 mod tls;
 
 pub(crate) use answer::Answer;
 pub(crate) use body::{Body, Feed, feed};
 pub(crate) use client::{Call, Client, Clients, origin, resolve};
+pub use proxies::ProxyVariables;

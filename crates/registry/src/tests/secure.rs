@@ -89,7 +89,6 @@ async fn what_is_at_an_address() {
 #[tokio::test(flavor = "multi_thread")]
 async fn proxies_of_the_environment() {
     use super::fake::{Asked, Fake, Wire, reply};
-    use hyper_util::client::proxy::matcher::Matcher;
     let wire = Wire::new("proxied", 1000);
     // As a proxy hears it: `CONNECT host:port`, and whole addresses for what goes without TLS.
     let proxy = Fake::start(move |asked| match asked.path.strip_prefix("http://registry.test:5000") {
@@ -97,13 +96,11 @@ async fn proxies_of_the_environment() {
         None => reply(403, "no tunnels here"),
     })
     .await;
-    let matcher = || {
-        let at = |user: &str| format!("http://{user}127.0.0.1:{}", proxy.port);
-        Matcher::builder().http(at("joe:secret@")).https(at("")).no("direct.test").build()
-    };
+    let at = |user: &str| format!("http://{user}127.0.0.1:{}", proxy.port);
+    let variables = crate::ProxyVariables { http: at("joe:secret@"), https: at(""), no: "direct.test:5000".to_owned() };
     let settings = Settings::parse(&[], &["registry.test:5000".to_owned()]).unwrap();
     let place = Place::with(settings);
-    let clients = Clients::with_proxies(&Settings::default(), matcher()).unwrap();
+    let clients = Clients::with_proxies(&Settings::default(), &variables).unwrap();
     let terms = place.registries.terms();
     let endpoints = terms.settings.endpoints("registry.test:5000", false).await;
     let mut outcomes = Vec::new();

@@ -294,7 +294,7 @@ fn strangers_at_the_upgraded_connections() {
             connection.request("POST", path, &headers, b"");
             let (status, head) = connection.head();
             assert!(status == 101 && head.to_ascii_lowercase().contains("upgrade: h2c"), "{status} {head}");
-            connection.send(garbage);
+            connection.offer(garbage);
             drop(connection);
         }
     }

@@ -1,6 +1,6 @@
 //! Raw HTTP over the daemon's socket, for the corners that no client library goes to.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -55,6 +55,14 @@ impl Connection {
     /// Sends bytes as they are.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).expect("the daemon reads");
+    }
+
+    /// Sends what the daemon need not read to its end: it may close before.
+    pub fn offer(&mut self, bytes: impl AsRef<[u8]>) {
+        match self.stream.write_all(bytes.as_ref()) {
+            Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {}
+            other => other.expect("the daemon reads or closes"),
+        }
     }
 
     /// Sends a request with a body of a known length.

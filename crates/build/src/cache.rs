@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use image::{History, Image, Images, RunConfig};
-use model::ImageId;
+use model::{ChainId, ImageId};
 use storage::{Layer, Storage};
 
 /// The key under which a step's configuration keeps what it depends on beside its words.
@@ -20,10 +20,24 @@ pub(crate) fn find(images: &Images, parent: Option<&ImageId>, config: &RunConfig
             children.filter(fits).max_by_key(newest).cloned()
         }
         None => {
-            let first = |image: &&Arc<Image>| image.parent().is_none() && image.config.history.len() == 1;
+            // Whoever sends an image could claim that it is such a step.
+            let first =
+                |image: &&Arc<Image>| image.parent().is_none() && image.config.history.len() == 1 && image.is_built();
             snapshot.images().filter(first).filter(fits).max_by_key(newest).cloned()
         }
     }
+}
+
+/// The layer that the newest step with these words left, whatever it stands on.
+pub(crate) fn find_linked(images: &Images, names: &[String], comment: &str) -> Option<ChainId> {
+    let snapshot = images.snapshot();
+    let same = |image: &&Arc<Image>| {
+        let made = image.config.container_config.as_ref().and_then(|made| made.cmd.as_ref());
+        let has_layer = image.config.history.last().is_some_and(|step| !step.empty_layer);
+        image.is_built() && has_layer && made.and_then(|words| words.last()).is_some_and(|last| last == comment)
+    };
+    let steps = snapshot.images().filter(same).filter(|image| is_of(images, names, image));
+    steps.max_by_key(|image| image.created())?.top()
 }
 
 /// Whether an earlier step's image may be gone on with: once a client names images as its cache, only what those were made from.

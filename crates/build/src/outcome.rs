@@ -71,6 +71,23 @@ impl Work<'_> {
         Ok(true)
     }
 
+    /// Goes on with the layer of a step that did the same on any parent, if there is one.
+    pub(crate) fn linked(&mut self, config: &RunConfig, comment: &str) -> Result<bool> {
+        if self.options.no_cache {
+            return Ok(false);
+        }
+        let images = self.solve.site.images;
+        // No layer is to go between being found and being used.
+        let lease = images.lease();
+        let Some(contents) = cache::find_linked(images, &self.options.cache_from, comment) else { return Ok(false) };
+        let top = self.stage()?.image.as_ref().and_then(|image| image.top());
+        let layer = lease.graft(&contents, top.as_ref())?;
+        self.tell(StepEvent::Cached);
+        let commit = self.commit("", config)?;
+        self.stage_mut()?.image = Some(images.append(&lease, &commit, Some(&layer))?);
+        Ok(true)
+    }
+
     /// The container of a step that runs nothing. One that would be removed at once is not made: an id is all that is left
     /// of it. Today's copying has none at all.
     pub(crate) fn stand_in(&mut self, config: &RunConfig, announced: bool) -> Result<String> {

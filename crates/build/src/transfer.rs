@@ -25,7 +25,12 @@ struct Found {
 
 impl Work<'_> {
     pub(crate) fn transfer(&mut self, name: &'static str, transfer: &Transfer) -> Result<()> {
-        let (owner, mode) = (self.expand(&transfer.owner)?, self.expand(&transfer.mode)?);
+        let (mut owner, mode) = (self.expand(&transfer.owner)?, self.expand(&transfer.mode)?);
+        if transfer.link && !owner.is_empty() {
+            // What names stand for depends on the image; the layer must not.
+            let Owner { uid, gid } = copy::owner(&self.mounted()?, &owner)?;
+            owner = format!("{uid}:{gid}");
+        }
         let transfer = &Transfer { owner, mode, ..transfer.clone() };
         let destination = self.destination(name, transfer)?;
         let found = self.sources(name, transfer)?;
@@ -42,16 +47,21 @@ impl Work<'_> {
         let owner = if transfer.owner.is_empty() { String::new() } else { format!("--chown={} ", transfer.owner) };
         let mode = if transfer.mode.is_empty() { String::new() } else { format!("--chmod={} ", transfer.mode) };
         let unpack = if transfer.unpack == Some(true) { "--unpack " } else { "" };
+        let link = if transfer.link { "--link " } else { "" };
         let place = match old {
             true => self.expand(&transfer.destination)?,
             false => format!("{} ", destination.path),
         };
-        let config = self.comment_config(&format!("{name} {owner}{mode}{unpack}{digest} in {place}"))?;
-        if self.cached(&config)? {
+        let comment = format!("{name} {link}{owner}{mode}{unpack}{digest} in {place}");
+        let config = self.comment_config(&comment)?;
+        if self.cached(&config)? || (transfer.link && self.linked(&config, &comment)?) {
             return Ok(());
         }
         let container = self.stand_in(&config, false)?;
-        let lower = self.mounted()?;
+        let lower = match transfer.link {
+            true => Root::from(solve.site.storage.mount_layers(None)?),
+            false => self.mounted()?,
+        };
         let destination = Destination { owner: copy::owner(&lower, &transfer.owner)?, ..destination };
         self.add_layer(&container, &config, &|out| copy::write(out, &lower, &found.sources, &destination, &go_on))
     }

@@ -115,6 +115,7 @@ fn commands() {
                 from: "b".into(),
                 owner: "1:2".into(),
                 mode: "644".into(),
+                link: true,
                 ..Transfer::default()
             }),
         ),

@@ -19,6 +19,8 @@ pub struct Transfer {
     pub owner: String,
     /// `--chmod`: octal or by letters; empty: as they are.
     pub mode: String,
+    /// `--link`: the layer does not depend on what lies beneath it.
+    pub link: bool,
     /// `--parents`: sources keep the folders that they are in.
     pub parents: bool,
     /// `--exclude`: patterns as in an ignore file; what fits is left out.
@@ -37,10 +39,9 @@ pub(super) fn parse(flags: &mut Flags, rest: &str, instruction: &Instruction, es
         owner: flags.value("chown")?.unwrap_or_default(),
         mode: flags.value("chmod")?.unwrap_or_default(),
         exclude: flags.values("exclude")?,
+        link: flags.switch("link")?.unwrap_or(false),
         ..Transfer::default()
     };
-    // Layers here are independent of what lies beneath them, link or not.
-    flags.switch("link")?;
     if name == "COPY" {
         transfer.from = flags.value("from")?.unwrap_or_default();
         transfer.parents = flags.switch("parents")?.unwrap_or(false);

@@ -48,7 +48,8 @@ impl Images {
         let layer = self.diff_layer(&lease, &commit.snapshot, parent.as_deref())?;
         let config = child(parent.as_deref(), commit, Some(&layer));
         let names = commit.name.iter().cloned().collect();
-        let image = self.register(&lease, NewImage { config: to_bytes(&config)?, parent: commit.parent, names })?;
+        let image =
+            self.register(&lease, NewImage { config: to_bytes(&config)?, parent: commit.parent, names, built: true })?;
         let tag = |name: &Reference| Happening::named(Action::Tag, &image, name.clone().with_default_tag().familiar());
         let happenings = commit.name.iter().map(tag).collect();
         Ok((image, happenings))
@@ -65,7 +66,8 @@ impl Images {
             None => None,
         };
         let config = child(parent.as_deref(), commit, layer);
-        self.register(lease, NewImage { config: to_bytes(&config)?, parent: commit.parent, names: Vec::new() })
+        let config = to_bytes(&config)?;
+        self.register(lease, NewImage { config, parent: commit.parent, built: true, ..NewImage::default() })
     }
 
     /// Turns a container's changes into a layer; writing and reading the tar run side by side.

@@ -33,6 +33,9 @@ pub(crate) struct Record {
     /// The image it was made from by a build or commit here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) parent: Option<ImageId>,
+    /// Whether it is a step of a build or a commit made here: only what was is taken for a step that was done.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) built: bool,
     /// When it was last given a name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) last_tagged: Option<Timestamp>,
@@ -65,6 +68,11 @@ impl Image {
     /// The image it was made from here, as far as known. The parent may be gone.
     pub fn parent(&self) -> Option<ImageId> {
         self.record.parent
+    }
+
+    /// Whether a build or a commit made it here, rather than somebody who sent it.
+    pub fn is_built(&self) -> bool {
+        self.record.built
     }
 
     /// When it was last given a name; [`Timestamp::ZERO`] if never.

@@ -35,6 +35,8 @@ pub struct NewImage {
     pub parent: Option<ImageId>,
     /// Names it shall have, moved from whatever image has them.
     pub names: Vec<Reference>,
+    /// Whether it was built or committed here.
+    pub built: bool,
 }
 
 /// What registering an image changed.
@@ -185,7 +187,7 @@ impl Images {
         let mut prepared = Vec::with_capacity(new.len());
         let mut layers = HashMap::new();
         for new in new {
-            let record = Record { parent: new.parent, last_tagged: None };
+            let record = Record { parent: new.parent, built: new.built, last_tagged: None };
             let image = Image::parse(new.config, record)?;
             for chain in &image.layers {
                 if !layers.contains_key(chain) {
@@ -295,7 +297,8 @@ fn register(
     sizes: &HashMap<ChainId, u64>,
 ) -> Result<Registered> {
     if let Some(known) = snapshot.get(&image.id) {
-        image.record = Record { parent: known.parent().or(image.record.parent), ..known.record.clone() };
+        let (parent, built) = (known.parent().or(image.record.parent), known.is_built() || image.record.built);
+        image.record = Record { parent, built, ..known.record.clone() };
     }
     image.record.parent = image.record.parent.filter(|parent| *parent != image.id && snapshot.get(parent).is_some());
     if !names.is_empty() {

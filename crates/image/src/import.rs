@@ -65,7 +65,7 @@ impl Images {
             ..Default::default()
         };
         let names = import.name.iter().cloned().collect();
-        let image = self.register(&lease, NewImage { config: to_bytes(&config)?, parent: None, names })?;
+        let image = self.register(&lease, NewImage { config: to_bytes(&config)?, names, ..NewImage::default() })?;
         let mut happenings = vec![Happening::new(Action::Import, &image)];
         happenings.extend(
             import

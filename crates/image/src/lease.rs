@@ -103,6 +103,16 @@ impl Lease<'_> {
         Ok(layer)
     }
 
+    /// Makes a layer with the contents of another on top of `parent`, as [`storage::Storage::graft`] does.
+    ///
+    /// # Errors
+    /// Those of [`storage::Storage::graft`].
+    pub fn graft(&self, contents: &ChainId, parent: Option<&ChainId>) -> Result<Layer> {
+        let layer = self.images.storage.graft(contents, parent)?;
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).push(layer.chain_id);
+        Ok(layer)
+    }
+
     pub(crate) fn is_of(&self, images: &Images) -> bool {
         std::ptr::eq(self.images, images)
     }

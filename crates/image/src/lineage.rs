@@ -53,7 +53,7 @@ impl Lineage {
             None => to_bytes(&config)?,
         };
         let parent = self.below.replace(ImageId(digest(&config)));
-        Ok(NewImage { config, parent, names: Vec::new() })
+        Ok(NewImage { config, parent, ..NewImage::default() })
     }
 
     /// The image of the last step.

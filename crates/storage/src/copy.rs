@@ -57,8 +57,20 @@ fn contents(mut input: &File, mut output: &File, metadata: &Metadata) -> Result<
     io::copy(&mut input, &mut output).map(drop).doing("copying a file")
 }
 
+/// How one entry of a directory comes into another under the same name.
+type Bring = fn(&Root, &Root, &OsString, &Metadata) -> Result<()>;
+
 /// Copies everything in one directory into another. Hard links among what is copied stay hard links.
 pub(crate) fn tree(from: &Root, to: &Root) -> Result<()> {
+    bring(from, to, one)
+}
+
+/// As [`tree`], but files get a second name instead of a copy: for files that nobody changes any more.
+pub(crate) fn linked_tree(from: &Root, to: &Root) -> Result<()> {
+    bring(from, to, link)
+}
+
+fn bring(from: &Root, to: &Root, bring: Bring) -> Result<()> {
     let mut names: HashMap<(u64, u64), PathBuf> = HashMap::new();
     let mut times: Vec<(PathBuf, Time)> = Vec::new();
     let mut pending = vec![PathBuf::from(".")];
@@ -77,7 +89,7 @@ pub(crate) fn tree(from: &Root, to: &Root) -> Result<()> {
                 }
                 names.insert(metadata.identity(), inside.clone());
             }
-            one(&source, &target, &entry.name, &metadata)?;
+            bring(&source, &target, &entry.name, &metadata)?;
             if metadata.is_dir() {
                 times.push((inside.clone(), metadata.modified()));
                 pending.push(inside);
@@ -88,6 +100,17 @@ pub(crate) fn tree(from: &Root, to: &Root) -> Result<()> {
         to.set_modified(path, modified)?;
     }
     Ok(())
+}
+
+fn link(from: &Root, to: &Root, name: &OsString, metadata: &Metadata) -> Result<()> {
+    if metadata.is_dir() {
+        return one(from, to, name, metadata);
+    }
+    match from.hard_link_into(name, to, name) {
+        // It has as many names as the file system lets it have.
+        Err(error) if error.errno() == Errno::MLINK => one(from, to, name, metadata),
+        other => Ok(other?),
+    }
 }
 
 fn one(from: &Root, to: &Root, name: &OsString, metadata: &Metadata) -> Result<()> {

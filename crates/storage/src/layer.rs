@@ -99,7 +99,7 @@ impl Storage {
     }
 
     /// Writes the description, and gives the layer its name.
-    fn keep_layer(&self, scratch: &Scratch<'_>, kept: Kept) -> Result<Layer> {
+    pub(crate) fn keep_layer(&self, scratch: &Scratch<'_>, kept: Kept) -> Result<Layer> {
         if let Ok(existing) = self.layer(&kept.layer.chain_id) {
             return Ok(existing);
         }

@@ -12,6 +12,7 @@ mod apply;
 mod changes;
 mod copy;
 mod error;
+mod graft;
 mod init;
 mod inspect;
 mod pipeline;

@@ -106,7 +106,7 @@ impl Load<'_> {
             let parent = at.checked_sub(1).and_then(|below| chains.get(below));
             self.layer(member, *diff, chains[at], parent)?;
         }
-        self.found.push(Found { new: NewImage { config, parent: None, names }, asked: true });
+        self.found.push(Found { new: NewImage { config, names, ..NewImage::default() }, asked: true });
         Ok(id)
     }
 

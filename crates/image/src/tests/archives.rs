@@ -106,6 +106,7 @@ fn the_old_layout_keeps_ids_that_were_made_here() {
         config: serde_json::to_vec(&config).unwrap(),
         parent: Some(parent.id),
         names: vec!["bare:latest".parse().unwrap()],
+        built: true,
     };
     let bare = engine.images.register(&engine.images.lease(), new).unwrap();
     let archive = engine.save(&["bare"], ArchiveForm::Version1);

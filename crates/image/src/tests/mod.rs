@@ -74,7 +74,7 @@ impl Engine {
         });
         let names = name.iter().map(|name| name.parse().unwrap()).collect();
         let config = serde_json::to_vec(&config).unwrap();
-        self.images.register(&lease, NewImage { config, parent: Some(parent.id), names }).unwrap()
+        self.images.register(&lease, NewImage { config, parent: Some(parent.id), names, built: false }).unwrap()
     }
 
     fn load(&self, archive: &[u8]) -> crate::Result<Vec<Progress>> {

@@ -71,7 +71,7 @@ pub(crate) struct Assembly {
 
 /// An image that was made from no other.
 pub(super) fn alone(config: Vec<u8>, names: Vec<Reference>) -> Vec<NewImage> {
-    vec![NewImage { config, parent: None, names }]
+    vec![NewImage { config, names, ..NewImage::default() }]
 }
 
 /// Puts images together from one address.

@@ -272,3 +272,29 @@ fn every_format_of_gnu_tar_is_read() {
         assert!(format.len() == 1 || blocks * 512 < 1_000_000, "{format:?}");
     }
 }
+
+#[test]
+fn a_layer_s_contents_stand_on_several_parents() {
+    let place = Place::new();
+    let below = |name: &str| {
+        let mut root = Entry::new("./", EntryKind::Directory);
+        root.mode = 0o711;
+        place.import(Tar::new().entry(root).file(name, name).bytes().as_slice(), None).unwrap()
+    };
+    let (one, other) = (below("one"), below("other"));
+    let bytes = rich();
+    let first = place.import(bytes.as_slice(), Some(&one.chain_id)).unwrap();
+    let second = place.graft(&first.chain_id, Some(&other.chain_id)).unwrap();
+    assert_eq!((second.diff_id, second.parent), (first.diff_id, Some(other.chain_id)));
+    assert_ne!(second.chain_id, first.chain_id);
+    assert_eq!(place.graft(&second.chain_id, Some(&other.chain_id)).unwrap(), second);
+    let folder = |layer: &crate::Layer| Root::open(place.layer_path(&layer.chain_id)).unwrap();
+    let tool = |layer: &crate::Layer| folder(layer).symlink_metadata("bin/tool").unwrap();
+    assert_eq!(tool(&first).identity(), tool(&second).identity());
+    let bin = folder(&second).symlink_metadata("bin").unwrap();
+    assert_eq!((bin.mode(), bin.modified()), (0o1777, Time { seconds: 5, nanoseconds: 7 }));
+    assert_eq!(folder(&second).symlink_metadata(".").unwrap().mode(), 0o711);
+    place.remove_layer(&first.chain_id).unwrap();
+    assert_eq!(exported(&place, &second), bytes);
+    assert!(matches!(place.graft(&first.chain_id, None), Err(Error::NoLayer(_))));
+}

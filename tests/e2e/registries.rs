@@ -176,6 +176,35 @@ fn a_pull_ends_when_the_last_client_that_waits_for_it_has_gone() {
     assert_eq!(daemon.docker(&["images", "-q"]).ok().lines().count(), 1);
 }
 
+#[test]
+fn a_pulled_image_keeps_its_digest_wherever_it_is_pushed_as_long_as_a_registry_has_it() {
+    let daemon = Daemon::start();
+    let origin = Served::generated(&daemon, 8750, 3, Duration::ZERO);
+    let first = origin.name("big:1");
+    let pulled = daemon.docker(&["pull", &first]).ok();
+    let digest = pulled.lines().find_map(|line| line.strip_prefix("Digest: ")).expect("a digest").to_owned();
+    let push = |registry: &Served| {
+        daemon.docker(&["tag", &first, &registry.name("copy:1")]).ok();
+        daemon.docker(&["push", &registry.name("copy:1")]).ok()
+    };
+    let wanted = format!("1: digest: {digest} ");
+    // Python's gzip made one of its layers, and the other is not compressed at all.
+    let second = Served::today(&daemon, 8751, false, None);
+    let pushed = push(&second);
+    assert!(pushed.contains(&wanted) && pushed.contains("Fetching from 127.0.0.1:8750/big"), "{pushed}");
+    drop(origin);
+    let third = Served::today(&daemon, 8752, false, None);
+    let pushed = push(&third);
+    assert!(pushed.contains(&wanted) && pushed.contains("Fetching from 127.0.0.1:8751/copy"), "{pushed}");
+    // Where none has it any more, it is pushed all the same.
+    drop((second, third));
+    let last = Served::today(&daemon, 8753, false, None);
+    let pushed = push(&last);
+    assert!(!pushed.contains(&wanted) && pushed.contains("compressed anew"), "{pushed}");
+    forget(&daemon);
+    daemon.docker(&["pull", &last.name("copy:1")]).ok();
+}
+
 /// What a pull or push may add to the daemon's memory, in kB: a layer of 2 GB must fit as well.
 const MEMORY_KB: u64 = 64 << 10;
 
@@ -196,13 +225,26 @@ fn a_large_layer_takes_little_memory() {
     assert!(pulled.text().contains("Status: Downloaded newer image"), "{}", pulled.text());
     let pull_kb = peak_kb(&daemon);
     assert!(pull_kb < MEMORY_KB, "a pull of {megabytes} MB took {pull_kb} kB");
+    let name = registry.name("big:1");
+    let push = |daemon: &mut Daemon, to: &Served| {
+        daemon.docker(&["tag", &name, &to.name("big:1")]).ok();
+        daemon.end();
+        daemon.restart();
+        let pushed = daemon.call("POST", &format!("/images/{}/push?tag=1", to.name("big")), None).text();
+        assert!(pushed.contains("digest: sha256:"), "{pushed}");
+        let peak = peak_kb(daemon);
+        assert!(peak < MEMORY_KB, "a push of {megabytes} MB took {peak} kB");
+        (peak, pushed.contains("compressed anew"))
+    };
     let real = Served::today(&daemon, 8701, false, None);
-    daemon.docker(&["tag", &registry.name("big:1"), &real.name("big:1")]).ok();
-    daemon.end();
-    daemon.restart();
-    let pushed = daemon.call("POST", &format!("/images/{}/push?tag=1", real.name("big")), None);
-    assert!(pushed.text().contains("digest: sha256:"), "{}", pushed.text());
-    let push_kb = peak_kb(&daemon);
-    assert!(push_kb < MEMORY_KB, "a push of {megabytes} MB took {push_kb} kB");
-    eprintln!("{megabytes} MB: {pull_kb} kB for a pull, {push_kb} kB for a push");
+    let (carry_kb, anew) = push(&mut daemon, &real);
+    assert!(!anew, "the registry that it came from has it still");
+    // What no other registry has is compressed.
+    drop((registry, real));
+    let real = Served::today(&daemon, 8702, false, None);
+    let (push_kb, anew) = push(&mut daemon, &real);
+    assert!(anew);
+    eprintln!(
+        "{megabytes} MB: {pull_kb} kB for a pull, {carry_kb} kB from registry to registry, {push_kb} kB for a push"
+    );
 }

@@ -139,6 +139,14 @@ pub enum Error {
     /// The images failed.
     #[error(transparent)]
     Image(#[from] image::Error),
+    /// A layer cannot be had where it is known to be.
+    #[error("{repository}: {source}")]
+    Origin {
+        /// Familiar name of the repository.
+        repository: String,
+        /// Why.
+        source: Box<Error>,
+    },
     /// A file of certificates or a temporary file failed.
     #[error("{path}: {source}")]
     File {

@@ -117,6 +117,14 @@ impl Registries {
         Addresses { registries: self, endpoints, access, current: None, failed: None }
     }
 
+    /// The addresses of a registry for somebody it does not know, who can do without it: each gets little time.
+    pub(crate) async fn strangers(&self, domain: &str) -> Addresses<'_> {
+        let endpoints = self.terms().settings.endpoints(domain, true).await;
+        let as_mirrors = endpoints.into_iter().map(|endpoint| Endpoint { mirror: true, legacy: false, ..endpoint });
+        let endpoints = as_mirrors.collect::<Vec<_>>().into_iter();
+        Addresses { registries: self, endpoints, access: Access::default(), current: None, failed: None }
+    }
+
     fn sulks(&self, endpoint: &Endpoint) -> bool {
         let silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
         silent.get(&endpoint.base()).is_some_and(|since| since.elapsed() < SULK)

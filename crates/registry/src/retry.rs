@@ -10,12 +10,24 @@ const FIRST: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_secs(10);
 
 /// The pauses between tries.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Backoff {
     failures: u32,
+    most: u32,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { failures: 0, most: RETRIES }
+    }
 }
 
 impl Backoff {
+    /// One more try and no other: there is another way.
+    pub(crate) fn brief() -> Self {
+        Self { failures: 0, most: 1 }
+    }
+
     /// Starts over: the last try got on.
     pub(crate) fn reset(&mut self) {
         self.failures = 0;
@@ -23,7 +35,7 @@ impl Backoff {
 
     /// How long to wait before the next try; `None` if there shall be none.
     pub(crate) fn after(&mut self, error: &Error) -> Option<Duration> {
-        if !error.is_transient() || self.failures == RETRIES {
+        if !error.is_transient() || self.failures == self.most {
             return None;
         }
         let pause = FIRST.saturating_mul(1 << self.failures).min(LONGEST);

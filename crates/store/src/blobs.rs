@@ -18,6 +18,8 @@ pub struct StoredBlob {
     pub size_bytes: u64,
     /// What the blob is.
     pub media_type: String,
+    /// The compressor of ours that made it, if one did: the same one makes the same bytes of the layer again.
+    pub compressor: Option<String>,
 }
 
 /// A row of the manifests table: the manifest that an image was pulled by.
@@ -35,7 +37,7 @@ impl Reader<'_> {
     /// # Errors
     /// [`crate::Error::Key`] if a row is malformed.
     pub fn blobs(&self, diff: &DiffId) -> Result<Vec<StoredBlob>> {
-        let sql = "SELECT repository, digest, size_bytes, media_type FROM blobs WHERE diff = ?1";
+        let sql = "SELECT repository, digest, size_bytes, media_type, compressor FROM blobs WHERE diff = ?1";
         self.rows(sql, [diff.to_string()], |row| {
             let size: i64 = row.get(2)?;
             Ok(StoredBlob {
@@ -44,6 +46,7 @@ impl Reader<'_> {
                 digest: key("blobs", text(row, 1)?)?,
                 size_bytes: size.unsigned_abs(),
                 media_type: text(row, 3)?.to_owned(),
+                compressor: row.get(4)?,
             })
         })
     }
@@ -67,10 +70,18 @@ impl Transaction<'_> {
     pub fn put_blob(&self, blob: &StoredBlob) -> Result<()> {
         let size = i64::try_from(blob.size_bytes).unwrap_or(i64::MAX);
         self.execute(
-            "INSERT INTO blobs(diff, repository, digest, size_bytes, media_type)
-             SELECT ?1, ?2, ?3, ?4, ?5 WHERE EXISTS (SELECT 1 FROM layers WHERE diff = ?1)
-             ON CONFLICT(diff, repository, digest) DO UPDATE SET media_type = excluded.media_type",
-            (blob.diff.to_string(), blob.repository.name(), blob.digest.to_string(), size, &blob.media_type),
+            "INSERT INTO blobs(diff, repository, digest, size_bytes, media_type, compressor)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE EXISTS (SELECT 1 FROM layers WHERE diff = ?1)
+             ON CONFLICT(diff, repository, digest) DO UPDATE
+             SET media_type = excluded.media_type, compressor = COALESCE(excluded.compressor, compressor)",
+            (
+                blob.diff.to_string(),
+                blob.repository.name(),
+                blob.digest.to_string(),
+                size,
+                &blob.media_type,
+                &blob.compressor,
+            ),
         )?;
         Ok(())
     }

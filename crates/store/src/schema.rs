@@ -67,6 +67,9 @@ const MIGRATIONS: &[&str] = &[
         document TEXT NOT NULL
     ) STRICT;
 ",
+    "
+    ALTER TABLE blobs ADD COLUMN compressor TEXT;
+",
 ];
 
 /// Every table, in the order of a dump.

@@ -25,6 +25,8 @@ pub(crate) struct Blob<'a> {
     /// What reading it takes.
     pub(crate) scopes: &'a [String],
     pub(crate) board: &'a Board,
+    /// There is another way to have it: a registry that is slow or gone is not waited for.
+    pub(crate) is_dispensable: bool,
 }
 
 /// How far it got.
@@ -41,13 +43,13 @@ impl Blob<'_> {
     /// It cannot be had, or is not what its digest and size say; the pipe's reader is gone ([`Error::Cancelled`]).
     pub(crate) async fn fetch(&self, mut sink: Writer) -> Result<()> {
         let mut progress = Progress { hash: self.plan.check.hash(), done: 0, total: self.plan.size_bytes };
-        let mut backoff = Backoff::default();
+        let mut backoff = if self.is_dispensable { Backoff::brief() } else { Backoff::default() };
         loop {
             let before = progress.done;
             match self.part(&mut progress, &mut sink).await {
                 Ok(()) => break,
                 Err(error) => {
-                    if is_progress(progress.done - before) {
+                    if !self.is_dispensable && is_progress(progress.done - before) {
                         backoff.reset();
                     }
                     let Some(pause) = backoff.after(&error) else { return Err(error) };
@@ -122,10 +124,12 @@ impl Blob<'_> {
     }
 
     async fn read(&self, answer: &mut Answer, progress: &mut Progress, sink: &mut Writer, mut skip: u64) -> Result<()> {
-        let mut pace = Pace::default();
+        let mut pace = if self.is_dispensable { Pace::brisk() } else { Pace::default() };
         loop {
             let asked = Instant::now();
-            let Some(mut piece) = answer.piece().await? else { return Ok(()) };
+            let piece = tokio::time::timeout(pace.longest_wait(), answer.piece()).await;
+            let Ok(piece) = piece else { return Err(answer.broken("the registry fell silent".to_owned())) };
+            let Some(mut piece) = piece? else { return Ok(()) };
             if !pace.keeps_up(asked.elapsed(), piece.len()) {
                 return Err(answer.broken("the registry is too slow".to_owned()));
             }

@@ -155,7 +155,8 @@ impl Assembler<'_> {
         };
         let (writer, reader) = pipe(&self.registries.spool);
         sender.send(Source::Stream(reader, claim)).map_err(|_| Error::Cancelled)?;
-        let blob = Blob { session: self.session, plan, scopes: &self.scopes, board: self.board };
+        let (session, scopes, board) = (self.session, &self.scopes[..], self.board);
+        let blob = Blob { session, plan, scopes, board, is_dispensable: false };
         blob.fetch(writer).await
     }
 }

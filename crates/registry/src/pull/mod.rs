@@ -11,7 +11,6 @@ use image::{StoredBlob, StoredManifest, chain_ids};
 use model::{ImageId, Reference};
 use serde::Deserialize;
 
-#[cfg(test)]
 pub(crate) use blob::Blob;
 pub(crate) use schema1::Schema1;
 
@@ -249,6 +248,7 @@ impl Run<'_> {
                 digest: layer.digest,
                 size_bytes: layer.size_bytes,
                 media_type: layer.media_type,
+                compressor: None,
             };
             let blobs: Vec<StoredBlob> = layers.into_iter().zip(&image.config.rootfs.diff_ids).map(blob).collect();
             images.note_blobs(&blobs)?;

@@ -1,5 +1,5 @@
-//! One layer of a push: what the registry has is not sent, what it has elsewhere is mounted, the rest is compressed on its
-//! way.
+//! One layer of a push: what the registry has is not sent, what it has elsewhere is mounted, what is known to
+//! be at another is carried over as it is there, and the rest is compressed on its way.
 
 use std::sync::Arc;
 
@@ -7,14 +7,19 @@ use http::Method;
 use image::StoredBlob;
 use model::{ChainId, DiffId, Reference};
 
-use super::upload::Upload;
+use super::upload::{COMPRESSOR, Contents, Upload};
 use super::{Run, short};
-use crate::Result;
 use crate::auth::scope;
 use crate::http::Call;
 use crate::manifest::{DOCKER_LAYER, Descriptor};
 use crate::pull::blocking;
 use crate::session::succeeded;
+use crate::{Error, Result};
+
+/// Whether compressing the layer makes the same again.
+fn is_ours(known: &StoredBlob) -> bool {
+    known.compressor.as_deref() == Some(COMPRESSOR)
+}
 
 /// How many forms of a layer, or places to mount it from, are tried.
 const CANDIDATES: usize = 4;
@@ -27,30 +32,58 @@ impl Run<'_> {
         for known in &candidates {
             if let Some(size_bytes) = self.existing(&known.digest).await? {
                 self.board.update(&id, "Layer already exists");
-                let found = Descriptor { media_type: known.media_type.clone(), size_bytes, digest: known.digest };
-                return self.noted(diff, found).await;
+                return self.noted(StoredBlob { size_bytes, ..known.clone() }).await;
             }
             if known.repository == self.repository {
-                self.forget(known.clone()).await?;
+                self.forget(known).await?;
             }
         }
-        let elsewhere = |known: &&StoredBlob| {
-            known.repository.domain() == self.repository.domain() && known.repository != self.repository
-        };
-        for known in candidates.iter().filter(elsewhere) {
+        let elsewhere: Vec<_> = candidates.into_iter().filter(|known| known.repository != self.repository).collect();
+        for known in elsewhere.iter().filter(|known| known.repository.domain() == self.repository.domain()) {
             if self.mount(known).await? {
                 self.board.update(&id, format!("Mounted from {}", known.repository.path()));
-                let (media_type, size_bytes) = (known.media_type.clone(), known.size_bytes);
-                return self.noted(diff, Descriptor { media_type, size_bytes, digest: known.digest }).await;
+                return self.noted(known.clone()).await;
             }
-            self.forget(known.clone()).await?;
+            if is_ours(known) {
+                self.forget(known).await?;
+            }
+        }
+        let mut lost = None;
+        for known in elsewhere.iter().filter(|known| !is_ours(known)) {
+            match self.carried(&id, known).await? {
+                Some(found) => return Ok(found),
+                None => lost = Some(known.digest),
+            }
+        }
+        if let Some(lost) = lost {
+            self.board.say("", format!("{id}: compressed anew, so that it is not {lost} any more"));
         }
         let images = Arc::clone(&self.registries.images);
         let length = blocking(move || Ok(images.layer_length(&chain)?)).await?;
-        let upload = Upload { run: self, id: &id, chain, length };
+        let upload = Upload { run: self, id: &id, contents: Contents::Compressed(chain), length };
         let (digest, size_bytes) = upload.run().await?;
         self.board.update(&id, "Pushed");
-        self.noted(diff, Descriptor { media_type: DOCKER_LAYER.to_owned(), size_bytes, digest }).await
+        let (repository, compressor) = (self.repository.clone(), Some(COMPRESSOR.to_owned()));
+        self.noted(StoredBlob { diff, repository, digest, size_bytes, media_type: DOCKER_LAYER.to_owned(), compressor })
+            .await
+    }
+
+    /// Carries a layer over as it is known elsewhere. If that fails there, it is said so, and it is to be compressed anew.
+    async fn carried(&self, id: &str, known: &StoredBlob) -> Result<Option<Descriptor>> {
+        match self.carry(id, known).await {
+            Ok(found) => {
+                self.board.update(id, "Pushed");
+                self.noted(StoredBlob { size_bytes: found.size_bytes, ..known.clone() }).await.map(Some)
+            }
+            Err(Error::Origin { repository, source }) => {
+                self.board.say("", format!("{id}: cannot be had from {repository}: {source}"));
+                if matches!(&*source, Error::Refused(complaint) if complaint.status == 404) {
+                    self.forget(known).await?;
+                }
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Forms in which some registry has the layer; this repository's first, then this registry's.
@@ -77,10 +110,7 @@ impl Run<'_> {
             http::StatusCode::ACCEPTED => {
                 // The registry began an upload instead, which nobody needs.
                 if let Some(begun) = crate::http::resolve(&url, answer.header(http::header::LOCATION)) {
-                    let ended = self.session.send(Call::new(Method::DELETE, begun), &self.scopes()).await;
-                    if let Err(error) = ended {
-                        tracing::debug!(%error, "an upload that nobody needs cannot be ended");
-                    }
+                    self.give_up(&begun).await;
                 }
                 Ok(false)
             }
@@ -89,22 +119,18 @@ impl Run<'_> {
         }
     }
 
-    /// Keeps in mind that the repository has the layer.
-    async fn noted(&self, diff: DiffId, found: Descriptor) -> Result<Descriptor> {
+    /// Keeps in mind that the repository has a blob too; how it calls it.
+    async fn noted(&self, known: StoredBlob) -> Result<Descriptor> {
         let images = Arc::clone(&self.registries.images);
-        let blob = StoredBlob {
-            diff,
-            repository: self.repository.clone(),
-            digest: found.digest,
-            size_bytes: found.size_bytes,
-            media_type: found.media_type.clone(),
-        };
+        let blob = StoredBlob { repository: self.repository.clone(), ..known };
+        let found =
+            Descriptor { media_type: blob.media_type.clone(), size_bytes: blob.size_bytes, digest: blob.digest };
         blocking(move || Ok(images.note_blobs(&[blob])?)).await?;
         Ok(found)
     }
 
-    async fn forget(&self, known: StoredBlob) -> Result<()> {
-        let images = Arc::clone(&self.registries.images);
+    async fn forget(&self, known: &StoredBlob) -> Result<()> {
+        let (images, known) = (Arc::clone(&self.registries.images), known.clone());
         blocking(move || Ok(images.forget_blob(&known.repository, &known.digest)?)).await
     }
 }

@@ -1,6 +1,7 @@
 //! Pushing: layers side by side, then the config, then the manifest.
 
 mod layer;
+mod origin;
 mod upload;
 
 pub(crate) use self::upload::{Counting, Tail};

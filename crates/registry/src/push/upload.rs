@@ -11,6 +11,7 @@ use model::{ChainId, Digest};
 use sha2::{Digest as _, Sha256};
 
 use super::Run;
+use super::origin::Origin;
 use crate::http::{Answer, Body, Call, Feed, feed, resolve};
 use crate::pull::blocking;
 use crate::retry::Backoff;
@@ -19,6 +20,8 @@ use crate::{Error, Result};
 
 /// Of usual files, level 5 makes 4 % less in a quarter more time, and level 1 a quarter more in half the time.
 const LEVEL: u32 = 3;
+/// What [`compress`] is called in the store. It changes with the bytes that it writes.
+pub(super) const COMPRESSOR: &str = "zlib-rs 3";
 /// What `gzip` writes for an operating system that nobody needs to know.
 const UNKNOWN_SYSTEM: u8 = 255;
 const OCTETS: &str = "application/octet-stream";
@@ -51,6 +54,14 @@ impl Run<'_> {
         succeeded(answer).await.map(|_| ())
     }
 
+    /// Ends an upload of which nothing comes.
+    pub(super) async fn give_up(&self, place: &str) {
+        let ended = self.session.send(Call::new(Method::DELETE, place), &self.scopes()).await;
+        if let Err(error) = ended {
+            tracing::debug!(%error, "an upload that nobody needs cannot be ended");
+        }
+    }
+
     /// Begins an upload: where its bytes go.
     async fn begin(&self) -> Result<String> {
         let url = self.session.url(&format!("{}/blobs/uploads/", self.repository.path()));
@@ -78,13 +89,24 @@ pub(super) struct Upload<'a> {
     pub(super) run: &'a Run<'a>,
     /// What clients see.
     pub(super) id: &'a str,
-    pub(super) chain: ChainId,
-    /// Bytes of the uncompressed layer.
+    pub(super) contents: Contents<'a>,
+    /// Bytes of what is counted on the way.
     pub(super) length: u64,
 }
 
+/// What is uploaded.
+pub(super) enum Contents<'a> {
+    /// A layer from here, compressed on its way.
+    Compressed(ChainId),
+    /// A blob of another repository, as it is.
+    Carried(&'a Origin<'a>),
+}
+
 impl Upload<'_> {
-    /// Compresses the layer into the registry; its digest and length there.
+    /// Brings the layer into the registry; its digest and length there.
+    ///
+    /// # Errors
+    /// [`Error::Origin`] if it cannot be had where it should come from: nothing of it stays in the registry.
     pub(super) async fn run(&self) -> Result<(Digest, u64)> {
         let mut backoff = Backoff::default();
         let mut resume = None;
@@ -96,6 +118,9 @@ impl Upload<'_> {
                 Err(error) => error,
             };
             tracing::debug!(%error, layer = self.id, "an upload broke off");
+            if let (Error::Origin { .. }, Some(place)) = (&error, &place) {
+                self.run.give_up(place).await;
+            }
             let Some(pause) = backoff.after(&error) else { return Err(error) };
             tokio::time::sleep(pause).await;
             if let Some(place) = place {
@@ -130,17 +155,11 @@ impl Upload<'_> {
         let mut call = Call::new(Method::PATCH, url.clone()).with(CONTENT_TYPE, OCTETS)?;
         call.body = body;
         call.unhurried = true;
-        let (images, board) = (Arc::clone(&self.run.registries.images), Arc::clone(self.run.board));
-        let (id, chain, length) = (self.id.to_owned(), self.chain, self.length);
-        let compressing = blocking(move || {
-            compress(&images, &chain, feed, skip, |done| {
-                board.count(&id, "Pushing", done, Some(length));
-            })
-        });
         let scopes = self.run.scopes();
-        let (answer, compressed) = tokio::join!(self.run.session.send(call, &scopes), compressing);
-        let (answer, (digest, size)) = match (answer, compressed) {
-            (Ok(answer), Ok(compressed)) => (succeeded(answer).await?, compressed),
+        let (answer, written) = tokio::join!(self.run.session.send(call, &scopes), self.write(feed, skip));
+        let (answer, (digest, size)) = match (answer, written) {
+            (Ok(answer), Ok(written)) => (succeeded(answer).await?, written),
+            (_, Err(error @ Error::Origin { .. })) => return Err(error),
             // A refusal while the body was under way: the other side only noticed that nobody reads.
             (Ok(answer), Err(error)) => match succeeded(answer).await {
                 Ok(_) => return Err(error),
@@ -154,6 +173,19 @@ impl Upload<'_> {
         let put = Call::new(Method::PUT, with_digest(&next, &digest)).with(CONTENT_TYPE, OCTETS)?;
         succeeded(self.run.session.send(put, &scopes).await?).await?;
         Ok((digest, size))
+    }
+
+    /// Writes what is uploaded, from byte `skip` on; digest and length of all.
+    async fn write(&self, feed: Feed, skip: u64) -> Result<(Digest, u64)> {
+        let (board, id, length) = (Arc::clone(self.run.board), self.id.to_owned(), self.length);
+        let tell = move |done| board.count(&id, "Pushing", done, Some(length));
+        match &self.contents {
+            Contents::Carried(origin) => origin.write(feed, skip, tell).await,
+            Contents::Compressed(chain) => {
+                let (images, chain) = (Arc::clone(&self.run.registries.images), *chain);
+                blocking(move || compress(&images, &chain, feed, skip, tell)).await
+            }
+        }
     }
 }
 
@@ -172,7 +204,7 @@ fn is_gone(error: &Error) -> bool {
 /// Writes a layer's compressed stream, from byte `skip` on. The same layer gives the same bytes each time, so that an
 /// upload can go on and the digest is the same everywhere.
 fn compress(images: &Images, chain: &ChainId, feed: Feed, skip: u64, tell: impl FnMut(u64)) -> Result<(Digest, u64)> {
-    let out = Tail { skip, ..Tail::new(feed, Sha256::new()) };
+    let out = Tail::new(feed, Sha256::new()).after(skip);
     let encoder = GzBuilder::new().mtime(0).operating_system(UNKNOWN_SYSTEM).write(out, Compression::new(LEVEL));
     let mut counting = Counting { out: encoder, done: 0, tell };
     images.export_layer(chain, &mut counting)?;
@@ -191,6 +223,11 @@ pub(crate) struct Tail {
 impl Tail {
     pub(crate) fn new(feed: Feed, hash: Sha256) -> Self {
         Self { feed, skip: 0, length: 0, hash }
+    }
+
+    /// Passes on nothing of the first bytes.
+    pub(super) fn after(self, skip: u64) -> Self {
+        Self { skip, ..self }
     }
 
     /// Ends the body; digest and length of all.

@@ -411,7 +411,8 @@ async fn drips_have_an_end() {
     let board = crate::board::Board::default();
     let (writer, reader) = crate::pipe::pipe(std::path::Path::new("/dev/shm"));
     let begun = tokio::time::Instant::now();
-    let blob = crate::pull::Blob { session: &session, plan: &plan, scopes: &[], board: &board };
+    let (session, plan, scopes, board) = (&session, &plan, &[][..], &board);
+    let blob = crate::pull::Blob { session, plan, scopes, board, is_dispensable: false };
     let error = blob.fetch(writer).await.unwrap_err().to_string();
     assert!(error.ends_with("the registry is too slow"), "{error}");
     assert!(begun.elapsed() < Duration::from_secs(600), "{:?}", begun.elapsed());

@@ -2,6 +2,7 @@
 
 mod fake;
 mod hostile;
+mod origin;
 mod place;
 mod real;
 mod schema1;

@@ -1,9 +1,10 @@
 //! The first protocol, against a small registry of it (`tests/old_registry/server.py`) and against hostile ones.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use image::Commit;
 use model::{ErrorKind, ImageId};
@@ -47,17 +48,18 @@ impl Old {
         format!("127.0.0.1:{}/{rest}", self.port)
     }
 
-    /// How often something was asked. What it was asked comes through a pipe, so the last may be on its way.
+    /// How often something was asked. What it was asked comes through a pipe: all has come when this last question has.
     fn count(&self, part: &str) -> usize {
-        let count = || self.asked.lock().unwrap().iter().filter(|line| line.contains(part)).count();
-        let mut before = count();
-        loop {
-            std::thread::sleep(Duration::from_millis(100));
-            match count() {
-                now if now == before => return now,
-                now => before = now,
-            }
+        let count = |part: &str| self.asked.lock().unwrap().iter().filter(|line| line.contains(part)).count();
+        let (last, before) = ("/is-that-all", count("/is-that-all"));
+        let mut connection = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        connection.write_all(format!("GET {last} HTTP/1.0\r\n\r\n").as_bytes()).unwrap();
+        let late = Instant::now() + Duration::from_secs(60);
+        while count(last) == before {
+            assert!(Instant::now() < late, "the registry does not say what it was asked");
+            std::thread::sleep(Duration::from_millis(5));
         }
+        count(part)
     }
 }
 

@@ -138,17 +138,6 @@ fn times_of_folders_are_the_contexts() {
     assert!(told.contains("/c/d 1000000000\n/c/d/f 1000000000\n"), "{told}");
 }
 
-#[test]
-fn other_machines_are_not_built_for() {
-    let daemon = Daemon::with_busybox();
-    let folder = context(&daemon, "other", &[("Dockerfile", "FROM --platform=linux/sparc busybox\n")]);
-    let told = build(&daemon, &[&folder]).fails(1);
-    assert!(told.contains("this machine is linux/"), "{told}");
-    let folder = context(&daemon, "flag", &[("Dockerfile", "FROM busybox\n")]);
-    let told = build(&daemon, &["--platform", "linux/sparc", &folder]).fails(1);
-    assert!(told.contains("building for the platform linux/sparc"), "{told}");
-}
-
 /// Below 1.3: a form with `Dockerfile` and `Context`, or a Dockerfile alone; told in the words of the first builder.
 #[test]
 fn the_first_builder() {

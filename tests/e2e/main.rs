@@ -7,6 +7,7 @@ mod build;
 mod build_layers;
 mod build_mounts;
 mod build_options;
+mod build_platforms;
 mod build_sources;
 mod buildkit;
 mod clients;

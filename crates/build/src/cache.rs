@@ -3,14 +3,19 @@
 use std::sync::Arc;
 
 use image::{History, Image, Images, RunConfig};
-use model::{ChainId, ImageId};
+use model::{ChainId, ImageId, Platform};
 use storage::{Layer, Storage};
 
 /// The key under which a step's configuration keeps what it depends on beside its words.
 pub(crate) const INPUTS: &str = "BuildInputs";
 
-/// The newest image whose parent is this one and whose step had this configuration.
-pub(crate) fn find(images: &Images, parent: Option<&ImageId>, config: &RunConfig) -> Option<Arc<Image>> {
+/// The newest image whose parent is this one and whose step had this configuration; without a parent, one for this platform.
+pub(crate) fn find(
+    images: &Images,
+    parent: Option<&ImageId>,
+    platform: &Platform,
+    config: &RunConfig,
+) -> Option<Arc<Image>> {
     let snapshot = images.snapshot();
     let fits = |image: &&Arc<Image>| image.config.container_config.as_ref().is_some_and(|made| same(made, config));
     let newest = |image: &&Arc<Image>| image.created();
@@ -21,8 +26,10 @@ pub(crate) fn find(images: &Images, parent: Option<&ImageId>, config: &RunConfig
         }
         None => {
             // Whoever sends an image could claim that it is such a step.
-            let first =
-                |image: &&Arc<Image>| image.parent().is_none() && image.config.history.len() == 1 && image.is_built();
+            let first = |image: &&Arc<Image>| {
+                let is_first = image.parent().is_none() && image.config.history.len() == 1;
+                is_first && image.is_built() && image.platform().is_same(platform)
+            };
             snapshot.images().filter(first).filter(fits).max_by_key(newest).cloned()
         }
     }
@@ -58,11 +65,10 @@ pub(crate) enum Foreign {
     Step(Option<Layer>),
 }
 
-/// The step of an image that comes after the same steps and layers as the parent's and had the same words.
+/// The step of one of these images that comes after the same steps and layers as the parent's and had the same words.
 pub(crate) fn find_foreign(
-    images: &Images,
+    named: Vec<Arc<Image>>,
     storage: &Storage,
-    names: &[String],
     parent: Option<&Image>,
     config: &RunConfig,
 ) -> Option<Foreign> {
@@ -71,7 +77,7 @@ pub(crate) fn find_foreign(
         Some(parent) => (parent.config.history.as_slice(), parent.layers.as_slice()),
         None => (&[][..], &[][..]),
     };
-    for image in names.iter().filter_map(|name| images.resolve(name).ok()) {
+    for image in named {
         let Some(steps) = image.config.steps().filter(|_| image.layers.starts_with(layers)) else { continue };
         let same = |(ours, (theirs, _)): (&History, &(&History, Option<usize>))| ours.created_by == theirs.created_by;
         let Some((step, layer)) = steps.get(history.len()).filter(|_| history.iter().zip(&steps).all(same)) else {

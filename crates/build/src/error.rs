@@ -51,6 +51,18 @@ pub enum Error {
     /// Docker can do this, longshore cannot yet.
     #[error("{0}")]
     Unsupported(String),
+    /// A base image is here, but not for the platform that is wanted, and cannot be fetched for it.
+    #[error("{name} is here for {here}, and cannot be fetched for {wanted}: {source}")]
+    OtherPlatform {
+        /// The image's name.
+        name: String,
+        /// What the one that is here is for.
+        here: String,
+        /// What is wanted.
+        wanted: String,
+        /// Why it cannot be fetched.
+        source: Box<Error>,
+    },
     /// A step failed for a reason that is neither the request's nor ours.
     #[error("{0}")]
     Step(String),
@@ -139,7 +151,7 @@ impl Error {
         match self {
             Self::Parse(dockerfile::Error::Step(_)) => ErrorKind::System,
             Self::Parse(_) | Self::Dockerfile { .. } | Self::Invalid(_) => ErrorKind::InvalidParameter,
-            Self::Instruction { source, .. } => source.kind(),
+            Self::Instruction { source, .. } | Self::OtherPlatform { source, .. } => source.kind(),
             Self::NotFound(_) => ErrorKind::NotFound,
             Self::Unsupported(_) => ErrorKind::NotImplemented,
             Self::Executor { kind, .. } => *kind,

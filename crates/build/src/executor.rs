@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use image::{Image, Images, RunConfig};
+use model::{ImageId, Platform};
 use storage::Storage;
 
 use crate::Result;
@@ -78,6 +79,17 @@ pub enum StepSource {
     },
 }
 
+/// An image that a step needs from a registry.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What it shall be for; `None`: this machine.
+    pub platform: Option<&'a Platform>,
+    /// What has this name here, for another platform, keeps it.
+    pub aside: bool,
+}
+
 /// Runs containers for a build. Stages run side by side: every method may be called from several threads at once.
 pub trait Executor: Sync {
     /// Makes a container; its id, which is also the name of its file system in the storage.
@@ -108,7 +120,7 @@ pub trait Executor: Sync {
     ///
     /// # Errors
     /// There is none, or it cannot be fetched.
-    fn pull(&self, name: &str, told: &mut dyn FnMut(serde_json::Value)) -> Result<()>;
+    fn pull(&self, wanted: &Wanted<'_>, told: &mut dyn FnMut(serde_json::Value)) -> Result<ImageId>;
 
     /// Opens what is at an `http://` or `https://` address.
     ///

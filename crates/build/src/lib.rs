@@ -19,6 +19,7 @@
 
 #![warn(missing_docs)]
 
+mod base;
 mod build;
 mod cache;
 mod caches;
@@ -55,7 +56,7 @@ pub use caches::{CacheFolder, Caches};
 pub use classic::{Classic, Message};
 pub use context::Context;
 pub use error::{Error, Result, SourceFault};
-pub use executor::{Executor, Fetched, RunStep, Site, StepMount, StepSource};
+pub use executor::{Executor, Fetched, RunStep, Site, StepMount, StepSource, Wanted};
 pub use git::Repository;
 pub use options::{Dialect, Options};
 pub use order::InOrder;

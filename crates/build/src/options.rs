@@ -52,7 +52,7 @@ pub struct Options {
     pub labels: BTreeMap<String, String>,
     /// The stage to stop at, by name or number; empty: the last.
     pub target: String,
-    /// `os[/arch[/variant]]` of base images; empty: this machine's.
+    /// What the image shall be for, as `os[/architecture[/variant]]`; empty: this machine, and base images as they are here.
     pub platform: String,
     /// Version of the engine, kept in the images.
     pub engine_version: String,

@@ -4,7 +4,7 @@ use std::io::{BufReader, BufWriter, Write};
 use std::sync::Arc;
 
 use image::{Commit, Image, RunConfig};
-use model::ContainerId;
+use model::{ContainerId, Platform};
 use serde_json::Value;
 use storage::Layer;
 
@@ -39,13 +39,21 @@ impl Work<'_> {
         }
         let parent = self.stage()?.image.clone();
         let (images, names) = (self.solve.site.images, &self.options.cache_from);
-        let found = cache::find(images, parent.as_ref().map(|image| &image.id), config);
+        let platform = self.platform()?;
+        let found = cache::find(images, parent.as_ref().map(|image| &image.id), &platform, config);
         if let Some(image) = found.filter(|image| cache::is_of(images, names, image)) {
             self.tell(StepEvent::Cached);
             self.stage_mut()?.image = Some(image);
             return Ok(true);
         }
         self.cached_elsewhere(config, parent.as_deref())
+    }
+
+    /// What the stage's images are for.
+    fn platform(&self) -> Result<Platform> {
+        let stage = self.stage()?;
+        let own = || stage.platform.clone().unwrap_or_else(Platform::native);
+        Ok(stage.image.as_ref().map_or_else(own, |image| image.platform()))
     }
 
     /// Goes on with a step of an image that the client named.
@@ -56,9 +64,10 @@ impl Work<'_> {
         }
         // No layer is to go between being found and being used.
         let lease = site.images.lease();
-        let Some(found) = cache::find_foreign(site.images, site.storage, names, parent, config) else {
-            return Ok(false);
-        };
+        let named = names.iter().filter_map(|name| site.images.resolve(name).ok());
+        let platform = self.platform()?;
+        let named = named.filter(|image| image.platform().is_same(&platform)).collect();
+        let Some(found) = cache::find_foreign(named, site.storage, parent, config) else { return Ok(false) };
         self.tell(StepEvent::Cached);
         let image = match found {
             Foreign::Whole(image) => image,
@@ -135,6 +144,7 @@ impl Work<'_> {
             config,
             author: stage.author.clone(),
             engine_version: self.options.engine_version.clone(),
+            platform: stage.platform.clone(),
             ..Commit::default()
         })
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::mounts::Mounts;
 use crate::progress::StepEvent;
 use crate::work::{StepContainer, Work};
-use crate::{Error, Result, RunStep, cache};
+use crate::{Error, Result, RunStep, cache, platform};
 
 impl Work<'_> {
     pub(crate) fn run(&mut self, run: &Run) -> Result<()> {
@@ -60,7 +60,8 @@ impl Work<'_> {
         self.pending.push(StepContainer { id: container.clone(), exists: true });
         self.tell(StepEvent::Container(container.clone()));
         let mut output = |stream, bytes: &[u8]| self.tell(StepEvent::Output(stream, bytes.to_vec()));
-        let code = executor.run(&container, &mut output)?;
+        let code = executor.run(&container, &mut output);
+        let code = code.map_err(|error| platform::not_run(&image.platform(), error))?;
         if code != 0 {
             return Err(Error::Command { command: words.join(" "), code });
         }

@@ -68,7 +68,7 @@ impl<'a> Solve<'a> {
 
     /// Builds what is wanted; the target's image, and the arguments that nothing took.
     pub(crate) fn run(&self) -> Result<(Option<Arc<Image>>, Vec<String>)> {
-        let mut globals = Arguments::new(&self.options().arguments);
+        let mut globals = Arguments::new(self.options(), self.build.stages.platform.as_ref());
         for (number, step) in self.build.stages.before.iter().enumerate() {
             let id = StepId { stage: None, number };
             id.follow(self.site.progress, || self.before_stages(step, id, &mut globals))?;

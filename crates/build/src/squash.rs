@@ -96,6 +96,7 @@ fn squashed(image: &Image, base: Option<&Image>, snapshot: &str) -> Commit {
         comment: format!("merge {} to {from}", image.id),
         author: image.config.author.clone(),
         engine_version: image.config.docker_version.clone(),
+        platform: Some(image.platform()),
         ..Commit::default()
     }
 }

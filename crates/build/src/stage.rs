@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dockerfile::{CommandLine, Expander};
 use image::{Image, RunConfig};
-use model::{ImageId, path};
+use model::{ImageId, Platform, path};
 
 use crate::Result;
 use crate::variables::Arguments;
@@ -19,6 +19,8 @@ pub(crate) struct Stage {
     pub(crate) image: Option<Arc<Image>>,
     /// The configuration of its images.
     pub(crate) config: RunConfig,
+    /// What images are for that it begins with nothing; `None`: this machine.
+    pub(crate) platform: Option<Platform>,
     /// `MAINTAINER`.
     pub(crate) author: String,
     /// Whether it had a `CMD`: an `ENTRYPOINT` forgets only an inherited one.
@@ -38,14 +40,14 @@ pub(crate) struct Wording<'a> {
 
 impl Stage {
     /// A stage that begins with an image, or with nothing.
-    pub(crate) fn begin(image: Option<Arc<Image>>) -> Self {
+    pub(crate) fn begin(image: Option<Arc<Image>>, platform: Option<Platform>) -> Self {
         let mut config = image.as_ref().and_then(|image| image.config.config.clone()).unwrap_or_default();
         let env = config.env.get_or_insert_default();
         if !env.iter().any(|entry| entry.starts_with("PATH=")) {
             env.push(PATH.to_owned());
         }
         let author = image.as_ref().map(|image| image.config.author.clone()).unwrap_or_default();
-        Self { image, config, author, cmd_set: false }
+        Self { image, config, platform, author, cmd_set: false }
     }
 
     /// The id of the image its last step left.

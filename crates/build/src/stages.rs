@@ -1,10 +1,11 @@
 //! A Dockerfile's instructions as stages: which there are, which of them the target needs.
 
 use dockerfile::{Command, Dockerfile, Expander, Instruction};
+use model::Platform;
 
 use crate::progress::{Plan, StagePlan, StepPlan};
 use crate::variables::Arguments;
-use crate::{Error, Options, Result};
+use crate::{Error, Options, Result, platform};
 
 /// The stages of a Dockerfile.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub(crate) struct Stages {
     pub(crate) stages: Vec<StageDefinition>,
     /// The stage whose image is wanted.
     pub(crate) target: usize,
+    /// What that image shall be for; `None`: nothing is said.
+    pub(crate) platform: Option<Platform>,
 }
 
 /// A stage as it is written.
@@ -41,7 +44,8 @@ pub(crate) struct Step {
 impl Stages {
     pub(crate) fn new(file: Dockerfile, options: &Options) -> Result<Self> {
         let old = options.dialect.is_old();
-        let mut stages = Self { escape: file.escape, before: Vec::new(), stages: Vec::new(), target: 0 };
+        let platform = platform::parse(&options.platform)?;
+        let mut stages = Self { escape: file.escape, before: Vec::new(), stages: Vec::new(), target: 0, platform };
         for instruction in file.instructions {
             let command = if old { None } else { Some(Command::parse(&instruction, file.escape)?) };
             stages.push(Step { instruction, command });
@@ -120,7 +124,7 @@ impl Stages {
 
     /// What each stage stands on and copies from, as far as that is written in the Dockerfile.
     fn find_needs(&mut self, options: &Options) {
-        let mut globals = Arguments::new(&options.arguments);
+        let mut globals = Arguments::new(options, self.platform.as_ref());
         for step in &self.before {
             if let Some(Command::Arg(arguments)) = &step.command {
                 for argument in arguments {

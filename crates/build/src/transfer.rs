@@ -170,12 +170,13 @@ impl Work<'_> {
             return Ok(Sources { root: self.solve.context()?, image: None });
         }
         let from = self.expand(from)?;
+        let target = self.solve.build.stages.platform.as_ref();
         let image = match self.solve.build.source.named(&from)? {
             Some(NamedContext::Files(root)) => return Ok(Sources { root, image: None }),
-            Some(NamedContext::Image(name)) => Some(self.base_image(&name)?),
+            Some(NamedContext::Image(name)) => Some(self.base_image(&name, target)?),
             None => match self.earlier_stage(&from)? {
                 Some(stage) => self.solve.result(stage)?,
-                None => Some(self.base_image(&from)?),
+                None => Some(self.base_image(&from, target)?),
             },
         };
         let top = image.as_ref().and_then(|image| image.top());

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::platform;
+use model::Platform;
+
+use crate::{Options, platform};
 
 /// Arguments that need not be declared, and are kept out of the history.
 const PREDEFINED: [&str; 10] = [
@@ -31,9 +33,9 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     /// Arguments with what the client gave.
-    pub(crate) fn new(given: &BTreeMap<String, Option<String>>) -> Self {
-        let global = platform::arguments().map(|(name, value)| (name, Some(value))).collect();
-        Self { given: given.clone(), global, ..Self::default() }
+    pub(crate) fn new(options: &Options, target: Option<&Platform>) -> Self {
+        let global = platform::arguments(target, &options.target).map(|(name, value)| (name, Some(value))).collect();
+        Self { given: options.arguments.clone(), global, ..Self::default() }
     }
 
     /// `ARG` before the first `FROM`.
@@ -100,7 +102,8 @@ mod tests {
     #[test]
     fn scopes() {
         let given = [("A".to_owned(), Some("given".to_owned())), ("X".to_owned(), None)].into();
-        let mut arguments = Arguments::new(&given);
+        let options = Options { arguments: given, ..Options::default() };
+        let mut arguments = Arguments::new(&options, None);
         arguments.declare_global("G", Some("global".to_owned()));
         assert_eq!((arguments.global("G"), arguments.value("G")), (Some("global".to_owned()), None));
         arguments.declare("A", Some("default".to_owned()));

@@ -121,10 +121,10 @@ impl<'a> Work<'a> {
         if base.is_empty() {
             return Err(Error::Invalid(format!("base name ({image}) should not be blank")));
         }
-        let platform = stages.global(&self.arguments, platform)?;
-        platform::check(if platform.is_empty() { &self.options.platform } else { &platform })?;
+        let platform = platform::parse(&stages.global(&self.arguments, platform)?)?;
+        let platform = platform.or_else(|| stages.platform.clone());
         let found = match self.solve.build.source.named(&base)? {
-            Some(NamedContext::Image(name)) => Some(self.base_image(&name)?),
+            Some(NamedContext::Image(name)) => Some(self.base_image(&name, platform.as_ref())?),
             Some(NamedContext::Files(_)) => {
                 return Err(Error::Invalid(format!("the context {base} holds files; FROM needs an image")));
             }
@@ -134,11 +134,11 @@ impl<'a> Work<'a> {
                     Some(self.solve.result(stage)?.ok_or_else(empty)?)
                 }
                 None if base == SCRATCH => None,
-                None => Some(self.base_image(&base)?),
+                None => Some(self.base_image(&base, platform.as_ref())?),
             },
         };
         self.base.clone_from(&found);
-        let mut stage = Stage::begin(found);
+        let mut stage = Stage::begin(found, platform);
         let triggers = stage.config.on_build.take().unwrap_or_default();
         if self.options.dialect.is_old() {
             stage.author.clear();
@@ -159,25 +159,6 @@ impl<'a> Work<'a> {
                 Err(Error::Invalid(format!("invalid from flag value {number}: invalid stage index {number}")))
             }
             Err(_) => Ok(None),
-        }
-    }
-
-    /// An image that is here, or that the engine fetches.
-    pub(crate) fn base_image(&self, name: &str) -> Result<Arc<Image>> {
-        let site = &self.solve.site;
-        let pull = || {
-            site.executor.pull(name, &mut |message| self.tell(StepEvent::Fetching(message)))?;
-            Ok(site.images.resolve(name)?)
-        };
-        if self.options.pull {
-            return pull();
-        }
-        match site.images.resolve(name) {
-            Err(image::Error::NotFound(_)) => pull(),
-            Err(image::Error::Reference(error)) => {
-                Err(Error::Invalid(format!("failed to parse stage name {name:?}: {error}")))
-            }
-            other => Ok(other?),
         }
     }
 

@@ -99,13 +99,8 @@ impl Buildkit {
             ("org.mobyproject.buildkit.worker.executor", "longshore".to_owned()),
             ("org.mobyproject.buildkit.worker.hostname", info.name.clone()),
         ];
-        let architecture = match std::env::consts::ARCH {
-            "x86_64" => "amd64",
-            "aarch64" => "arm64",
-            other => other,
-        };
-        let platform =
-            Platform { architecture: architecture.to_owned(), os: "linux".to_owned(), variant: String::new() };
+        let architecture = model::native_architecture().to_owned();
+        let platform = Platform { architecture, os: "linux".to_owned(), variant: String::new() };
         Ok(WorkerRecord {
             id: info.id,
             labels: labels.map(|(name, value)| (name.to_owned(), value)).into(),

@@ -15,16 +15,6 @@ use crate::engine::Engine;
 use crate::options::{Filters, ImageListOptions};
 use crate::{Error, Result};
 
-/// This machine's architecture in Go's words.
-pub(crate) fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        "x86" => "386",
-        other => other,
-    }
-}
-
 /// The host's name.
 pub(crate) fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
@@ -185,7 +175,7 @@ impl Engine {
         let config = &self.config;
         let details: BTreeMap<String, String> = [
             ("ApiVersion", config.api_version.clone()),
-            ("Arch", architecture().to_owned()),
+            ("Arch", model::native_architecture().to_owned()),
             ("BuildTime", config.build_time.clone()),
             ("Experimental", "false".to_owned()),
             ("GitCommit", config.git_commit.clone()),
@@ -209,7 +199,7 @@ impl Engine {
             git_commit: config.git_commit.clone(),
             go_version: String::new(),
             os: "linux".to_owned(),
-            arch: architecture().to_owned(),
+            arch: model::native_architecture().to_owned(),
             kernel_version: kernel_version(),
             experimental: false,
             build_time: config.build_time.clone(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ::registry::{Following, Message, Pull, Push, Search};
 use api::image::{Distribution, Progress, ProgressDetail, SearchResult};
 use api::system::{AuthConfig, AuthResponse};
-use model::{Digest, ErrorKind, Reference};
+use model::{Digest, ErrorKind, ImageId, InvalidPlatform, Platform, Reference};
 
 use crate::engine::Engine;
 use crate::options::{ImportOptions, SearchOptions, TransferOptions};
@@ -51,27 +51,23 @@ impl Engine {
         let all_tags = reference.tag().is_none() && reference.digest().is_none();
         let platform = match options.platform.as_str() {
             "" => None,
-            named => Some(named.parse()?),
+            named => Some(named.parse().map_err(|error: InvalidPlatform| Error::invalid(error.to_string()))?),
         };
         let TransferOptions { credentials, meta, .. } = options;
-        Ok(self.registries.pull(Pull { reference, all_tags, platform, credentials, meta }))
+        Ok(self.registries.pull(Pull { all_tags, platform, credentials, meta, ..Pull::of(reference) }))
     }
 
     /// Pulls what a build needs. Dropped before its end, it is given up.
-    pub(crate) async fn pull_for_build(
-        &self,
-        reference: &Reference,
-        credentials: Credentials,
-        told: &mut dyn FnMut(serde_json::Value),
-    ) -> Result<()> {
-        let name = reference.clone().with_default_tag().to_string();
-        let mut following = self.begin_pull(TransferOptions { name, credentials, ..TransferOptions::default() })?;
+    pub(crate) async fn pull_for_build(&self, pull: Pull, told: &mut dyn FnMut(serde_json::Value)) -> Result<ImageId> {
+        let mut following = self.registries.pull(pull);
         while let Some(message) = following.next().await {
             // It waits for the build's client.
             tokio::task::block_in_place(|| told(serde_json::to_value(shown(message)).unwrap_or_default()));
         }
-        self.told(following.outcome().await?, "pull");
-        Ok(())
+        let transferred = following.outcome().await?;
+        let image = transferred.first().map(|one| one.image);
+        self.told(transferred, "pull");
+        image.ok_or_else(|| Error::system("the registry gave no image"))
     }
 
     /// Pushes an image or all tags of a repository, as [`Engine::pull_image`] pulls.
@@ -160,7 +156,7 @@ impl Engine {
     pub(crate) async fn look_up(&self, name: &str, credentials: &Credentials) -> Result<Distribution> {
         let reference: Reference = name.parse().map_err(refused)?;
         let found = self.registries.distribution(&reference.with_default_tag(), credentials).await?;
-        let platform = |one: ::registry::Platform| api::Platform {
+        let platform = |one: Platform| api::Platform {
             architecture: one.architecture,
             os: one.os,
             variant: Some(one.variant).filter(|variant| !variant.is_empty()),

@@ -3,11 +3,11 @@
 use std::io::{BufReader, Write};
 use std::sync::Arc;
 
-use model::{ImageId, Reference, Timestamp};
+use model::{ImageId, Platform, Reference, Timestamp, native_architecture};
 use storage::Layer;
 
 use crate::image::EMPTY_LAYER;
-use crate::import::{native_architecture, to_bytes};
+use crate::import::to_bytes;
 use crate::{Action, Config, Error, Happening, History, Image, Images, Lease, NewImage, Result, RunConfig};
 
 /// What a committed image shall be.
@@ -31,6 +31,8 @@ pub struct Commit {
     pub author: String,
     /// Version of the engine, kept in the config.
     pub engine_version: String,
+    /// What it is for, if it has no parent to tell; `None`: this machine.
+    pub platform: Option<Platform>,
 }
 
 impl Images {
@@ -107,7 +109,12 @@ fn child(parent: Option<&Image>, commit: &Commit, layer: Option<&Layer>) -> Conf
         comment: commit.comment.clone(),
         empty_layer,
     });
-    let or_native = |text: String, native: &str| if text.is_empty() { native.to_owned() } else { text };
+    let platform = commit.platform.clone().filter(|_| parent.is_none()).unwrap_or_else(|| Platform {
+        os: "linux".to_owned(),
+        architecture: native_architecture().to_owned(),
+        ..Platform::default()
+    });
+    let or = |text: String, other: String| if text.is_empty() { other } else { text };
     Config {
         comment: commit.comment.clone(),
         created,
@@ -116,9 +123,9 @@ fn child(parent: Option<&Image>, commit: &Commit, layer: Option<&Layer>) -> Conf
         docker_version: commit.engine_version.clone(),
         author: commit.author.clone(),
         config: Some(commit.config.clone()),
-        architecture: or_native(base.architecture, native_architecture()),
-        variant: base.variant,
-        os: or_native(base.os, "linux"),
+        architecture: or(base.architecture, platform.architecture),
+        variant: or(base.variant, platform.variant),
+        os: or(base.os, platform.os),
         rootfs,
         history,
         os_version: base.os_version,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use model::{ChainId, Digest, ImageId, Timestamp};
+use model::{ChainId, Digest, ImageId, Platform, Timestamp, native_architecture};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -78,6 +78,17 @@ impl Image {
     /// When it was last given a name; [`Timestamp::ZERO`] if never.
     pub fn last_tagged(&self) -> Timestamp {
         self.record.last_tagged.unwrap_or_default()
+    }
+
+    /// What it is for; an image that does not say is for this machine.
+    pub fn platform(&self) -> Platform {
+        let or = |text: &str, other: &str| if text.is_empty() { other.to_owned() } else { text.to_owned() };
+        Platform {
+            os: or(&self.config.os, "linux"),
+            architecture: or(&self.config.architecture, native_architecture()),
+            variant: self.config.variant.clone(),
+            os_version: self.config.os_version.clone(),
+        }
     }
 
     /// Its topmost layer; an image may have none.

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use model::{Reference, Timestamp};
+use model::{Reference, Timestamp, native_architecture};
 
 use crate::{Action, Config, Error, Happening, History, Image, Images, NewImage, Result, RunConfig};
 
@@ -21,17 +21,6 @@ pub struct Import {
     pub variant: String,
     /// Version of the engine, kept in the config.
     pub engine_version: String,
-}
-
-/// This machine's architecture in the words of the OCI.
-pub(crate) fn native_architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        "x86" => "386",
-        "powerpc64" => "ppc64le",
-        other => other,
-    }
 }
 
 /// The JSON of a config that is being made here.

@@ -2,14 +2,14 @@
 
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Method};
-use model::{Digest, Reference};
+use model::{Digest, Platform, Reference};
 
 use crate::auth::scope;
 use crate::error::Error;
 use crate::manifest::{self, Descriptor, Manifest};
 use crate::registries::Access;
 use crate::session::{Protocol, Session};
-use crate::{Credentials, Platform, Registries, Result};
+use crate::{Credentials, Registries, Result};
 
 /// Largest manifest that is read.
 const MANIFEST_BYTES: usize = 4 << 20;

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use model::{Digest, Reference};
+use model::{Digest, Platform, Reference};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Platform, Result};
+use crate::{Error, Result};
 
 /// Docker's manifest.
 pub(crate) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";

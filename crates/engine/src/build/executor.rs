@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use api::container::{ContainerConfig, CreateRequest, HealthConfig};
 use api::host_config::{HostConfig, Mount, TmpfsOptions};
-use build::{Error as BuildError, Executor, Fetched, RunStep, StepMount, StepSource, Stream};
-use model::Reference;
+use build::{Error as BuildError, Executor, Fetched, RunStep, StepMount, StepSource, Stream, Wanted};
+use model::{ImageId, Reference};
+use registry::Pull;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -90,9 +91,15 @@ impl Executor for EngineExecutor {
         self.handle.block_on(self.engine.keep_of_build(container)).map_err(failed)
     }
 
-    fn pull(&self, name: &str, told: &mut dyn FnMut(serde_json::Value)) -> Result<(), BuildError> {
-        let reference: Reference = name.parse().map_err(|error| failed(refused(error)))?;
-        let pull = self.engine.pull_for_build(&reference, self.keys.for_registry(reference.domain()), told);
+    fn pull(&self, wanted: &Wanted<'_>, told: &mut dyn FnMut(serde_json::Value)) -> Result<ImageId, BuildError> {
+        let reference: Reference = wanted.name.parse().map_err(|error| failed(refused(error)))?;
+        let pull = Pull {
+            platform: wanted.platform.cloned(),
+            aside: wanted.aside,
+            credentials: self.keys.for_registry(reference.domain()),
+            ..Pull::of(reference.with_default_tag())
+        };
+        let pull = self.engine.pull_for_build(pull, told);
         let outcome = self.handle.block_on(self.cancelled.run_until_cancelled(pull));
         outcome.ok_or(BuildError::Cancelled)?.map_err(failed)
     }

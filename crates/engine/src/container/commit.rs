@@ -53,6 +53,7 @@ impl Engine {
             comment: options.comment,
             author: options.author,
             engine_version: self.config.version.clone(),
+            platform: None,
         })
     }
 }

@@ -6,7 +6,7 @@ use api::container::{ContainerConfig, CreateRequest, CreateResponse};
 use api::host_config::HostConfig;
 use api::network::EndpointSettings;
 use api::quirk::Quirk;
-use model::{ContainerId, Timestamp, container_name};
+use model::{ContainerId, InvalidPlatform, Platform, Timestamp, container_name};
 use runtime::mounts::{DEFAULT_SHM_BYTES, MASKED_PATHS, READONLY_PATHS};
 
 use super::life::Actor;
@@ -29,7 +29,7 @@ impl Engine {
         platform: String,
         request: CreateRequest,
     ) -> Result<CreateResponse> {
-        check_platform(&request.config.image, &platform)?;
+        self.check_platform(&request.config.image, &platform)?;
         self.add_container(name, request, false).await
     }
 
@@ -46,6 +46,20 @@ impl Engine {
             actor.save()
         };
         container.step(move |actor| Box::pin(async move { keep(actor) })).await
+    }
+
+    /// Refuses an image that is for another platform than the one asked for; one that is not here is no matter of this.
+    fn check_platform(&self, image: &str, platform: &str) -> Result<()> {
+        if platform.is_empty() {
+            return Ok(());
+        }
+        let wanted: Platform = platform.parse().map_err(|error: InvalidPlatform| Error::invalid(error.to_string()))?;
+        match self.images.resolve(image) {
+            Ok(found) if wanted.fit(&found.platform()).is_none() => Err(Error::not_found(format!(
+                "image with reference {image} was found but does not provide the specified platform ({platform})"
+            ))),
+            _ => Ok(()),
+        }
     }
 
     async fn add_container(
@@ -98,17 +112,6 @@ impl Engine {
                 })
             })
             .await
-    }
-}
-
-fn check_platform(image: &str, platform: &str) -> Result<()> {
-    let mut parts = platform.split('/');
-    match (parts.next(), parts.next()) {
-        (Some("" | "linux"), None) => Ok(()),
-        (Some("linux"), Some(arch)) if arch == crate::system::architecture() => Ok(()),
-        _ => Err(Error::not_found(format!(
-            "image with reference {image} was found but does not provide the specified platform ({platform})"
-        ))),
     }
 }
 

@@ -1,12 +1,11 @@
 //! OCI layouts.
 
-use model::{Digest, Reference};
+use model::{Digest, Reference, native_architecture};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
 use super::{LayerMember, Load, parse};
 use crate::image::digest;
-use crate::import::native_architecture;
 use crate::{Error, Result};
 
 /// The member that makes an archive one of these.

@@ -213,7 +213,7 @@ fn an_index_of_several_platforms() {
     std::io::Write::write_all(&mut zipped, &layer).unwrap();
     let layer_descriptor = put(zipped.finish().unwrap(), "application/vnd.oci.image.layer.v1.tar+gzip");
     let mut manifests = Vec::new();
-    for architecture in ["s390x", crate::import::native_architecture()] {
+    for architecture in ["s390x", model::native_architecture()] {
         let config = serde_json::json!({"architecture": architecture, "os": "linux", "rootfs": {"type": "layers", "diff_ids": [digest(&layer)]}});
         let config = put(config.to_string().into_bytes(), "application/vnd.oci.image.config.v1+json");
         let manifest = serde_json::json!({"schemaVersion": 2, "config": config, "layers": [layer_descriptor]});
@@ -232,7 +232,7 @@ fn an_index_of_several_platforms() {
     blobs.push(("index.json".to_owned(), serde_json::json!({"manifests": [top]}).to_string().into_bytes()));
     let engine = Engine::new();
     engine.load(&pack(&blobs)).unwrap();
-    assert_eq!(engine.images.resolve("multi:1").unwrap().config.architecture, crate::import::native_architecture());
+    assert_eq!(engine.images.resolve("multi:1").unwrap().config.architecture, model::native_architecture());
     // A layer that is not what its descriptor says.
     let (path, bytes) = &mut blobs[0];
     assert!(path.starts_with("blobs"));

@@ -220,6 +220,8 @@ fn commit_continues_its_parent() {
         comment: "a comment".into(),
         author: "Me <me@example.com>".into(),
         engine_version: "1.0".into(),
+        // Its parent tells.
+        platform: Some("linux/arm/v6".parse().unwrap()),
     };
     let (image, happenings) = engine.images.commit(&commit).unwrap();
     storage.remove_snapshot("c1").unwrap();

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use http::{HeaderMap, Method};
 use image::{StoredBlob, StoredManifest, chain_ids};
-use model::{ImageId, Reference};
+use model::{ImageId, Platform, Reference};
 use serde::Deserialize;
 
 pub(crate) use blob::Blob;
@@ -24,7 +24,7 @@ use crate::manifest::{self, Manifest};
 use crate::registries::Access;
 use crate::session::{Protocol, Session};
 use crate::v1;
-use crate::{Complaint, Credentials, Error, Platform, Registries, Result};
+use crate::{Complaint, Credentials, Error, Registries, Result};
 
 /// Largest list of tags that is read, in one piece and in all.
 const TAGS_BYTES: usize = 8 << 20;
@@ -39,10 +39,20 @@ pub struct Pull {
     pub all_tags: bool,
     /// For which platform; `None`: this machine's.
     pub platform: Option<Platform>,
+    /// The image gets no name but its own manifest's digest: what has its tag here, for another platform, keeps it.
+    pub aside: bool,
     /// The client's.
     pub credentials: Credentials,
     /// The client's `X-Meta-` headers, which registries get too.
     pub meta: Vec<(String, String)>,
+}
+
+impl Pull {
+    /// What a name stands for, on nobody's behalf.
+    pub fn of(reference: Reference) -> Self {
+        let (credentials, meta) = (Credentials::default(), Vec::new());
+        Self { reference, all_tags: false, platform: None, aside: false, credentials, meta }
+    }
 }
 
 /// What a refusal means for a pull.
@@ -68,6 +78,10 @@ impl Registries {
         loop {
             let session = addresses.next().await?;
             let outcome = match session.protocol {
+                Protocol::V1 { .. } if pull.aside => {
+                    let platform = pull.platform.clone().unwrap_or_else(Platform::native);
+                    Err(Error::NoPlatform(platform.to_string()))
+                }
                 Protocol::V1 { .. } => v1::Pulling { registries: self, index: &session, pull, board }.all().await,
                 Protocol::V2 => {
                     let path = pull.reference.path();
@@ -147,10 +161,12 @@ impl Run<'_> {
         self.board.say(&wanted, format!("Pulling from {}", self.path));
         let digest = top.digest;
         let names = match reference.digest() {
+            _ if self.pull.aside => Vec::new(),
             Some(_) => vec![reference.with_digest(digest)],
             None => vec![reference.clone(), reference.with_digest(digest)],
         };
-        let before = self.registries.images.snapshot().referenced(&names[0]).map(|image| image.id);
+        let snapshot = self.registries.images.snapshot();
+        let before = names.first().and_then(|name| snapshot.referenced(name)).map(|image| image.id);
         let image = self.image(top, &names).await?;
         self.board.say("", format!("Digest: {digest}"));
         let status = if before == Some(image) { "Image is up to date for" } else { "Downloaded newer image for" };
@@ -171,6 +187,8 @@ impl Run<'_> {
             }
             _ => top,
         };
+        let own = [self.pull.reference.without_tag().with_digest(found.digest)];
+        let names = if self.pull.aside { &own } else { names };
         match &found.manifest {
             Manifest::Index(_) => Err(Error::Unsupported("an index of indexes".to_owned())),
             Manifest::Schema1(one) => self.assembler().assemble(one.assembly(self.session, self.path, names)).await,

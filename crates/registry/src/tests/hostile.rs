@@ -176,7 +176,7 @@ async fn an_index_is_read_by_platform() {
     let wire = Wire::new("index", 1000);
     let text = wire.manifest.to_string();
     let digest = image::digest(text.as_bytes()).to_string();
-    let native = crate::Platform::native();
+    let native = model::Platform::native();
     let list = |architecture: &str| {
         json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [
             {"mediaType": DOCKER_LIST, "size": 1, "digest": format!("sha256:{}", "b".repeat(64)), "platform": {"os": "windows", "architecture": "amd64"}},

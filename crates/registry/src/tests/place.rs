@@ -95,7 +95,7 @@ impl image::Usage for Nobody {
 }
 
 pub(super) fn pull(name: &str, credentials: Credentials) -> Pull {
-    Pull { reference: name.parse().unwrap(), all_tags: false, platform: None, credentials, meta: Vec::new() }
+    Pull { credentials, ..Pull::of(name.parse().unwrap()) }
 }
 
 pub(super) async fn follow(mut following: crate::Following) -> (Vec<Message>, Result<(), Arc<Error>>) {

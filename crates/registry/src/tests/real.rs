@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use super::fake::Cutting;
 use super::place::{Place, Real, USER, credentials, digest, follow, pull, says, tag};
 use crate::manifest::{self, Manifest};
-use model::ErrorKind;
+use model::{ErrorKind, Platform};
 
-use crate::{Credentials, Platform, Settings};
+use crate::{Credentials, Settings};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn there_and_back() {

@@ -5,7 +5,10 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
-use crate::Error;
+/// A text that names no platform.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?}: an invalid platform; os/architecture[/variant] is wanted")]
+pub struct InvalidPlatform(pub String);
 
 /// A platform: `linux/arm64/v8`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Deserialize)]
@@ -22,16 +25,26 @@ pub struct Platform {
     pub os_version: String,
 }
 
+/// This machine's architecture in Go's words.
+pub fn native_architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "x86" => "386",
+        "powerpc64" => "ppc64le",
+        "loongarch64" => "loong64",
+        other => other,
+    }
+}
+
 impl Platform {
     /// This machine's.
     pub fn native() -> Self {
-        let (architecture, variant) = match std::env::consts::ARCH {
-            "x86_64" => ("amd64", ""),
-            "aarch64" => ("arm64", "v8"),
-            "x86" => ("386", ""),
-            "arm" => ("arm", "v7"),
-            "powerpc64" => ("ppc64le", ""),
-            other => (other, ""),
+        let architecture = native_architecture();
+        let variant = match architecture {
+            "arm64" => "v8",
+            "arm" => "v7",
+            _ => "",
         };
         Self {
             os: "linux".into(),
@@ -42,7 +55,7 @@ impl Platform {
     }
 
     /// How well something made for `other` runs here: higher is better, `None` not at all.
-    pub(crate) fn fit(&self, other: &Self) -> Option<u32> {
+    pub fn fit(&self, other: &Self) -> Option<u32> {
         if self.os != other.os || self.architecture != other.architecture {
             return None;
         }
@@ -51,6 +64,20 @@ impl Platform {
             // A newer processor runs what was made for an older one.
             "arm" | "amd64" => (others <= own).then_some(others),
             _ => (own == others).then_some(others),
+        }
+    }
+
+    /// Whether both mean the same.
+    pub fn is_same(&self, other: &Self) -> bool {
+        (&self.os, &self.architecture, self.rank()) == (&other.os, &other.architecture, other.rank())
+    }
+
+    /// The variant as it is shown: that which an architecture has anyway is not, but arm's is.
+    pub fn shown_variant(&self) -> &str {
+        match (self.architecture.as_str(), self.variant.as_str()) {
+            ("arm", "") => "v7",
+            ("arm64", "v8") | ("amd64", "v1") => "",
+            (_, variant) => variant,
         }
     }
 
@@ -66,10 +93,10 @@ impl Platform {
 }
 
 impl FromStr for Platform {
-    type Err = Error;
+    type Err = InvalidPlatform;
 
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let invalid = || Error::Invalid(format!("{text:?}: an invalid platform; os/architecture[/variant] is wanted"));
+    fn from_str(text: &str) -> Result<Self, InvalidPlatform> {
+        let invalid = || InvalidPlatform(text.to_owned());
         let word =
             |word: &&str| !word.is_empty() && word.bytes().all(|c| c.is_ascii_alphanumeric() || b"._-".contains(&c));
         let parts: Vec<&str> = text.split('/').collect();

@@ -1,0 +1,51 @@
+//! Images that stages stand on or copy from: those that are here, and those that the engine fetches.
+
+use std::sync::Arc;
+
+use image::Image;
+use model::Platform;
+
+use crate::progress::StepEvent;
+use crate::work::Work;
+use crate::{Error, Result, Wanted};
+
+impl Work<'_> {
+    /// An image that is here, or that the engine fetches; for this platform, if one is wanted.
+    pub(crate) fn base_image(&self, name: &str, platform: Option<&Platform>) -> Result<Arc<Image>> {
+        let images = self.solve.site.images;
+        let fits = |image: &Image| platform.is_none_or(|wanted| wanted.fit(&image.platform()).is_some());
+        let here = match images.resolve(name) {
+            Err(image::Error::NotFound(_)) => None,
+            Err(image::Error::Reference(error)) => {
+                return Err(Error::Invalid(format!("failed to parse stage name {name:?}: {error}")));
+            }
+            other => Some(other?),
+        };
+        match (here, platform) {
+            (Some(image), _) if !self.options.pull && fits(&image) => Ok(image),
+            (Some(image), Some(wanted)) if !fits(&image) => {
+                self.fetch_image(name, platform, true).map_err(|error| Error::OtherPlatform {
+                    name: name.to_owned(),
+                    here: image.platform().to_string(),
+                    wanted: wanted.to_string(),
+                    source: Box::new(error),
+                })
+            }
+            _ => self.fetch_image(name, platform, false),
+        }
+    }
+
+    /// Fetches an image. One for another machine than this never takes a name, so that what has it here, or will have it,
+    /// can be run.
+    fn fetch_image(&self, name: &str, platform: Option<&Platform>, aside: bool) -> Result<Arc<Image>> {
+        let aside = aside || platform.is_some_and(|wanted| Platform::native().fit(wanted).is_none());
+        let mut told = |message| self.tell(StepEvent::Fetching(message));
+        let id = self.solve.site.executor.pull(&Wanted { name, platform, aside }, &mut told)?;
+        let gone = || Error::NotFound(format!("{name} was removed while it was being fetched"));
+        let image = self.solve.site.images.snapshot().get(&id).cloned().ok_or_else(gone)?;
+        match platform.filter(|wanted| wanted.fit(&image.platform()).is_none()) {
+            Some(wanted) => Err(Error::NotFound(format!("{name} is there for {}, not for {wanted}", image.platform()))),
+            None => Ok(image),
+        }
+    }
+}

@@ -52,6 +52,28 @@ fn the_daemon_answers_at_once() {
 }
 
 #[test]
+fn without_flags_it_is_where_clients_look_for_docker() {
+    // In namespaces of its own, for the machine may have an engine at that place.
+    let script = r#"
+        cd "$1"
+        mount -t tmpfs tmpfs "$(readlink -f /var/run)"
+        grep -v '^docker:' /etc/group > group || true
+        echo docker:x:7777: >> group
+        mount --bind group /etc/group
+        ip link set lo up
+        "$2" daemon --data-root data --exec-root exec > log 2>&1 &
+        for i in $(seq 100); do test -S /var/run/docker.sock && break; sleep 0.1; done
+        env -u DOCKER_HOST docker version --format '{{.Server.Os}}' || cat log
+        stat --format '%a %g' /var/run/docker.sock
+        kill $!
+        wait $!"#;
+    let folder = tempfile::tempdir_in(environment("LONGSHORE_TEST_DISK")).expect("a folder can be made");
+    let unshare = Program::new("unshare").args(["--mount", "--net", "sh", "-ec", script, "sh"]);
+    let told = unshare.args([folder.path(), &environment("LONGSHORE_BIN")]).run().ok();
+    assert_eq!(told, "linux\n660 7777");
+}
+
+#[test]
 fn clients_with_a_certificate_are_served_over_tls_and_others_are_not() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let script = r#"

@@ -193,6 +193,12 @@ impl Descent {
         self.messages(message).concat()
     }
 
+    /// What the client asked. The ladder is pure: of two descents of the same version and the same request, the same answer
+    /// becomes the same.
+    pub fn asked(&self) -> &Asked {
+        &self.asked
+    }
+
     /// How the connection behaves.
     pub fn traits(&self) -> &Traits {
         &self.traits

@@ -47,6 +47,14 @@ impl Body {
         Self { content: Content::Stream(pieces.boxed()), _unanswered: None }
     }
 
+    /// All of it, unless it comes in pieces.
+    pub(crate) fn whole_bytes(&self) -> Option<Bytes> {
+        match &self.content {
+            Content::Whole(bytes) => Some(bytes.clone().unwrap_or_default()),
+            Content::Stream(_) => None,
+        }
+    }
+
     /// Whether it comes in pieces.
     pub(crate) fn is_stream(&self) -> bool {
         matches!(self.content, Content::Stream(_))

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use api::container::ContainerSummary;
 use api::routes::{self, Endpoint};
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
@@ -20,10 +21,11 @@ use crate::call::{Call, JSON_BYTES, Received, RequestBody};
 use crate::error::Error;
 use crate::handover::Slot;
 use crate::lowering;
+use crate::memo::Memo;
 use crate::message::Messages;
 use crate::path;
 use crate::query::Query;
-use crate::reply::{JSON, Payload, Reply, encode, unwritten};
+use crate::reply::{Document, Payload, Reply, encode};
 
 /// Largest body that the ladder itself looks at as bytes (a build context of 2013).
 const CONTEXT_BYTES: usize = 64 * 1024 * 1024;
@@ -37,6 +39,7 @@ const OS_TYPE: HeaderName = HeaderName::from_static("ostype");
 
 /// Answers a request.
 pub(crate) async fn answer(server: Arc<Server>, slot: &Arc<Slot>, request: Request<Incoming>) -> Response<Body> {
+    server.activity.note();
     let (head, incoming) = request.into_parts();
     let received = Received::new(incoming);
     let ended = received.ended.clone();
@@ -164,7 +167,7 @@ impl Exchange<'_> {
         };
         let mut call = self.climbed(request, endpoint, params, received, &traits);
         let reply = crate::routes::answer(&mut call).await.unwrap_or_else(|error| refusal(&error));
-        let mut response = descend(reply, descent).await;
+        let mut response = descend(&self.server.memo, reply, descent).await;
         if traits.bare_transfers && matches!(endpoint, Endpoint::ImageCreate | Endpoint::ImagePush) {
             // An answer of HTTP/1.0 has no frames, and ends with the connection.
             *response.version_mut() = http::Version::HTTP_10;
@@ -282,8 +285,7 @@ fn refusal(error: &Error) -> Reply {
         tracing::debug!(status = error.status().as_u16(), %error, cause, "refused");
     }
     let message = api::ErrorMessage { message: error.to_string() };
-    let body = encode(&message).unwrap_or_default();
-    Reply { status: error.status(), content_type: Some(JSON), headers: Vec::new(), payload: Payload::Json(body) }
+    Reply::json_with(error.status(), message)
 }
 
 fn redirect(location: &str) -> Response<Body> {
@@ -297,20 +299,9 @@ fn redirect(location: &str) -> Response<Body> {
 
 /// A reply of the newest version as it goes out.
 fn assemble(reply: Reply) -> Response<Body> {
-    let body = match reply.payload {
-        Payload::Empty => Body::empty(),
-        Payload::Json(bytes) => Body::whole(bytes),
-        Payload::Containers(list) => match encode(&list) {
-            Ok(bytes) => Body::whole(bytes),
-            Err(error) => return assemble(refusal(&error)),
-        },
-        Payload::Text(text) => Body::whole(Bytes::from_static(text.as_bytes())),
-        Payload::Bytes(stream) => Body::stream(stream.map(|piece| piece.map(Bytes::from))),
-        Payload::Later(document) => Body::stream(document.map(|bytes| Ok(Bytes::from(bytes))).into_stream()),
-        Payload::Messages(Messages { documents, end }) => Body::stream(documents.map(move |mut document| {
-            document.extend_from_slice(end.bytes());
-            Ok(Bytes::from(document))
-        })),
+    let body = match written(reply.payload) {
+        Ok(body) => body,
+        Err(error) => return assemble(refusal(&error.into())),
     };
     let mut response = Response::new(body);
     *response.status_mut() = reply.status;
@@ -322,8 +313,31 @@ fn assemble(reply: Reply) -> Response<Body> {
     response
 }
 
+/// What follows the head at the newest version.
+fn written(payload: Payload) -> Result<Body, engine::Error> {
+    Ok(match payload {
+        Payload::Empty => Body::empty(),
+        Payload::Json(document) => Body::whole(document.text()?),
+        Payload::Containers(list) => Body::whole(encode(&list)?),
+        Payload::Text(text) => Body::whole(Bytes::from_static(text.as_bytes())),
+        Payload::Bytes(stream) => Body::stream(stream.map(|piece| piece.map(Bytes::from))),
+        Payload::Later(document) => later(document),
+        Payload::Messages(Messages { documents, end }) => Body::stream(documents.map(move |mut document| {
+            document.extend_from_slice(end.bytes());
+            Ok(Bytes::from(document))
+        })),
+    })
+}
+
+/// A document that comes after the head, as it is.
+fn later(document: BoxFuture<'static, Box<dyn Document>>) -> Body {
+    Body::stream(document.map(|document| document.text().map(Bytes::from)).into_stream())
+}
+
 /// A reply of the newest version on its way down to an older one.
-async fn descend(reply: Reply, descent: Box<Descent>) -> Response<Body> {
+async fn descend(memo: &Memo, reply: Reply, descent: Box<Descent>) -> Response<Body> {
+    // Nothing but the document tells two such answers apart.
+    let plain = reply.status == StatusCode::OK && reply.headers.is_empty();
     let mut headers: Vec<(String, String)> = Vec::new();
     if let Some(content_type) = reply.content_type {
         headers.push(("Content-Type".to_owned(), content_type.to_owned()));
@@ -339,19 +353,19 @@ async fn descend(reply: Reply, descent: Box<Descent>) -> Response<Body> {
     match reply.payload {
         Payload::Empty => lower(descent.response(head(LadderBody::Empty))),
         Payload::Text(text) => lower(descent.response(head(LadderBody::Text(text.to_owned())))),
-        Payload::Json(bytes) => json_down(head, bytes, &descent, status),
-        Payload::Containers(list) => containers_down(head, &list, &descent).unwrap_or_else(|error| {
-            lower(descent.response(ladder::Response::error(error.status().as_u16(), &error.to_string())))
-        }),
+        Payload::Json(document) if plain => {
+            memo.down(descent, &*document, |descent| json_down(head, &*document, descent))
+        }
+        Payload::Json(document) => json_down(head, &*document, &descent),
+        Payload::Containers(list) => containers_down(head, &list, &descent),
         Payload::Bytes(stream) => {
             let body = Body::stream(stream.map(|piece| piece.map(Bytes::from)));
             with_body(lower(descent.response(head(LadderBody::Stream))), body)
         }
         Payload::Later(document) if descent.traits().wait_headers_early => {
-            let response = lower(descent.response(head(LadderBody::Stream)));
-            with_body(response, Body::stream(document.map(|bytes| Ok(Bytes::from(bytes))).into_stream()))
+            with_body(lower(descent.response(head(LadderBody::Stream))), later(document))
         }
-        Payload::Later(document) => json_down(head, document.await, &descent, status),
+        Payload::Later(document) => json_down(head, &*document.await, &descent),
         Payload::Messages(messages) if descent.buffers_messages() => {
             let documents = messages.documents.filter_map(async |document| serde_json::from_slice(&document).ok());
             let list = LadderBody::Json(serde_json::Value::Array(documents.collect().await));
@@ -369,21 +383,21 @@ async fn descend(reply: Reply, descent: Box<Descent>) -> Response<Body> {
     }
 }
 
-/// A whole JSON document on its way down; parsed only if a rung changes it.
+/// A whole JSON document on its way down; written at once if no rung changes it.
 fn json_down(
     head: impl FnOnce(LadderBody) -> ladder::Response,
-    bytes: Vec<u8>,
+    document: &dyn Document,
     descent: &Descent,
-    status: u16,
 ) -> Response<Body> {
-    if status < 400 && !descent.buffers_body() {
-        return with_body(lower(descent.response(head(LadderBody::Stream))), Body::whole(bytes));
+    let answer = head(LadderBody::Stream);
+    if !answer.is_error() && !descent.buffers_body() {
+        return streamed_down(answer, document.text(), descent);
     }
-    let body = match serde_json::from_slice(&bytes) {
-        Ok(value) => LadderBody::Json(value),
-        Err(_) => LadderBody::Bytes(bytes),
+    let answer = match document.value() {
+        Ok(value) => ladder::Response { body: LadderBody::Json(value), ..answer },
+        Err(error) => failed(error),
     };
-    lower(descent.response(head(body)))
+    lower(descent.response(answer))
 }
 
 /// A list of containers on its way down: item by item where that is possible, and never written before it is as the
@@ -392,15 +406,25 @@ fn containers_down(
     head: impl FnOnce(LadderBody) -> ladder::Response,
     list: &[ContainerSummary],
     descent: &Descent,
-) -> Result<Response<Body>, Error> {
-    if !descent.buffers_body() {
-        return Ok(with_body(lower(descent.response(head(LadderBody::Stream))), Body::whole(encode(&list)?)));
+) -> Response<Body> {
+    match descent.buffers_body() && descent.lowers_items() {
+        true => streamed_down(head(LadderBody::Stream), lowering::list(list, descent), descent),
+        false => json_down(head, &list, descent),
     }
-    if !descent.lowers_items() {
-        return Ok(lower(descent.response(head(LadderBody::Json(serde_json::to_value(list).map_err(unwritten)?)))));
+}
+
+/// A head on its way down, before a body that is as the client wants it.
+fn streamed_down(head: ladder::Response, body: Result<Vec<u8>, engine::Error>, descent: &Descent) -> Response<Body> {
+    match body {
+        Ok(bytes) => with_body(lower(descent.response(head)), Body::whole(bytes)),
+        Err(error) => lower(descent.response(failed(error))),
     }
-    let lowered = lowering::list(list, descent)?;
-    Ok(with_body(lower(descent.response(head(LadderBody::Stream))), Body::whole(lowered)))
+}
+
+/// An answer that cannot be given, in the form of the newest version.
+fn failed(error: engine::Error) -> ladder::Response {
+    let error = Error::from(error);
+    ladder::Response::error(error.status().as_u16(), &error.to_string())
 }
 
 fn with_body(mut response: Response<Body>, body: Body) -> Response<Body> {

@@ -11,6 +11,7 @@
 
 #![warn(missing_docs)]
 
+mod activity;
 mod body;
 mod call;
 mod connection;
@@ -20,6 +21,7 @@ mod exchange;
 mod handover;
 mod listen;
 mod lowering;
+mod memo;
 mod message;
 mod path;
 mod query;
@@ -29,6 +31,7 @@ mod tls;
 mod transport;
 mod websocket;
 
+pub use activity::Activity;
 pub use cors::Cors;
 pub use listen::{Address, InvalidAddress, ListenError, Listener, Security, listen, serve};
 pub use tls::{TlsError, TlsFiles, acceptor};
@@ -49,6 +52,10 @@ pub struct Server {
     pub policy: Policy,
     /// Headers for web pages of other origins, if allowed.
     pub cors: Option<Cors>,
+    /// What has been asked.
+    pub activity: Activity,
+    /// What went down the ladder a moment ago.
+    pub(crate) memo: memo::Memo,
     /// Those of the last login below API 1.2, in which the daemon kept them.
     pub(crate) kept: Mutex<Option<engine::Credentials>>,
     product: HeaderValue,
@@ -69,6 +76,21 @@ impl Server {
         let product = HeaderValue::try_from(format!("Docker/{release} (linux)"))?;
         let newest = HeaderValue::try_from(ladder::NEWEST.to_string())?;
         let buildkit = Arc::new(buildkit::Buildkit::new(engine.clone()));
-        Ok(Self { engine, buildkit, policy, cors, kept: Mutex::default(), product, newest })
+        Ok(Self {
+            engine,
+            buildkit,
+            policy,
+            cors,
+            activity: Activity::default(),
+            memo: memo::Memo::default(),
+            kept: Mutex::default(),
+            product,
+            newest,
+        })
+    }
+
+    /// Forgets what is kept only to be quick.
+    pub fn forget(&self) {
+        self.memo.clear();
     }
 }

@@ -6,7 +6,6 @@ use std::thread::Builder;
 use api::container::ContainerSummary;
 use ladder::Descent;
 
-use crate::error::Error;
 use crate::reply::unwritten;
 
 /// What a line of a list of containers usually takes.
@@ -16,12 +15,12 @@ const ITEM_BYTES: usize = 768;
 const LANE_ITEMS: usize = 128;
 
 /// The document that the client gets.
-pub(crate) fn list(list: &[ContainerSummary], descent: &Descent) -> Result<Vec<u8>, Error> {
+pub(crate) fn list(list: &[ContainerSummary], descent: &Descent) -> Result<Vec<u8>, engine::Error> {
     let lanes = match list.len() / LANE_ITEMS {
         0 | 1 => 1,
         most => std::thread::available_parallelism().map_or(1, usize::from).min(most),
     };
-    let pieces: Vec<Result<Vec<u8>, Error>> = std::thread::scope(|scope| {
+    let pieces: Vec<Result<Vec<u8>, engine::Error>> = std::thread::scope(|scope| {
         let mut lanes = list.chunks(list.len().div_ceil(lanes).max(1));
         let own = lanes.next().unwrap_or_default();
         let others: Vec<_> =
@@ -48,7 +47,7 @@ pub(crate) fn list(list: &[ContainerSummary], descent: &Descent) -> Result<Vec<u
 }
 
 /// Items with commas between them.
-fn items(list: &[ContainerSummary], descent: &Descent) -> Result<Vec<u8>, Error> {
+fn items(list: &[ContainerSummary], descent: &Descent) -> Result<Vec<u8>, engine::Error> {
     let mut lowered = Vec::with_capacity(ITEM_BYTES * list.len());
     for item in list {
         let Some(item) = descent.item(serde_json::to_value(item).map_err(unwritten)?) else { continue };

@@ -4,11 +4,13 @@ use std::fmt;
 
 use api::container::ContainerSummary;
 use engine::ByteStream;
+use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Fuse};
 use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 use http::StatusCode;
 use http::header::{HeaderName, HeaderValue};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::error::Error;
 use crate::message::{End, Messages};
@@ -19,6 +21,24 @@ pub(crate) const JSON: &str = "application/json";
 pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
 /// The type of archives.
 pub(crate) const TAR: &str = "application/x-tar";
+
+/// Something that is JSON: written only where it is known whether it goes out as it is or down the ladder first.
+pub(crate) trait Document: Send {
+    /// The text, with a newline behind it as Docker writes it.
+    fn text(&self) -> Result<Vec<u8>, engine::Error>;
+    /// What a rung can change.
+    fn value(&self) -> Result<Value, engine::Error>;
+}
+
+impl<T: Serialize + Send> Document for T {
+    fn text(&self) -> Result<Vec<u8>, engine::Error> {
+        encode(self)
+    }
+
+    fn value(&self) -> Result<Value, engine::Error> {
+        serde_json::to_value(self).map_err(unwritten)
+    }
+}
 
 /// A route's answer.
 #[derive(Debug)]
@@ -34,7 +54,7 @@ pub(crate) enum Payload {
     /// Nothing.
     Empty,
     /// One JSON document.
-    Json(Vec<u8>),
+    Json(Box<dyn Document>),
     /// A list of containers: written only where it is known how.
     Containers(Vec<ContainerSummary>),
     /// Plain text.
@@ -44,7 +64,7 @@ pub(crate) enum Payload {
     /// JSON documents, each as soon as it is there.
     Messages(Messages),
     /// One JSON document that comes after the head.
-    Later(BoxFuture<'static, Vec<u8>>),
+    Later(BoxFuture<'static, Box<dyn Document>>),
 }
 
 impl fmt::Debug for Payload {
@@ -77,12 +97,12 @@ impl Reply {
     }
 
     /// A document with a status.
-    pub(crate) fn json_with(status: StatusCode, document: &impl Serialize) -> Result<Self, Error> {
-        Ok(Self::new(status, Some(JSON), Payload::Json(encode(document)?)))
+    pub(crate) fn json_with(status: StatusCode, document: impl Document + 'static) -> Self {
+        Self::new(status, Some(JSON), Payload::Json(Box::new(document)))
     }
 
     /// A document.
-    pub(crate) fn json(document: &impl Serialize) -> Result<Self, Error> {
+    pub(crate) fn json(document: impl Document + 'static) -> Self {
         Self::json_with(StatusCode::OK, document)
     }
 
@@ -136,8 +156,9 @@ impl Reply {
     }
 
     /// A document after the head.
-    pub(crate) fn later(document: BoxFuture<'static, Vec<u8>>) -> Self {
-        Self::new(StatusCode::OK, Some(JSON), Payload::Later(document))
+    pub(crate) fn later(document: impl Future<Output = impl Document + 'static> + Send + 'static) -> Self {
+        let document = document.map(|document| Box::new(document) as Box<dyn Document>);
+        Self::new(StatusCode::OK, Some(JSON), Payload::Later(document.boxed()))
     }
 
     /// The same with one more header.
@@ -151,8 +172,8 @@ fn pieces(stream: ByteStream) -> impl Stream<Item = Result<Vec<u8>, engine::Erro
     stream::unfold(stream, async |mut stream| stream.next().await.map(|piece| (piece, stream)))
 }
 
-/// A document and a newline, as Docker writes them.
-pub(crate) fn encode(document: &impl Serialize) -> Result<Vec<u8>, Error> {
+/// A document and a newline.
+pub(crate) fn encode(document: &impl Serialize) -> Result<Vec<u8>, engine::Error> {
     let mut bytes = Vec::with_capacity(256);
     serde_json::to_writer(&mut bytes, document).map_err(unwritten)?;
     bytes.push(b'\n');
@@ -160,6 +181,6 @@ pub(crate) fn encode(document: &impl Serialize) -> Result<Vec<u8>, Error> {
 }
 
 /// A document that is not JSON: a defect of ours.
-pub(crate) fn unwritten(error: serde_json::Error) -> Error {
-    Error::of(model::ErrorKind::System, format!("the answer cannot be written: {error}"))
+pub(crate) fn unwritten(error: serde_json::Error) -> engine::Error {
+    engine::Error::system(format!("the answer cannot be written: {error}"))
 }

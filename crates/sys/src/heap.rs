@@ -21,8 +21,8 @@ unsafe extern "C" {
 
 /// Lets go of the program's own text: what is needed again comes back by itself, out of the kernel's cache of the file.
 ///
-/// The kernel maps sixteen pages for each that is touched, and a start touches much that is not used again: a third of
-/// what a daemon that then idles would be counted for.
+/// The kernel maps sixteen pages for each that is touched, and a start or a build touches much that is not used again: a
+/// third and more of what a daemon that then idles would be counted for.
 pub fn release_text() {
     // SAFETY: sysconf has no preconditions.
     let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);

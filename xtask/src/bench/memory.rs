@@ -1,6 +1,7 @@
 //! Memory of ours: the daemon with its launcher, and what stands beside each container.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use anyhow::Result;
 
@@ -11,16 +12,22 @@ use crate::run::output;
 /// Containers among which the memory is shared out.
 const CONTAINERS: usize = 50;
 
+/// After so long without a request the daemon gives back what it does not need: five seconds, and a moment to do it.
+const QUIET: Duration = Duration::from_millis(5500);
+
 /// Proportional set size of an idle daemon with its launcher, and of ours beside each of many running containers.
 pub(super) fn measure(daemon: &Daemon) -> Result<Rows> {
     output(docker(daemon).args(["run", "--rm", "busybox", "true"]))?;
+    std::thread::sleep(QUIET);
     let idle = pss_kib(daemon.pid())?;
     let mut rows = Rows::from([("memory idle".to_owned(), (idle / 1024.0, "MiB PSS".to_owned()))]);
     for (name, flags) in [("no port", &[][..]), ("one port", &["--publish", "80"][..])] {
+        std::thread::sleep(QUIET);
         let before = pss_kib(daemon.pid())?;
         for _ in 0..CONTAINERS {
             output(docker(daemon).args(["run", "--detach"]).args(flags).args(["busybox", "sleep", "1000000"]))?;
         }
+        std::thread::sleep(QUIET);
         let each = (pss_kib(daemon.pid())? - before) / CONTAINERS as f64;
         let ids = output(docker(daemon).args(["ps", "--quiet"]))?;
         output(docker(daemon).args(["rm", "--force"]).args(ids.split_whitespace()))?;

@@ -161,7 +161,7 @@ fn absolute_paths(config: &mut Object, written: &mut Object) {
 /// a colon and no tag.
 fn empty_words(config: &mut Object, written: &mut Object) {
     if config.get("Entrypoint") == Some(&json!([])) {
-        config.remove("Entrypoint");
+        written.extend(config.remove("Entrypoint").map(|none| ("Entrypoint".to_owned(), none)));
     }
     let command = config.get("Cmd").and_then(Value::as_array).cloned().unwrap_or_default();
     if config.get("Entrypoint") == Some(&json!([""])) && !command.is_empty() {

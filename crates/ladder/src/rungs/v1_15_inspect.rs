@@ -96,6 +96,10 @@ pub(super) fn config(config: &mut Object, written: &Value, fresh: bool) {
         if key == NO_PORTS {
             let exposed = child(config, "ExposedPorts");
             exposed.into_iter().for_each(|exposed| exposed.extend(value.as_object().cloned().unwrap_or_default()));
+        } else if *value == json!([])
+            && config.get("Entrypoint").is_some_and(|image| key == "Entrypoint" && !image.is_null())
+        {
+            // No words, and so the image's.
         } else if fresh || !matches!(key.as_str(), "PortSpecs" | "ExposedPorts") {
             set(config, key, value.clone());
         }
@@ -258,6 +262,19 @@ mod tests {
     use crate::testing::down;
     use api::routes::Endpoint::{ContainerInspect, ImageInspect, Info};
     use serde_json::{Value, json};
+
+    #[test]
+    fn no_words_of_an_entry_point_are_shown_unless_the_image_has_some() {
+        let shown = |image: Value| {
+            let mut config = json!({"Entrypoint": image});
+            config
+                .as_object_mut()
+                .into_iter()
+                .for_each(|config| super::config(config, &json!({"Entrypoint": []}), true));
+            config["Entrypoint"].take()
+        };
+        assert_eq!((shown(Value::Null), shown(json!(["x"]))), (json!([]), json!(["x"])));
+    }
 
     #[test]
     fn a_shared_host_name_had_no_file() {

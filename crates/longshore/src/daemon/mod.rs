@@ -1,6 +1,7 @@
 //! The daemon: flags and file to settings, settings to an engine behind a server.
 
 mod flags;
+mod idle;
 mod log;
 mod pidfile;
 pub(crate) mod prerequisites;

@@ -8,6 +8,7 @@ use sd_notify::NotifyState;
 use server::{Listener, Server};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::idle;
 use super::log::Log;
 use super::settings::Settings;
 use super::wiring;
@@ -32,11 +33,11 @@ pub(super) async fn serve(arguments: &[String], settings: &Settings, log: &Log) 
         .collect();
     notify(NotifyState::Ready);
     tracing::info!(hosts = ?settings.list("hosts"), "ready");
-    // Much of what a start needs is never needed again.
-    sys::heap::release_text();
-    sys::heap::trim();
     let mut settings = settings.clone();
-    signals.until_end(|| settings = reload(arguments, &settings, log, &engine)).await;
+    tokio::select! {
+        () = signals.until_end(|| settings = reload(arguments, &settings, log, &engine)) => {}
+        () = idle::give_back(&server) => {}
+    }
     tracing::info!("ending");
     notify(NotifyState::Stopping);
     for task in accepting {

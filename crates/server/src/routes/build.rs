@@ -136,7 +136,7 @@ pub(crate) async fn prune(call: &mut Call) -> Result<Reply, Error> {
         keep_bytes = keep_bytes.or(query.number(name)?.and_then(|bytes: i64| u64::try_from(bytes).ok()));
     }
     let options = BuildPruneOptions { keep_bytes: keep_bytes.filter(|bytes| *bytes > 0), filters: query.filters()? };
-    Reply::json(&call.server.engine.builds_prune(options).await?)
+    Ok(Reply::json(call.server.engine.builds_prune(options).await?))
 }
 
 fn options(call: &Call) -> Result<BuildOptions, Error> {

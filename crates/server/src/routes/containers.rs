@@ -3,13 +3,11 @@
 use api::container::{ContainerConfig, CreateRequest, UpdateRequest};
 use api::host_config::HostConfig;
 use engine::{CommitOptions, ListOptions, RemoveOptions, SignalCode, StopOptions, WaitCondition};
-use futures_util::FutureExt;
 use http::StatusCode;
 use http::header::{HeaderName, HeaderValue};
 
 use crate::call::Call;
 use crate::error::Error;
-use crate::message::document;
 use crate::query::Query;
 use crate::reply::Reply;
 
@@ -40,7 +38,7 @@ fn signal_code(call: &Call) -> SignalCode {
 
 pub(crate) async fn inspect(call: &mut Call) -> Result<Reply, Error> {
     let size = call.query.flag("size");
-    Reply::json(&call.server.engine.inspect(call.name(), size, signal_code(call)).await?)
+    Ok(Reply::json(call.server.engine.inspect(call.name(), size, signal_code(call)).await?))
 }
 
 pub(crate) async fn create(call: &mut Call) -> Result<Reply, Error> {
@@ -55,7 +53,7 @@ pub(crate) async fn create(call: &mut Call) -> Result<Reply, Error> {
     let request = CreateRequest::decode(&body).map_err(|error| Error::invalid(format!("invalid JSON: {error}")))?;
     let (name, platform) = (call.query.text("name"), call.query.text("platform"));
     let created = call.server.engine.create(name, platform, request).await?;
-    Reply::json_with(StatusCode::CREATED, &created)
+    Ok(Reply::json_with(StatusCode::CREATED, created))
 }
 
 pub(crate) async fn start(call: &mut Call) -> Result<Reply, Error> {
@@ -139,12 +137,7 @@ pub(crate) async fn unpause(call: &mut Call) -> Result<Reply, Error> {
 pub(crate) async fn wait(call: &mut Call) -> Result<Reply, Error> {
     let condition = WaitCondition::parse(call.query.text("condition"))?;
     let waiting = call.server.engine.wait(call.name(), condition).await?;
-    let outcome = waiting.telling(signal_code(call)).outcome().map(|outcome| {
-        let mut body = document(&outcome);
-        body.push(b'\n');
-        body
-    });
-    let reply = Reply::later(outcome.boxed());
+    let reply = Reply::later(waiting.telling(signal_code(call)).outcome());
     if call.traits.wait_headers_early {
         return Ok(reply);
     }
@@ -164,14 +157,14 @@ pub(crate) async fn delete(call: &mut Call) -> Result<Reply, Error> {
 }
 
 pub(crate) async fn top(call: &mut Call) -> Result<Reply, Error> {
-    Reply::json(&call.server.engine.top(call.name(), call.query.text("ps_args")).await?)
+    Ok(Reply::json(call.server.engine.top(call.name(), call.query.text("ps_args")).await?))
 }
 
 pub(crate) async fn changes(call: &mut Call) -> Result<Reply, Error> {
     let own = call.headers.contains_key(ladder::OWN_CHANGES_HEADER);
     let changes = call.server.engine.changes(call.name(), own).await?;
     // Docker prints null, not [], for a container that changed nothing.
-    if changes.is_empty() { Reply::json(&()) } else { Reply::json(&changes) }
+    Ok(if changes.is_empty() { Reply::json(()) } else { Reply::json(changes) })
 }
 
 pub(crate) async fn rename(call: &mut Call) -> Result<Reply, Error> {
@@ -181,7 +174,7 @@ pub(crate) async fn rename(call: &mut Call) -> Result<Reply, Error> {
 
 pub(crate) async fn update(call: &mut Call) -> Result<Reply, Error> {
     let request: UpdateRequest = call.json().await?;
-    Reply::json(&call.server.engine.update(call.name(), request).await?)
+    Ok(Reply::json(call.server.engine.update(call.name(), request).await?))
 }
 
 /// Height and width of a terminal, as parameters `h` and `w`.
@@ -200,7 +193,7 @@ pub(crate) async fn resize(call: &mut Call) -> Result<Reply, Error> {
 }
 
 pub(crate) async fn prune(call: &mut Call) -> Result<Reply, Error> {
-    Reply::json(&call.server.engine.prune(&call.query.filters()?).await?)
+    Ok(Reply::json(call.server.engine.prune(&call.query.filters()?).await?))
 }
 
 pub(crate) async fn commit(call: &mut Call) -> Result<Reply, Error> {
@@ -224,5 +217,5 @@ pub(crate) async fn commit(call: &mut Call) -> Result<Reply, Error> {
         config,
     };
     let id = call.server.engine.commit(query.text("container"), options).await?;
-    Reply::json_with(StatusCode::CREATED, &id)
+    Ok(Reply::json_with(StatusCode::CREATED, id))
 }

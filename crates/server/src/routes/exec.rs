@@ -17,7 +17,7 @@ pub(crate) async fn create(call: &mut Call) -> Result<Reply, Error> {
         return Err(Error::invalid("no exec command specified"));
     }
     let id = call.server.engine.exec_create(call.name(), request).await?;
-    Reply::json_with(StatusCode::CREATED, &id)
+    Ok(Reply::json_with(StatusCode::CREATED, id))
 }
 
 pub(crate) async fn start(call: &mut Call) -> Result<Reply, Error> {
@@ -56,5 +56,5 @@ pub(crate) async fn resize(call: &mut Call) -> Result<Reply, Error> {
 }
 
 pub(crate) async fn inspect(call: &mut Call) -> Result<Reply, Error> {
-    Reply::json(&call.server.engine.exec_inspect(call.name()).await?)
+    Ok(Reply::json(call.server.engine.exec_inspect(call.name()).await?))
 }

@@ -33,7 +33,7 @@ pub(crate) async fn list(call: &mut Call) -> Result<Reply, Error> {
         }
     }
     if !call.headers.contains_key(ladder::STORED_IMAGE_HEADER) {
-        return Reply::json(&images);
+        return Ok(Reply::json(images));
     }
     let mut list = Vec::with_capacity(images.len());
     let mut steps = BTreeMap::new();
@@ -54,7 +54,7 @@ pub(crate) async fn list(call: &mut Call) -> Result<Reply, Error> {
         }
         list.extend(steps.into_values().map(|(created, step)| layer_row(created, &step)));
     }
-    Reply::json(&list)
+    Ok(Reply::json(list))
 }
 
 /// A layer in a list of images.
@@ -96,12 +96,12 @@ pub(crate) async fn inspect(call: &mut Call) -> Result<Reply, Error> {
             image.manifests = Some(engine.image_manifests(&image.id).await?);
         }
         provides(&image, platform, call.name())?;
-        return Reply::json(&image);
+        return Ok(Reply::json(image));
     }
     let mut line = engine.image_layers(call.name()).await?;
     let top = line.pop().map(|top| (top.parent, top));
     let image = match (engine.image_inspect(call.name()).await, &top) {
-        (Err(_), Some((_, layer))) => return Reply::json(&layer_shown(layer)),
+        (Err(_), Some((_, layer))) => return Ok(Reply::json(layer_shown(layer))),
         (outcome, _) => outcome?,
     };
     let stored = engine.image_stored(call.name()).await?;
@@ -116,7 +116,7 @@ pub(crate) async fn inspect(call: &mut Call) -> Result<Reply, Error> {
             document[key] = config;
         }
     }
-    Reply::json(&document)
+    Ok(Reply::json(document))
 }
 
 /// Refuses an image that is for another platform than the one asked for (a JSON object; API 1.49).
@@ -142,8 +142,8 @@ fn provides(image: &ImageInspect, platform: &str, name: &str) -> Result<(), Erro
 pub(crate) async fn history(call: &mut Call) -> Result<Reply, Error> {
     let engine = &call.server.engine;
     match call.headers.contains_key(ladder::STORED_IMAGE_HEADER) {
-        true => Reply::json(&engine.image_layers_history(call.name()).await?),
-        false => Reply::json(&engine.image_history(call.name()).await?),
+        true => Ok(Reply::json(engine.image_layers_history(call.name()).await?)),
+        false => Ok(Reply::json(engine.image_history(call.name()).await?)),
     }
 }
 
@@ -169,8 +169,8 @@ pub(crate) async fn delete(call: &mut Call) -> Result<Reply, Error> {
     }
     let removal = call.server.engine.image_remove(call.name(), options).await?;
     match call.headers.contains_key(ladder::IMAGES_ONLY_HEADER) {
-        true => Reply::json(&removal.images),
-        false => Reply::json(&removal.into_items()),
+        true => Ok(Reply::json(removal.images)),
+        false => Ok(Reply::json(removal.into_items())),
     }
 }
 
@@ -220,11 +220,11 @@ pub(crate) async fn search(call: &mut Call) -> Result<Reply, Error> {
         filters: query.filters()?,
         credentials: credentials(call),
     };
-    Reply::json(&call.server.engine.image_search(options).await?)
+    Ok(Reply::json(call.server.engine.image_search(options).await?))
 }
 
 pub(crate) async fn distribution(call: &mut Call) -> Result<Reply, Error> {
-    Reply::json(&call.server.engine.distribution(call.name(), &credentials(call)).await?)
+    Ok(Reply::json(call.server.engine.distribution(call.name(), &credentials(call)).await?))
 }
 
 /// Pull or import; an import takes the request's body.
@@ -272,5 +272,5 @@ pub(crate) async fn save(call: &mut Call) -> Result<Reply, Error> {
 }
 
 pub(crate) async fn prune(call: &mut Call) -> Result<Reply, Error> {
-    Reply::json(&call.server.engine.images_prune(&call.query.filters()?).await?)
+    Ok(Reply::json(call.server.engine.images_prune(&call.query.filters()?).await?))
 }

@@ -15,11 +15,11 @@ pub(crate) async fn list(call: &mut Call) -> Result<Reply, Error> {
         // Only inspect shows who is on a network.
         network.containers.clear();
     }
-    Reply::json(&networks)
+    Ok(Reply::json(networks))
 }
 
 pub(crate) async fn inspect(call: &mut Call) -> Result<Reply, Error> {
-    Reply::json(&call.server.engine.network_inspect(call.name()).await?)
+    Ok(Reply::json(call.server.engine.network_inspect(call.name()).await?))
 }
 
 /// All networks are predefined as yet.
@@ -43,5 +43,5 @@ pub(crate) async fn connect(call: &mut Call) -> Result<Reply, Error> {
 }
 
 pub(crate) async fn prune(call: &mut Call) -> Result<Reply, Error> {
-    Reply::json(&call.server.engine.networks_prune(&call.query.filters()?).await?)
+    Ok(Reply::json(call.server.engine.networks_prune(&call.query.filters()?).await?))
 }

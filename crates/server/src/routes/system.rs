@@ -35,11 +35,11 @@ pub(crate) fn ping(_call: &Call, whole: bool) -> Reply {
 }
 
 pub(crate) async fn version(call: &mut Call) -> Result<Reply, Error> {
-    Reply::json(&call.server.engine.version().await?)
+    Ok(Reply::json(call.server.engine.version().await?))
 }
 
 pub(crate) async fn info(call: &mut Call) -> Result<Reply, Error> {
-    Reply::json(&call.server.engine.info().await?)
+    Ok(Reply::json(call.server.engine.info().await?))
 }
 
 /// `POST /auth`: whether credentials are good. They are kept only for versions that did so.
@@ -47,7 +47,9 @@ pub(crate) async fn auth(call: &mut Call) -> Result<Reply, Error> {
     let keep = match call.header(ladder::KEPT_CREDENTIALS_HEADER) {
         "show" => {
             let kept = kept(call).unwrap_or_default();
-            return Reply::json(&serde_json::json!({"username": kept.username, "password": "", "email": kept.email}));
+            return Ok(Reply::json(
+                serde_json::json!({"username": kept.username, "password": "", "email": kept.email}),
+            ));
         }
         word => word == "keep",
     };
@@ -62,7 +64,7 @@ pub(crate) async fn auth(call: &mut Call) -> Result<Reply, Error> {
         let credentials = Credentials { username, password, auth, email, serveraddress, ..Credentials::default() };
         *call.server.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(credentials);
     }
-    Reply::json(&reply)
+    Ok(Reply::json(reply))
 }
 
 /// The credentials that are kept for versions that did so.
@@ -115,5 +117,5 @@ pub(crate) async fn disk_usage(call: &mut Call) -> Result<Reply, Error> {
     {
         return Err(Error::invalid(format!("unknown object type: {unknown}")));
     }
-    Reply::json(&call.server.engine.disk_usage(&types).await?)
+    Ok(Reply::json(call.server.engine.disk_usage(&types).await?))
 }

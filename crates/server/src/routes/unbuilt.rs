@@ -19,7 +19,7 @@ pub(crate) fn answer(endpoint: Endpoint) -> Result<Reply, Error> {
         |prefix: &str| pattern.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     match endpoint {
         // There are none, and none can be installed.
-        Endpoint::PluginList => return Reply::json(&[(); 0]),
+        Endpoint::PluginList => return Ok(Reply::json([(); 0])),
         // `docker inspect` asks for everything that can have a name, plugins included.
         Endpoint::PluginInspect => return Err(Error::of(ErrorKind::NotFound, "plugin not found: none is installed")),
         Endpoint::SwarmLeave => return Err(Error::of(ErrorKind::Unavailable, "This node is not part of a swarm")),

@@ -8,16 +8,16 @@ use crate::error::Error;
 use crate::reply::Reply;
 
 pub(crate) async fn list(call: &mut Call) -> Result<Reply, Error> {
-    Reply::json(&call.server.engine.volumes(&call.query.filters()?).await?)
+    Ok(Reply::json(call.server.engine.volumes(&call.query.filters()?).await?))
 }
 
 pub(crate) async fn create(call: &mut Call) -> Result<Reply, Error> {
     let request: VolumeCreateRequest = call.json().await?;
-    Reply::json_with(StatusCode::CREATED, &call.server.engine.volume_create(request).await?)
+    Ok(Reply::json_with(StatusCode::CREATED, call.server.engine.volume_create(request).await?))
 }
 
 pub(crate) async fn inspect(call: &mut Call) -> Result<Reply, Error> {
-    Reply::json(&call.server.engine.volume_inspect(call.name()).await?)
+    Ok(Reply::json(call.server.engine.volume_inspect(call.name()).await?))
 }
 
 pub(crate) async fn delete(call: &mut Call) -> Result<Reply, Error> {
@@ -26,5 +26,5 @@ pub(crate) async fn delete(call: &mut Call) -> Result<Reply, Error> {
 }
 
 pub(crate) async fn prune(call: &mut Call) -> Result<Reply, Error> {
-    Reply::json(&call.server.engine.volumes_prune(&call.query.filters()?).await?)
+    Ok(Reply::json(call.server.engine.volumes_prune(&call.query.filters()?).await?))
 }

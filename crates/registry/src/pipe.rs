@@ -196,7 +196,8 @@ impl Read for Reader {
                     drop(state);
                     return self.read_file(&file, at, left, buffer);
                 }
-                if !spill.writing {
+                // A writer that has ended writes nothing more, even if it was given up in the middle of it.
+                if !spill.writing || state.end.is_some() {
                     // Caught up: from here on the reader sets the pace.
                     state.spill = None;
                     self.shared.writable.notify_one();
@@ -239,6 +240,8 @@ impl Drop for Reader {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn chunk(number: u8) -> Bytes {
@@ -278,6 +281,23 @@ mod tests {
         writer.write(chunk(1)).await.unwrap();
         drop(writer);
         assert!(read(reader).await.1.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_writer_given_up_while_it_writes_to_the_file_ends_the_reader() {
+        let (mut writer, reader) = pipe(Path::new("/dev/shm"));
+        for number in 0..4 {
+            writer.write(chunk(number)).await.unwrap();
+        }
+        tokio::select! {
+            biased;
+            outcome = writer.write(chunk(4)) => panic!("written without a wait: {outcome:?}"),
+            () = std::future::ready(()) => {}
+        }
+        drop(writer);
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || tell.send({ reader }.read_to_end(&mut Vec::new()).is_err()));
+        assert_eq!(told.recv_timeout(Duration::from_secs(60)), Ok(true));
     }
 
     #[tokio::test]

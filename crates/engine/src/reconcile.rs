@@ -22,8 +22,9 @@ use crate::options::RemoveOptions;
 use crate::restart::Policy;
 use crate::{Error, Result};
 
-/// How long a shim may take to greet; it must first notice that the daemon before has died.
-const GREETING: Duration = Duration::from_secs(2);
+/// How long a shim may take to greet; it must first notice that the daemon before has died. One that is stuck is a defect, one that a
+/// busy machine keeps from a processor for seconds is not, and its container must not die of it.
+const GREETING: Duration = Duration::from_secs(10);
 /// Exit code of a container whose end nobody saw.
 const UNSEEN_END: i64 = 137;
 

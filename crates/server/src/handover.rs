@@ -25,8 +25,9 @@ use crate::websocket;
 
 /// How long a client may go on sending after a container's stream has ended.
 const DRAIN_FOR: Duration = Duration::from_secs(2);
-/// How long a client may take to read the head before the stream goes on without it.
-const HEAD_TAKEN_WITHIN: Duration = Duration::from_millis(20);
+/// How long a client may take to read the head before the stream goes on without it. One that waits for the head does so at once,
+/// however long a busy machine takes to wake it.
+const HEAD_TAKEN_WITHIN: Duration = Duration::from_millis(250);
 /// How long of that is spent without sleeping: a client that waits for the head takes it within this time.
 const HEAD_TAKEN_SPINNING: Duration = Duration::from_micros(300);
 /// Bytes that a relay carries at once, in each direction.
@@ -189,15 +190,19 @@ impl Handover {
 /// Some clients (docker-py of every age) read the head through a buffer that they throw away with whatever else has
 /// come into it. Docker Engine takes so long to start anything that they never noticed.
 async fn head_taken(socket: &OwnedFd) {
+    // One that cannot tell is not waited for.
+    let is_taken = || sys::socket::is_taken(socket).unwrap_or(true);
     let begun = Instant::now();
-    loop {
-        match sys::socket::is_taken(socket) {
-            Ok(false) if begun.elapsed() < HEAD_TAKEN_SPINNING => tokio::task::yield_now().await,
-            Ok(false) if begun.elapsed() < HEAD_TAKEN_WITHIN => tokio::time::sleep(Duration::from_millis(1)).await,
-            // A socket that cannot tell is not waited for.
-            _ => return,
-        }
+    while !is_taken() && begun.elapsed() < HEAD_TAKEN_SPINNING {
+        tokio::task::yield_now().await;
     }
+    let until_taken = async {
+        while !is_taken() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    // Past that moment the client has what it gets.
+    let _ = timeout(HEAD_TAKEN_WITHIN, until_taken).await;
 }
 
 async fn give(taker: SocketTaker, socket: OwnedFd, early: Vec<u8>) {

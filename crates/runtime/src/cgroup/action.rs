@@ -1,7 +1,7 @@
 //! Carrying out plans: making, changing, suspending, killing, removing.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -15,6 +15,9 @@ use crate::error::{Error, Result};
 /// How often something that is about to happen is looked for, and how long between.
 const ATTEMPTS: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(2);
+/// How long processes may take to end or to stand still. Each has to run for that, which takes its time where a limit or other
+/// processes keep it from a processor.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Deeper nesting than the kernel is ever asked for by a sane container.
 const MAX_DEPTH: u32 = 32;
 
@@ -172,7 +175,8 @@ pub(super) fn available<'a>(plan: &'a CgroupPlan, name: &str) -> Option<&'a Path
 /// says so.
 pub fn freeze(plan: &CgroupPlan) -> Result<()> {
     let path = required(plan, "freezer")?;
-    for _ in 0..ATTEMPTS {
+    let late = Instant::now() + PATIENCE;
+    while Instant::now() < late {
         set_frozen(plan, path, true)?;
         let frozen = match plan.unified {
             true => file::value(&text(path, "cgroup.events")?, "frozen") == 1,
@@ -226,7 +230,9 @@ fn gather(path: &Path, depth: u32, list: &mut Vec<i32>) -> Result<()> {
 
 /// Kills all processes and waits a short while until none is left.
 pub fn kill(plan: &CgroupPlan) -> Result<()> {
-    for attempt in 0..ATTEMPTS {
+    let late = Instant::now() + PATIENCE;
+    let mut pause = Duration::ZERO;
+    while Instant::now() < late {
         let list = pids(plan)?;
         if list.is_empty() {
             return Ok(());
@@ -245,9 +251,7 @@ pub fn kill(plan: &CgroupPlan) -> Result<()> {
         if let Some(path) = available(plan, "freezer") {
             set_frozen(plan, path, false)?;
         }
-        if attempt > 0 {
-            std::thread::sleep(PAUSE);
-        }
+        std::thread::sleep(std::mem::replace(&mut pause, PAUSE));
     }
     let path = plan.directories.first().map(|directory| directory.path.clone()).unwrap_or_default();
     Err(Error::io("killing the processes of", path, std::io::Error::from(std::io::ErrorKind::TimedOut)))

@@ -12,7 +12,7 @@ use super::*;
 use crate::handover::{Framing, Handover, Taker};
 
 /// How long anything here may take.
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(60);
 /// How long a client looks for bytes that should not come.
 const A_MOMENT: Duration = Duration::from_millis(50);
 
@@ -154,6 +154,17 @@ async fn a_stream_without_upgrade() {
     assert_eq!(got, format!("{OK}body=0 early=0\nSOME INPUT\n[end after 10]"));
 }
 
+/// Some clients throw away what comes with the head.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_its_time_gets_the_head_alone() {
+    let (mut client, _cancelled) = connect();
+    client.write_all(b"POST /attach HTTP/1.1\r\nHost: d\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let mut buffer = [0; 4096];
+    let length = client.read(&mut buffer).await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&buffer[..length]), OK);
+}
+
 #[tokio::test]
 async fn input_in_the_packet_of_the_head() {
     let got = talk("POST /attach HTTP/1.1\r\nHost: d\r\nContent-Length: 0\r\n\r\nearly ", "late").await;
@@ -216,7 +227,8 @@ async fn a_refused_stream_leaves_the_connection_in_order() {
     assert!(got.ends_with("no such container"), "{got}");
 }
 
-#[tokio::test]
+/// The clock of such tests stands still but for what is waited for: no patience is tried by a busy machine.
+#[tokio::test(start_paused = true)]
 async fn a_client_that_ended_its_sending_half_is_answered() {
     for page in ["/ping", "/slow"] {
         let got = talk(&format!("GET {page} HTTP/1.1\r\nHost: d\r\n\r\n"), "").await;
@@ -226,7 +238,7 @@ async fn a_client_that_ended_its_sending_half_is_answered() {
     assert!(got.len() > 200 * 32 * 1024 && got.ends_with("0\r\n\r\n"), "{}", got.len());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_idle_client_that_leaves_is_forgotten_at_once() {
     let (client, ours) = UnixStream::pair().unwrap();
     let slot = Arc::new(Slot::default());
@@ -235,7 +247,7 @@ async fn an_idle_client_that_leaves_is_forgotten_at_once() {
     timeout(A_MOMENT, driven).await.expect("the connection ends").unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_client_that_leaves_cancels_its_route() {
     for page in ["/wait", "/pages"] {
         let (mut client, cancelled) = connect();

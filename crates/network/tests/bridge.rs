@@ -11,7 +11,8 @@ use network::{
     Bridge, BridgeConfig, Error, HostPort, Link, Live, LoopbackPool, PortRequest, Protocol, Published, Sandbox, Wanted,
 };
 
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long anything may take; far longer than it does, for machines under load.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs a test in a new network namespace; the threads it starts are in it too.
 fn isolated(test: impl FnOnce() + Send + 'static) {
@@ -93,7 +94,7 @@ fn serve(sandbox: &Sandbox) {
 /// Calls a TCP port; who the server says we are.
 fn call(address: impl Into<Ipv4Addr>, port: u16) -> Option<String> {
     let to = SocketAddr::from((address.into(), port));
-    let mut stream = TcpStream::connect_timeout(&to, Duration::from_millis(500)).ok()?;
+    let mut stream = TcpStream::connect_timeout(&to, Duration::from_millis(1500)).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
@@ -170,8 +171,13 @@ fn a_closed_forward_chain_of_iptables_lets_the_bridge_through() {
         iptables("-P FORWARD ACCEPT");
         iptables("-P FORWARD DROP");
         iptables("-D FORWARD 2");
+        let wanted = format!("-P FORWARD DROP\n{ours}");
+        let started = Instant::now();
+        while iptables("-S FORWARD") != wanted {
+            assert!(started.elapsed() < PATIENCE, "{}", iptables("-S FORWARD"));
+        }
         std::thread::sleep(Duration::from_millis(500));
-        assert_eq!(iptables("-S FORWARD"), format!("-P FORWARD DROP\n{ours}"));
+        assert_eq!(iptables("-S FORWARD"), wanted);
         bridge.destroy().expect("destroyed");
         assert_eq!(iptables("-S FORWARD"), "-P FORWARD DROP\n");
     });

@@ -309,7 +309,7 @@ async fn two_pulls_are_one_and_a_client_that_leaves_cancels() {
     let known = wire.clone();
     let fake = lying(&wire, move |asked, mut honest| {
         if is_layer(&known, asked) {
-            // Slow enough for the second to come, and it never ends by itself.
+            // Slow enough for the second to come.
             std::thread::sleep(Duration::from_millis(300));
             honest.cut = (asked.range_start().is_none()).then_some(MIB);
         }
@@ -324,8 +324,14 @@ async fn two_pulls_are_one_and_a_client_that_leaves_cancels() {
     assert_eq!(one.0.last(), two.0.last());
     assert_eq!(fake.count("GET", "/manifests/1"), 1);
 
+    let known = wire.clone();
+    let slow = lying(&wire, move |asked, mut honest| {
+        honest.drip = is_layer(&known, asked).then_some(Duration::from_millis(10));
+        honest
+    })
+    .await;
     let place = Place::new();
-    let mut following = place.registries.pull(pull(&name, Credentials::default()));
+    let mut following = place.registries.pull(pull(&slow.name("app:1"), Credentials::default()));
     while following.next().await.unwrap().status != "Downloading" {}
     drop(following);
     place.remains_nothing().await;

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use image::{Images, Import};
@@ -73,7 +74,7 @@ impl Place {
 
     /// Waits until what was begun is cleared away.
     pub(super) async fn remains_nothing(&self) {
-        let late = Instant::now() + Duration::from_secs(20);
+        let late = Instant::now() + Duration::from_secs(60);
         while !self.remains().is_empty() {
             assert!(Instant::now() < late, "{:?}", self.remains());
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -169,6 +170,20 @@ impl Real {
 
     /// With TLS, by a certificate and its key in `certificates`.
     pub(super) async fn start_with(with_password: bool, certificates: Option<&Path>) -> Self {
+        let late = Instant::now() + Duration::from_secs(60);
+        let mut real = Self::spawn(with_password, certificates);
+        while tokio::net::TcpStream::connect(("127.0.0.1", real.port)).await.is_err() {
+            assert!(Instant::now() < late, "the registry does not answer");
+            // Somebody was quicker to take its port.
+            if real.child.try_wait().unwrap().is_some() {
+                real = Self::spawn(with_password, certificates);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        real
+    }
+
+    fn spawn(with_password: bool, certificates: Option<&Path>) -> Self {
         let folder = tempfile::Builder::new().prefix("longshore-registry-").tempdir_in("/dev/shm").unwrap();
         let port = free_port();
         let root = folder.path().display();
@@ -192,13 +207,7 @@ impl Real {
             .stderr(Stdio::null())
             .spawn()
             .expect("these tests need Debian's docker-registry (apt-get install docker-registry)");
-        let real = Self { child, port, _folder: folder };
-        let late = Instant::now() + Duration::from_secs(30);
-        while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-            assert!(Instant::now() < late, "the registry does not answer");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        real
+        Self { child, port, _folder: folder }
     }
 
     pub(super) fn name(&self, rest: &str) -> String {
@@ -214,9 +223,14 @@ impl Drop for Real {
     }
 }
 
-/// A port that nobody had a moment ago.
+/// A port that nobody has. None of those that the kernel gives to whoever asks for any: there it would be somebody else's soon.
 fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let mut ports = std::iter::repeat_with(|| {
+        let number = std::process::id().wrapping_mul(16).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        20_000 + u16::try_from(number % 10_000).unwrap()
+    });
+    ports.find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
 /// The same image under another name.

@@ -15,7 +15,7 @@ use shim::{Connection, Incoming, Launcher};
 use crate::plain::Program;
 
 /// Long enough for a loaded machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is sent to run a shell script.
 pub(crate) fn script(text: &str) -> Box<RawValue> {

@@ -27,6 +27,9 @@ impl Drop for Small {
     }
 }
 
+/// What would write or read all that a bomb promises takes far longer, and a machine under load far less.
+const QUICK: Duration = Duration::from_secs(60);
+
 fn run(command: &mut Command) {
     assert!(command.status().unwrap().success(), "{command:?}");
 }
@@ -35,7 +38,7 @@ fn run(command: &mut Command) {
 fn refused(storage: &Storage, archive: impl Read) -> String {
     let begun = Instant::now();
     let message = storage.import(archive, None).unwrap_err().to_string();
-    assert!(begun.elapsed() < Duration::from_secs(20), "{message} after {:?}", begun.elapsed());
+    assert!(begun.elapsed() < QUICK, "{message} after {:?}", begun.elapsed());
     assert_eq!(storage.layers().unwrap(), []);
     for folder in ["layers", "tmp"] {
         assert_eq!(std::fs::read_dir(storage.path().join(folder)).unwrap().count(), 0, "{message}");
@@ -77,7 +80,9 @@ fn a_file_that_fills_the_disk_is_gone_again() {
     let bomb = gzip(head.as_slice().chain(std::io::repeat(0).take(size + 1024)));
     assert!(bomb.len() < 8 << 20);
     assert!(refused(&storage, bomb.as_slice()).contains("No space left"));
+    let begun = Instant::now();
     while std::fs::read_dir(storage.path().join("trash")).unwrap().count() > 0 {
+        assert!(begun.elapsed() < QUICK, "the trash is not emptied");
         std::thread::sleep(Duration::from_millis(5));
     }
     // A bomb in a bomb is a file like any other.
@@ -169,6 +174,6 @@ fn holes_take_no_space() {
     storage.export_layer(&layer.chain_id, &mut again).unwrap();
     assert_eq!(again, tar);
     storage.remove_layer(&layer.chain_id).unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert!(begun.elapsed() < QUICK);
     assert!(refused(&storage, sparse(u64::MAX / 2).as_slice()).contains("larger than"));
 }

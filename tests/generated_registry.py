@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """A registry with one image, `big:1`, of two layers: a small one that comes late, and one of MEGABYTES of generated data.
 
-    generated_registry.py PORT MEGABYTES LATE_SECONDS
+    generated_registry.py PORT MEGABYTES GATE
 
-The large layer is made while it is sent and never kept, so that it may be larger than the memory of either side.
+The small one comes once there is a file GATE. The large layer is made while it is sent and never kept, so that it may be larger
+than the memory of either side.
 """
 import gzip
 import hashlib
 import http.server
 import io
 import json
+import os
 import sys
 import tarfile
 import time
@@ -43,7 +45,7 @@ def digest(blocks):
 
 
 def main():
-    port, megabytes, late_s = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    port, megabytes, gate = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     kind = "application/vnd.docker.image.rootfs.diff.tar"
     late = gzip.compress(small(), mtime=0)
     layers = [(digest([late]), kind + ".gzip"), (digest(large(megabytes)), kind)]
@@ -70,7 +72,8 @@ def main():
             if what == name:
                 return self.send(config, "application/json")
             if what == described[0]["digest"]:
-                time.sleep(late_s)
+                while not os.path.exists(gate):
+                    time.sleep(0.02)
                 return self.send(late, "application/octet-stream")
             self.head(described[1]["size"], "application/octet-stream")
             for block in large(megabytes):

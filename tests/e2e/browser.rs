@@ -56,8 +56,8 @@ fn a_page_of_another_origin_attaches() {
     let busybox = environment("LONGSHORE_BUSYBOX").display().to_string();
     let command = format!(
         "{busybox} httpd -f -p {PAGE} -h {site} & server=$!; trap 'kill $server' EXIT; \
-         HOME={home} timeout 40 chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking \
-         --disable-component-update --disable-sync --user-data-dir={home}/profile --timeout=30000 --dump-dom \
+         HOME={home} timeout 200 chromium --headless --disable-dev-shm-usage --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking \
+         --disable-component-update --disable-sync --user-data-dir={home}/profile --timeout=180000 --dump-dom \
          http://{PAGE}/index.html",
         site = site.display(),
         home = site.display(),

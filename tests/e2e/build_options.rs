@@ -4,6 +4,7 @@ use testkit::{Daemon, Registry};
 
 use crate::build::{archive, build, context, contexts, post};
 use crate::buildkit::buildx;
+use crate::lifecycle::eventually;
 use crate::registry_servers::{Served, USER};
 
 #[test]
@@ -184,7 +185,7 @@ fn a_build_that_is_cut_off_leaves_only_cache() {
         let words = [arguments, &[folder.as_str()]].concat();
         let mut client = daemon.docker_program(&words).env("DOCKER_BUILDKIT", "0").start();
         let running = |daemon: &Daemon| daemon.docker(&["ps", "-q"]).ok();
-        eventually("the step runs", || !running(&daemon).is_empty());
+        eventually(|| !running(&daemon).is_empty());
         if kill {
             daemon.kill();
             client.wait().expect("a child can be waited for");
@@ -193,8 +194,8 @@ fn a_build_that_is_cut_off_leaves_only_cache() {
             client.kill().expect("a child can be killed");
             client.wait().expect("a child can be waited for");
         }
-        eventually("the step's container is gone", || running(&daemon).is_empty());
-        eventually("the context is gone", || contexts(&daemon) == 0);
+        eventually(|| running(&daemon).is_empty());
+        eventually(|| contexts(&daemon) == 0);
         let left = daemon.docker(&["ps", "-aq"]).ok();
         let kept = if kill { 1 } else { 0 };
         assert!(left.lines().count() <= kept, "{left}");
@@ -204,12 +205,4 @@ fn a_build_that_is_cut_off_leaves_only_cache() {
     let file = "FROM busybox\nRUN echo done > /done\nVOLUME /v\n";
     let told = build(&daemon, &[&context(&daemon, "cut", &[("Dockerfile", file)])]).ok();
     assert_eq!(told.matches("Using cache").count(), 2, "{told}");
-}
-
-fn eventually(what: &str, holds: impl Fn() -> bool) {
-    let begun = std::time::Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < std::time::Duration::from_secs(20), "not within 20 s: {what}");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
 }

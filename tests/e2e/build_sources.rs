@@ -1,11 +1,11 @@
 //! Where the files of a build come from: addresses, repositories, standard input.
 
 use std::process::Child;
-use std::time::{Duration, Instant};
 
 use testkit::{Daemon, Program};
 
 use crate::build::{archive, build, context, post};
+use crate::lifecycle::eventually;
 
 /// A server in the daemon's network, ended on drop.
 struct Server(Child);
@@ -13,10 +13,8 @@ struct Server(Child);
 impl Server {
     fn start(daemon: &Daemon, words: &[&str], port: &str) -> Self {
         let server = Self(daemon.host_program(words).start());
-        let begun = Instant::now();
-        while daemon.on_host(&["bash", "-c", &format!("exec 3<>/dev/tcp/127.0.0.1/{port}")]).code != Some(0) {
-            assert!(begun.elapsed() < Duration::from_secs(10), "{words:?} does not listen");
-        }
+        let knock = format!("exec 3<>/dev/tcp/127.0.0.1/{port}");
+        eventually(|| daemon.on_host(&["bash", "-c", &knock]).code == Some(0));
         server
     }
 }

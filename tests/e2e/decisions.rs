@@ -3,8 +3,6 @@
 //! The table decision -> test is [`ladder::DECISIONS`], which is also a part of `docs/api-versions.md`;
 //! [`every_decision_has_its_test`] holds it to the functions of these files.
 
-use std::time::{Duration, Instant};
-
 use serde_json::{Value, json};
 use testkit::{Answer, Daemon};
 
@@ -371,10 +369,8 @@ fn a_stop_without_seconds_waits() {
     for version in ["1.0", "1.8", "1.9", "1.14"] {
         let id = run(&daemon, version, script);
         eventually(|| daemon.get(&format!("/v1.5/containers/{id}/logs?stdout=1")).text() == "ready\n");
-        let begun = Instant::now();
         assert_eq!(daemon.call("POST", &format!("/v{version}/containers/{id}/stop"), None).status, 204);
-        assert!(begun.elapsed() < Duration::from_secs(8), "{version}: killed after all");
         let waited = daemon.call("POST", &format!("/v{version}/containers/{id}/wait"), None).json();
-        assert_eq!(waited["StatusCode"], 5, "{version}");
+        assert_eq!(waited["StatusCode"], 5, "{version}: killed after all");
     }
 }

@@ -16,7 +16,8 @@ fn run(daemon: &Daemon, name: &str, check: &str, flags: &[&str]) {
 #[test]
 fn a_container_gets_well_and_unwell_and_says_so() {
     let mut daemon = Daemon::with_busybox();
-    run(&daemon, "web", "echo looked; test -e /well", &["--health-retries", "2", "--health-start-period", "300ms"]);
+    // Its failures count only once it has been well.
+    run(&daemon, "web", "echo looked; test -e /well", &["--health-retries", "2", "--health-start-period", "1h"]);
     assert_eq!(status(&daemon, "web"), "starting");
     let listed = |daemon: &Daemon, flags: &[&str]| {
         daemon.docker(&[&["ps", "--format", "{{.Names}} {{.Status}}"], flags].concat()).ok()
@@ -51,8 +52,9 @@ fn a_check_that_hangs_or_cannot_start_has_failed() {
     let daemon = Daemon::with_busybox();
     run(&daemon, "slow", "echo begun; sleep 77", &["--health-timeout", "200ms", "--health-retries", "1"]);
     eventually(|| status(&daemon, "slow") == "unhealthy");
-    let log = daemon.docker(&["inspect", "-f", "{{json .State.Health.Log}}", "slow"]).ok();
-    assert!(log.contains("\"ExitCode\":-1,\"Output\":\"Health check exceeded timeout (200ms): begun\\n\""), "{log}");
+    // One of the last five: on a busy machine it may not come so far within that time.
+    let last = "\"ExitCode\":-1,\"Output\":\"Health check exceeded timeout (200ms): begun\\n\"";
+    eventually(|| daemon.docker(&["inspect", "-f", "{{json .State.Health.Log}}", "slow"]).ok().contains(last));
     let none = ["run", "-d", "--name", "none", "--no-healthcheck", "busybox", "sleep", "1000"];
     daemon.docker(&none).ok();
     assert_eq!(daemon.docker(&["inspect", "-f", "{{.State.Health}}", "none"]).ok(), "<nil>");

@@ -59,7 +59,7 @@ fn published_ports_answer_from_the_host_and_from_other_containers() {
     eventually(|| other(&format!("http://{own}/")).stdout.trim() == "served");
     assert_eq!(published(&daemon, &["web", "80/tcp"]), ["0.0.0.0:8080", "127.0.0.1:8081", ":::8080"]);
     daemon.docker(&["rm", "-f", "web"]).ok();
-    assert_eq!(daemon.on_host(&["curl", "-s", "-m", "1", "http://127.0.0.1:8080/"]).code, Some(7));
+    assert_eq!(daemon.on_host(&["curl", "-s", "-m", "20", "http://127.0.0.1:8080/"]).code, Some(7));
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn ports_answer_at_addresses_of_ipv6_even_while_no_daemon_runs() {
         eventually(|| daemon.on_host(&["sh", "-c", "echo ping | socat -t 1 - UDP6:[::1]:9000"]).stdout == "ping\n");
     };
     all(&daemon);
-    assert_eq!(daemon.on_host(&["curl", "-s", "-m", "1", "http://127.0.0.1:8081/"]).code, Some(7));
+    assert_eq!(daemon.on_host(&["curl", "-s", "-m", "20", "http://127.0.0.1:8081/"]).code, Some(7));
     let told = ["80/tcp -> 0.0.0.0:8080", "80/tcp -> ::1:8081", "80/tcp -> :::8080"];
     assert_eq!(published(&daemon, &["web"]), told);
     daemon.kill();
@@ -87,7 +87,7 @@ fn ports_answer_at_addresses_of_ipv6_even_while_no_daemon_runs() {
     daemon.docker(&["restart", "-t", "0", "web"]).ok();
     assert_eq!(fetch(&daemon, "[::1]:8080").trim(), "served");
     daemon.docker(&["rm", "-f", "web"]).ok();
-    assert_eq!(daemon.on_host(&["curl", "-s", "-m", "1", "http://[::1]:8080/"]).code, Some(7));
+    assert_eq!(daemon.on_host(&["curl", "-s", "-m", "20", "http://[::1]:8080/"]).code, Some(7));
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn many_ports_are_published_at_once_and_only_on_ipv4_if_so_wanted() {
     server(&daemon, "web", &["-p", "8000-8299:80-379"]);
     assert_eq!(fetch(&daemon, "127.0.0.1:8000").trim(), "served");
     assert_eq!(daemon.docker(&["port", "web"]).ok().lines().count(), 300);
-    assert_eq!(daemon.on_host(&["curl", "-s", "-m", "1", "http://[::1]:8000/"]).code, Some(7));
+    assert_eq!(daemon.on_host(&["curl", "-s", "-m", "20", "http://[::1]:8000/"]).code, Some(7));
     server(&daemon, "six", &["-p", "[::]:8300-8599:80-379"]);
     assert_eq!(fetch(&daemon, "[::1]:8300").trim(), "served");
 }
@@ -238,8 +238,7 @@ fn other_hosts_reach_published_ports_and_containers_reach_them() {
     // Another host: a namespace at the end of a veth pair into the daemon's.
     let world = r#"
         set -e
-        mkfifo "$1" && (unshare --net sh -c 'ip link set lo up; echo up; exec sleep 20' > "$1" &) ; read up < "$1"
-        pid=$(pgrep -n -f '^sleep 20$')
+        mkfifo "$1" && (unshare --net sh -c 'ip link set lo up; echo $$; exec sleep 100' > "$1" 2>&1 &) ; read pid < "$1"
         ip link add out type veth peer name in && ip link set in netns "$pid"
         ip addr add 192.0.2.1/24 dev out && ip link set out up
         nsenter --net=/proc/$pid/ns/net sh -c 'ip addr add 192.0.2.2/24 dev in && ip link set in up'

@@ -108,7 +108,13 @@ impl Bare {
 
     fn end(&mut self) -> Option<i32> {
         self.signal("TERM");
-        self.process.take().and_then(|mut process| process.wait().expect("a child can be waited for").code())
+        let mut process = self.process.take()?;
+        let mut status = None;
+        eventually(|| {
+            status = process.try_wait().expect("a child can be waited for");
+            status.is_some()
+        });
+        status?.code()
     }
 }
 
@@ -170,7 +176,7 @@ fn without_live_restore_containers_end_with_the_daemon_and_policies_hold() {
 fn systemd_hands_the_socket_over_and_is_told_when_it_is_ready() {
     let mut bare = Bare::new();
     let notified = UnixDatagram::bind(bare.path("notify")).expect("a socket can be bound");
-    notified.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout can be set");
+    notified.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout can be set");
     // What systemd does: bind, hand over as descriptor 3, execute.
     let script = r#"
 import os, socket, sys

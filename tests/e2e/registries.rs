@@ -147,10 +147,9 @@ fn podman_at_the_other_end() {
 
 #[test]
 fn a_pull_ends_when_the_last_client_that_waits_for_it_has_gone() {
-    /// So long a pull takes at least.
-    const LATE: Duration = Duration::from_secs(3);
     let daemon = Daemon::start();
-    let registry = Served::generated(&daemon, 8650, 24, LATE);
+    let registry = Served::generated(&daemon, 8650, 24);
+    let open_gate = || std::fs::write(registry.gate(), "").expect("a file can be written");
     let name = registry.name("big:1");
     let pull = || {
         let mut connection = daemon.connect();
@@ -165,13 +164,16 @@ fn a_pull_ends_when_the_last_client_that_waits_for_it_has_gone() {
     both[0].until("\"Downloading\"");
     drop(both);
     crate::lifecycle::eventually(nothing_stays);
-    // By now it would be here, had it gone on.
-    std::thread::sleep(LATE + Duration::from_secs(1));
+    // Had it gone on, it would be here now.
+    open_gate();
+    std::thread::sleep(Duration::from_secs(1));
     assert_eq!(daemon.docker(&["images", "-aq"]).ok(), "");
     // One that stays gets it.
+    std::fs::remove_file(registry.gate()).expect("a file can be removed");
     let (mut leaves, mut stays) = (pull(), pull());
     leaves.until("\"Downloading\"");
     drop(leaves);
+    open_gate();
     stays.until("Status: ");
     assert_eq!(daemon.docker(&["images", "-q"]).ok().lines().count(), 1);
 }
@@ -179,7 +181,8 @@ fn a_pull_ends_when_the_last_client_that_waits_for_it_has_gone() {
 #[test]
 fn a_pulled_image_keeps_its_digest_wherever_it_is_pushed_as_long_as_a_registry_has_it() {
     let daemon = Daemon::start();
-    let origin = Served::generated(&daemon, 8750, 3, Duration::ZERO);
+    let origin = Served::generated(&daemon, 8750, 3);
+    std::fs::write(origin.gate(), "").expect("a file can be written");
     let first = origin.name("big:1");
     let pulled = daemon.docker(&["pull", &first]).ok();
     let digest = pulled.lines().find_map(|line| line.strip_prefix("Digest: ")).expect("a digest").to_owned();
@@ -220,7 +223,13 @@ fn peak_kb(daemon: &Daemon) -> u64 {
 fn a_large_layer_takes_little_memory() {
     let megabytes = std::env::var("LONGSHORE_LAYER_MB").map_or(192, |text| text.parse().expect("a number"));
     let mut daemon = Daemon::start();
-    let registry = Served::generated(&daemon, 8700, megabytes, Duration::from_secs(1));
+    let registry = Served::generated(&daemon, 8700, megabytes);
+    // So that much of the large layer is there before it can be unpacked.
+    let gate = registry.gate();
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_secs(1));
+        std::fs::write(gate, "").expect("a file can be written");
+    });
     let pulled = daemon.call("POST", &format!("/images/create?fromImage={}&tag=1", registry.name("big")), None);
     assert!(pulled.text().contains("Status: Downloaded newer image"), "{}", pulled.text());
     let pull_kb = peak_kb(&daemon);

@@ -3,7 +3,6 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use tempfile::TempDir;
 use testkit::{Daemon, Program, environment};
@@ -14,6 +13,9 @@ use crate::lifecycle::eventually;
 pub(crate) const USER: (&str, &str) = ("joe_", "secret");
 /// The same as `htpasswd` has it.
 const HTPASSWD: &str = "joe_:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n";
+
+/// Name of the file of [`Served::gate`].
+const GATE: &str = "gate";
 
 /// A server that is ended on drop.
 pub(crate) struct Served {
@@ -77,11 +79,13 @@ impl Served {
     }
 
     /// A registry with the image `big:1` of so many megabytes, which are made while they are sent; the lowest layer comes
-    /// so late.
-    pub(crate) fn generated(daemon: &Daemon, port: u16, megabytes: u64, late: Duration) -> Self {
+    /// while [`Served::gate`] is there.
+    pub(crate) fn generated(daemon: &Daemon, port: u16, megabytes: u64) -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/generated_registry.py");
-        let words = ["python3", script, &port.to_string(), &megabytes.to_string(), &late.as_secs().to_string()];
-        let served = Self { child: daemon.host_program(&words).start(), port, folder: folder() };
+        let folder = folder();
+        let gate = folder.path().join(GATE).display().to_string();
+        let words = ["python3", script, &port.to_string(), &megabytes.to_string(), &gate];
+        let served = Self { child: daemon.host_program(&words).start(), port, folder };
         served.wait(daemon);
         served
     }
@@ -95,6 +99,11 @@ impl Served {
         let served = Self { child: daemon.host_program(&words).start(), port, folder };
         served.wait(daemon);
         served
+    }
+
+    /// The file that lets a generated registry's lowest layer through.
+    pub(crate) fn gate(&self) -> PathBuf {
+        self.folder.path().join(GATE)
     }
 
     /// Files of a folder over plain HTTP.

@@ -289,9 +289,12 @@ fn a_log_that_is_read_right_after_the_start_has_the_first_words() {
     let log = |id: &str| daemon.get(&format!("/containers/{id}/logs?stdout=1")).text();
     let old = |id: &str| daemon.call("POST", &format!("/v1.10/containers/{id}/attach?logs=1&stdout=1"), None).text();
     for read in [&log as &dyn Fn(&str) -> String, &old] {
-        // How long a program takes to begin is for a busy machine to say: often is enough.
-        let heard = (0..60).filter(|_| read(&started()).contains("hello")).take(5);
-        assert_eq!(heard.count(), 5);
+        for _ in 0..5 {
+            let begun = std::time::Instant::now();
+            let heard = read(&started());
+            // On a busy machine it may take longer to begin than it is waited for.
+            assert!(heard.contains("hello") || begun.elapsed() >= std::time::Duration::from_millis(100), "{heard:?}");
+        }
     }
     // One that goes on is not waited for.
     daemon.docker(&["run", "-d", "--name", "long", "busybox", "sleep", "1000"]).ok();

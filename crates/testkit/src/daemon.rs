@@ -12,12 +12,11 @@ use crate::environment;
 use crate::http::{Answer, Connection};
 use crate::leftovers::Leftovers;
 use crate::program::{Output, Program};
+use crate::watch::Watched;
 
-/// How long a daemon may take to listen.
-const START_WITHIN: Duration = Duration::from_secs(10);
-
-/// How long a daemon may take to end after SIGTERM.
-const END_WITHIN: Duration = Duration::from_secs(15);
+/// How long a daemon may take to listen, and to end after SIGTERM. No promise, but how a hang is told from a machine under load.
+const START_WITHIN: Duration = Duration::from_secs(60);
+const END_WITHIN: Duration = Duration::from_secs(60);
 
 /// A running daemon that belongs to one test.
 #[derive(Debug)]
@@ -28,6 +27,7 @@ pub struct Daemon {
     /// Holds the network namespace, so that the daemon can be killed and started again in it.
     namespace: Child,
     process: Option<Child>,
+    _watched: Watched,
 }
 
 impl Daemon {
@@ -68,7 +68,9 @@ impl Daemon {
             .spawn()
             .expect("a network namespace can be made");
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        let mut daemon = Self { folder, flags, environment: owned(variables), namespace, process: None };
+        let watched = Watched::with(folder.path().join("log"));
+        let environment = owned(variables);
+        let mut daemon = Self { folder, flags, environment, namespace, process: None, _watched: watched };
         let mut ready = daemon.namespace.stdout.take().expect("stdout is a pipe");
         std::io::Read::read_exact(&mut ready, &mut [0; 6]).expect("the namespace's loopback comes up");
         daemon.restart();
@@ -301,7 +303,7 @@ pub(crate) fn busybox_tar() -> PathBuf {
     MADE.call_once(|| {
         let root = tempfile::tempdir_in(environment("LONGSHORE_TEST_DISK")).expect("a folder can be made");
         let script = r#"
-            cd "$1" && mkdir -p bin dev etc proc root sys tmp usr/bin var && chmod 1777 tmp && cp "$2" bin/busybox
+            umask 022 && cd "$1" && mkdir -p bin dev etc proc root sys tmp usr/bin var && chmod 1777 tmp && cp "$2" bin/busybox
             for applet in $("$2" --list); do [ "$applet" = busybox ] || ln -s busybox "bin/$applet"; done
             echo root:x:0:0:root:/root:/bin/sh > etc/passwd && echo daemon:x:1:1:daemon:/usr/sbin:/bin/false >> etc/passwd
             echo root:x:0: > etc/group && echo daemon:x:1: >> etc/group

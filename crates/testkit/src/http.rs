@@ -6,6 +6,9 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+/// How long nothing may move. Far above what anything takes, for machines under load.
+const SILENCE: Duration = Duration::from_secs(60);
+
 /// An answer, read to its end.
 #[derive(Debug)]
 pub struct Answer {
@@ -45,10 +48,11 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Connects; reading fails after 20 s of silence.
+    /// Connects; reading fails after a minute of silence, and so does sending to a daemon that does not read.
     pub fn open(socket: &Path) -> Self {
         let stream = UnixStream::connect(socket).unwrap_or_else(|error| panic!("{}: {error}", socket.display()));
-        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout can be set");
+        stream.set_read_timeout(Some(SILENCE)).expect("a timeout can be set");
+        stream.set_write_timeout(Some(SILENCE)).expect("a timeout can be set");
         Self { stream, read: Vec::new() }
     }
 

@@ -3,13 +3,15 @@
 //! What a test needs from outside comes in the environment, set by `cargo xtask test`: `LONGSHORE_BIN` (the release
 //! binary), `LONGSHORE_TEST_DISK` (a folder for data roots), `LONGSHORE_BUSYBOX` (a static busybox),
 //! `LONGSHORE_CLIENTS` (a list of clients to be tried), `LONGSHORE_BUILDX` (the program behind `docker buildx`).
-//! When a [`Daemon`] is dropped it is ended, and the test fails if anything was left behind.
+//! When a [`Daemon`] is dropped it is ended, and the test fails if anything was left behind. A test that holds one for very long
+//! is named, shown, and ended with all others.
 
 mod daemon;
 mod http;
 mod leftovers;
 mod program;
 mod registry;
+mod watch;
 
 pub use daemon::Daemon;
 pub use http::{Answer, Connection};

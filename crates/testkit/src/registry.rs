@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::Daemon;
 
 /// How long the registry may take to listen.
-const START_WITHIN: Duration = Duration::from_secs(20);
+const START_WITHIN: Duration = Duration::from_secs(60);
 
 /// A registry in the network namespace of a daemon; ended on drop.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Registry {
         std::fs::write(&config, text).expect("a file can be written");
         let mut command = Command::new("nsenter");
         command.arg(daemon.namespace()).args(["docker-registry", "serve"]).arg(&config);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.stdin(Stdio::null()).stdout(Stdio::null());
         let registry = Self { process: command.spawn().expect("Debian's docker-registry can be started") };
         let started = Instant::now();
         while daemon.on_host(&["curl", "-s", &format!("http://{}/v2/", Self::ADDRESS)]).code != Some(0) {

@@ -171,7 +171,16 @@ fn dockerode(choice: Choice) -> Result<Vec<Client>> {
             std::fs::create_dir_all(&folder)?;
             let package = format!("dockerode@{release}");
             let mut npm = Command::new("npm");
-            npm.args(["install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"]).arg(&folder);
+            npm.args([
+                "install",
+                "--silent",
+                "--no-audit",
+                "--no-fund",
+                "--ignore-scripts",
+                "--fetch-retries=5",
+                "--prefix",
+            ])
+            .arg(&folder);
             succeed(npm.args([&package, "tar-stream@3.1.7"]))?;
             std::fs::write(folder.join("complete"), "")?;
         }

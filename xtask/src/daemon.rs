@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::run::{binary, succeed};
 
-/// How long the first answer may take before we call the start failed.
-const START_WITHIN: Duration = Duration::from_secs(10);
+/// How long the first answer may take before we call the start failed, and the end. No promise, but how a hang is told from a
+/// machine under load.
+const START_WITHIN: Duration = Duration::from_secs(60);
+const END_WITHIN: Duration = Duration::from_secs(60);
 
 /// A running daemon, ended on drop.
 pub(crate) struct Daemon {
@@ -72,6 +74,20 @@ impl Daemon {
         Ok(())
     }
 
+    fn end(&mut self) -> Result<()> {
+        succeed(Command::new("kill").arg(self.process.id().to_string()))?;
+        let late = Instant::now() + END_WITHIN;
+        while self.process.try_wait()?.is_none() {
+            if Instant::now() > late {
+                self.process.kill()?;
+                self.process.wait()?;
+                bail!("it did not end within {END_WITHIN:?} of SIGTERM");
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
+    }
+
     /// The daemon's process.
     pub(crate) fn pid(&self) -> u32 {
         self.process.id()
@@ -85,9 +101,7 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        let pid = self.process.id().to_string();
-        let ended = succeed(Command::new("kill").arg(pid)).and_then(|()| Ok(self.process.wait()?));
-        if let Err(error) = ended {
+        if let Err(error) = self.end() {
             eprintln!("the daemon was not ended: {error:#}");
         }
     }

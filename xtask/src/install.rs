@@ -71,7 +71,7 @@ fn buildx() -> Result<PathBuf> {
     std::fs::write(folder.join("sources.list"), format!("deb [signed-by={keys}] {} trixie main\n", debian()?))?;
     std::fs::write(folder.join("status"), "")?;
     let apt = || {
-        let mut apt = Command::new("apt-get");
+        let mut apt = apt();
         let path = |name: &str| folder.join(name).display().to_string();
         let settings = [
             format!("Dir::State::Lists={}", path("lists")),
@@ -111,10 +111,18 @@ pub(crate) fn programs(wanted: &[(&str, &str)]) -> Result<()> {
     if missing.is_empty() { Ok(()) } else { packages(&missing) }
 }
 
+/// Debian's installer, which waits for another one that runs (a machine that has just been started updates itself), and
+/// asks again when a server does not answer.
+fn apt() -> Command {
+    let mut apt = Command::new("apt-get");
+    apt.args(["-o", "DPkg::Lock::Timeout=600", "-o", "Acquire::Retries=5"]);
+    apt
+}
+
 /// Installs packages of Debian.
 pub(crate) fn packages(names: &[&str]) -> Result<()> {
-    succeed(Command::new("apt-get").args(["update", "-q"]))?;
-    let mut install = Command::new("apt-get");
+    succeed(apt().args(["update", "-q"]))?;
+    let mut install = apt();
     install.env("DEBIAN_FRONTEND", "noninteractive");
     succeed(install.args(["install", "-q", "-y", "--no-install-recommends"]).args(names))
 }
@@ -143,11 +151,14 @@ pub(crate) fn environment(name: &str, packages: &[&str]) -> Result<PathBuf> {
             self::packages(&["python3-venv"])?;
             succeed(&mut make())?;
         }
-        succeed(Command::new(programs.join("python")).args(["-m", "pip", "install", "-q"]).args(packages))?;
+        succeed(Command::new(programs.join("python")).args(PIP).args(packages))?;
         std::fs::write(environment.join("complete"), "")?;
     }
     Ok(programs)
 }
+
+/// How Python's installer is called.
+const PIP: [&str; 6] = ["-m", "pip", "install", "-q", "--retries", "10"];
 
 /// The programs of a virtual environment of an older Python, whose packages are installed step by step.
 pub(crate) fn environment_of(name: &str, interpreter: &Path, steps: &[&[&str]]) -> Result<PathBuf> {
@@ -155,11 +166,11 @@ pub(crate) fn environment_of(name: &str, interpreter: &Path, steps: &[&[&str]]) 
     let programs = environment.join("bin");
     if !environment.join("complete").exists() {
         if !succeeds(Command::new(interpreter).args(["-m", "virtualenv", "--version"])) {
-            succeed(Command::new(interpreter).args(["-m", "pip", "install", "-q", "virtualenv==20.15.1"]))?;
+            succeed(Command::new(interpreter).args(PIP).arg("virtualenv==20.15.1"))?;
         }
         succeed(Command::new(interpreter).args(["-m", "virtualenv", "-q"]).arg(&environment))?;
         for packages in steps {
-            succeed(Command::new(programs.join("python")).args(["-m", "pip", "install", "-q"]).args(*packages))?;
+            succeed(Command::new(programs.join("python")).args(PIP).args(*packages))?;
         }
         std::fs::write(environment.join("complete"), "")?;
     }

@@ -1,5 +1,6 @@
 //! Running programs, and where things are.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -27,7 +28,48 @@ pub(crate) fn binary() -> Result<PathBuf> {
 
 /// `cargo`, in the workspace.
 pub(crate) fn cargo() -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = Command::new(program());
+    in_workspace(&mut command);
+    command
+}
+
+/// Variables that tests would otherwise take from whoever runs them: proxies that would be asked for what a test serves itself,
+/// and a docker program's settings.
+const STRANGE: [&str; 16] = [
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "DOCKER_API_VERSION",
+    "DOCKER_BUILDKIT",
+    "DOCKER_CERT_PATH",
+    "DOCKER_CONFIG",
+    "DOCKER_CONTEXT",
+    "DOCKER_DEFAULT_PLATFORM",
+    "DOCKER_HOST",
+    "DOCKER_TLS_VERIFY",
+];
+
+/// `cargo test`, in the workspace, where modes of new files, language and time are the same on all machines.
+pub(crate) fn cargo_test() -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", "umask 022; exec \"$@\"", "sh"]).arg(program()).arg("test");
+    for name in STRANGE {
+        command.env_remove(name);
+    }
+    in_workspace(command.env("LC_ALL", "C.UTF-8").env("TZ", "UTC"));
+    command
+}
+
+fn program() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+fn in_workspace(command: &mut Command) {
     command.current_dir(workspace());
     // What cargo has told *us* about our package would make build scripts that watch these variables run again, and
     // everything above them be built again, each time that cargo is called the other way.
@@ -37,7 +79,6 @@ pub(crate) fn cargo() -> Command {
             command.env_remove(&name);
         }
     }
-    command
 }
 
 /// Runs `command` and fails, naming it, if it fails.

@@ -27,7 +27,7 @@ impl Drop for Server {
 }
 
 /// A repository with a branch and a tag, and a folder to build in; the folder that it is in.
-fn repository(daemon: &Daemon) -> String {
+pub(crate) fn repository(daemon: &Daemon) -> String {
     let folder = context(
         daemon,
         "served/r",
@@ -42,6 +42,12 @@ fn repository(daemon: &Daemon) -> String {
         echo other > sub/word && git -c user.name=a -c user.email=a commit -q -a -m two && git checkout -q main && \
         git clone -q --bare . ../r.git && git -C ../r.git update-server-info && git rev-parse other";
     Program::new("sh").args(["-ec", script, "sh", &folder]).run().ok()
+}
+
+/// The commit of the main branch.
+fn head(daemon: &Daemon) -> String {
+    let repository = daemon.path("served/r.git").display().to_string();
+    Program::new("git").args(["-C", &repository, "rev-parse", "main"]).run().ok()
 }
 
 #[test]
@@ -86,6 +92,21 @@ fn repositories() {
     assert!(build(&daemon, &[&folder]).ok().contains("/all/.git\nother\nother\n"));
     let answer = daemon.call("POST", "/build?remote=git://127.0.0.1/nosuch.git", None);
     assert!(answer.status == 500 && answer.text().contains("nosuch.git failed"), "{}", answer.text());
+    // As today's addresses have it; the same twice is no contradiction.
+    let asked = |question: &str| format!("http://127.0.0.1:8080/r.git?{question}").replace('&', "%26");
+    remote("asked", &asked("branch=other&subdir=sub#:sub"));
+    assert_eq!(word("asked"), "other");
+    remote("checked", &asked(&format!("tag=v1&keep-git-dir=1&checksum={}", head(&daemon))));
+    assert!(daemon.docker(&["run", "--rm", "checked", "cat", "/list"]).ok().starts_with(".git\n"));
+    for (question, status, words) in [
+        ("ref=other#main", 400, "ref \\\"other\\\" contradicts \\\"main\\\""),
+        ("reff=other", 400, "\\\"reff\\\" is not known; expected ref"),
+        ("ref=other&checksum=0123", 500, "0123 was expected"),
+    ] {
+        let address = asked(question).replace('#', "%23");
+        let answer = daemon.call("POST", &format!("/build?remote={address}"), None);
+        assert!(answer.status == status && answer.text().contains(words), "{} {}", answer.status, answer.text());
+    }
     // No way leads out of the repository: this is its own top.
     remote("top", "git://127.0.0.1/r.git#:../..");
     assert_eq!(daemon.docker(&["run", "--rm", "top", "cat", "/list"]).ok(), "Dockerfile\nsub");

@@ -10,8 +10,8 @@ use rustix::io::Errno;
 use sys::root::{Kind, Root};
 use tempfile::TempDir;
 
-use crate::git::Repository;
-use crate::{ContextSource, Error, Result};
+use crate::git::Checkout;
+use crate::{ContextSource, Error, Repository, Result, Secrets};
 
 /// Bytes at the beginning of a body that tell what it is.
 const HEAD_BYTES: usize = 1024;
@@ -56,13 +56,17 @@ impl Context {
         Ok(context)
     }
 
-    /// The files of a git repository, without its history. `go_on` is asked all the while whether somebody still waits.
+    /// The files of a git repository. `go_on` is asked all the while whether somebody still waits.
     ///
     /// # Errors
     /// The repository cannot be had, or does not have what is wanted of it.
-    pub fn of_repository(repository: &Repository, temporary: &Path, go_on: &dyn Fn() -> Result<()>) -> Result<Self> {
-        let (mut context, _) = Self::checkout(repository, temporary, go_on)?;
-        context.root.remove(".git")?;
+    pub fn of_repository(
+        repository: &Repository,
+        temporary: &Path,
+        secrets: &dyn Secrets,
+        go_on: &dyn Fn() -> Result<()>,
+    ) -> Result<Self> {
+        let mut context = Self::checkout(repository, temporary, secrets, go_on)?;
         if !repository.folder.is_empty() {
             let missing =
                 |error| Error::Step(format!("the folder {:?} of {}: {error}", repository.folder, repository.url));
@@ -71,15 +75,27 @@ impl Context {
         Ok(context)
     }
 
-    /// All of a git repository, and the commit.
+    /// All folders of a git repository, without its history unless that is wanted. The client's SSH agent logs in where that
+    /// is needed, if it lends one.
     pub(crate) fn checkout(
         repository: &Repository,
         temporary: &Path,
+        secrets: &dyn Secrets,
         go_on: &dyn Fn() -> Result<()>,
-    ) -> Result<(Self, String)> {
+    ) -> Result<Self> {
         let context = Self::empty(temporary)?;
-        let commit = repository.fetch(context.folder.path(), go_on)?;
-        Ok((context, commit))
+        let agent = match repository.is_ssh().then(|| secrets.agent("")).transpose() {
+            Ok(agent) => agent.flatten(),
+            // Without a session: what this host has set up may do.
+            Err(Error::Invalid(_)) => None,
+            Err(error) => return Err(error),
+        };
+        let agent = agent.as_ref().map(|agent| agent.socket());
+        Checkout { repository, folder: context.folder.path(), agent, go_on }.fetch()?;
+        if !repository.keep_git_dir {
+            context.root.remove(".git")?;
+        }
+        Ok(context)
     }
 
     /// What came from an address: an archive, or a Dockerfile alone.

@@ -11,9 +11,8 @@ use sha2::{Digest, Sha256};
 use sys::root::{Owner, Root, Time};
 
 use crate::copy::{self, Destination, Mode, Source, Sources};
-use crate::git::Repository;
 use crate::work::Work;
-use crate::{Context, Error, Fetched, NamedContext, Result};
+use crate::{Context, Error, Fetched, NamedContext, Repository, Result, Site};
 
 /// What an `ADD` or `COPY` copies.
 #[derive(Default)]
@@ -85,9 +84,10 @@ impl Work<'_> {
         for word in &transfer.sources {
             let wanted = self.expand(word)?;
             let is_file = wanted.starts_with("http://") || wanted.starts_with("https://");
-            let repository = Repository::parse(&wanted).filter(|_| name == "ADD" && !self.options.dialect.is_old());
+            let knows_git = name == "ADD" && !self.options.dialect.is_old();
+            let repository = if knows_git { Repository::parse(&wanted)? } else { None };
             if let Some(repository) = repository {
-                self.fetch_repository(&repository, transfer, &mut found)?;
+                self.fetch_repository(repository, transfer, &mut found)?;
             } else if is_file && name == "COPY" {
                 return Err(Error::Invalid("source can't be a URL for COPY".to_owned()));
             } else if is_file {
@@ -146,17 +146,11 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn fetch_repository(&self, repository: &Repository, transfer: &Transfer, found: &mut Found) -> Result<()> {
-        let solve = self.solve;
-        let go_on = || solve.go_on();
-        let (context, commit) = Context::checkout(repository, solve.site.temporary, &go_on)?;
-        let wanted = self.expand(&transfer.checksum)?;
-        if !wanted.is_empty() && !commit.starts_with(&wanted) {
-            return Err(Error::Step(format!("{} is at the commit {commit}: {wanted} was expected", repository.url)));
-        }
-        if !transfer.keep_git_dir {
-            context.root().remove(".git")?;
-        }
+    fn fetch_repository(&self, mut repository: Repository, transfer: &Transfer, found: &mut Found) -> Result<()> {
+        let Site { temporary, secrets, .. } = self.solve.site;
+        repository.demand(&self.expand(&transfer.checksum)?)?;
+        repository.keep_git_dir |= transfer.keep_git_dir;
+        let context = Context::checkout(&repository, temporary, secrets, &|| self.solve.go_on())?;
         let origin = Sources { root: Arc::clone(context.root()), image: None };
         let sources = copy::find(&origin, &repository.folder, false);
         found.sources.extend(sources.map_err(|missing| missing.of("ADD", &repository.folder))?);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use build::{Built, Context, ContextSource};
-use engine::{BuildRequest, Engine};
+use engine::{BuildRequest, Engine, RemoteContext};
 use model::ErrorKind;
 use serde_json::json;
 use tokio::runtime::Handle;
@@ -57,6 +57,11 @@ impl Solve<'_> {
         self.sessions.of(self.session).await
     }
 
+    fn lender(&self, session: Option<Arc<Session>>) -> Arc<Lender> {
+        let (handle, cancelled) = (Handle::current(), self.cancelled.clone());
+        Arc::new(Lender { session, handle, cancelled, temporary: self.engine.build_folder() })
+    }
+
     /// Builds these files.
     ///
     /// # Errors
@@ -67,12 +72,7 @@ impl Solve<'_> {
         session: Option<Arc<Session>>,
     ) -> Result<Built, Status> {
         let version = self.engine.version().await.map_err(|error| of_engine(&error))?.version;
-        let lender = Arc::new(Lender {
-            session,
-            handle: Handle::current(),
-            cancelled: self.cancelled.clone(),
-            temporary: self.engine.build_folder(),
-        });
+        let lender = self.lender(session);
         let request = BuildRequest {
             source,
             options: attributes::options(self.attributes, version)?,
@@ -114,7 +114,11 @@ impl Solve<'_> {
     /// The context from an address: of the network, or of the client, who then sends an archive or a Dockerfile.
     async fn fetch(&self, address: &str, session: Option<&Arc<Session>>) -> Result<Context, Status> {
         let Some(path) = address.strip_prefix("http://buildkit-session/") else {
-            let context = self.engine.context_at(address, self.cancelled.clone()).await;
+            let keep = text(self.attributes, "build-arg:BUILDKIT_CONTEXT_KEEP_GIT_DIR");
+            let keep_git_dir = matches!(keep.to_ascii_lowercase().as_str(), "1" | "t" | "true");
+            let remote = RemoteContext { address: address.to_owned(), keep_git_dir };
+            let lender = self.lender(session.cloned());
+            let context = self.engine.context_at(remote, lender, self.cancelled.clone()).await;
             return context.map_err(|error| of_engine(&error));
         };
         let missing = || Status::new(Code::FailedPrecondition, "the client sends no files: the build has no session");

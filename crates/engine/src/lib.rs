@@ -43,7 +43,7 @@ mod system;
 mod transfer;
 mod volumes;
 
-pub use self::build::{BuildRequest, Keys};
+pub use self::build::{BuildRequest, Keys, RemoteContext};
 pub use ::build::Dialect;
 pub use ::registry::{Credentials, InvalidSetting, Settings as RegistrySettings};
 pub use config::{Changeable, EngineConfig};

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::console::Console;
 use super::executor::EngineExecutor;
+use super::remote::RemoteContext;
 use crate::engine::Engine;
 use crate::images::new_name;
 use crate::options::BuildOptions;
@@ -61,7 +62,10 @@ impl Engine {
                 Context::of_body(body, "Dockerfile", &self.build_folders.temporary)?
             }
             "" => Context::unpack(body, &self.build_folders.temporary)?,
-            remote => self.remote_context(remote, handle, cancelled)?,
+            remote => {
+                let remote = RemoteContext { address: remote.to_owned(), keep_git_dir: false };
+                self.remote_context(&remote, &NoSession, handle, cancelled)?
+            }
         };
         let options = Options {
             dialect: options.dialect,

@@ -17,6 +17,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use self::executor::EngineExecutor;
+pub use self::remote::RemoteContext;
 use crate::engine::Engine;
 use crate::{Credentials, EngineConfig, Error, Result};
 

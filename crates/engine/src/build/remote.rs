@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use build::{Context, Repository};
+use build::{Context, Repository, Secrets};
 use registry::Remote;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -11,14 +11,28 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::Engine;
 use crate::{Error, Result};
 
+/// Where a build context is that a client names instead of sending.
+#[derive(Debug, Clone, Default)]
+pub struct RemoteContext {
+    /// The address.
+    pub address: String,
+    /// A repository's history is part of the context.
+    pub keep_git_dir: bool,
+}
+
 impl Engine {
     /// The files at an address that names a build context: a git repository, an archive, or a Dockerfile alone.
     ///
     /// # Errors
     /// Nothing is there, or the address is none.
-    pub async fn context_at(self: &Arc<Self>, address: &str, cancelled: CancellationToken) -> Result<Context> {
-        let (engine, handle, address) = (Arc::clone(self), Handle::current(), address.to_owned());
-        self.blocking(move || engine.remote_context(&address, &handle, &cancelled)).await
+    pub async fn context_at(
+        self: &Arc<Self>,
+        address: RemoteContext,
+        secrets: Arc<dyn Secrets>,
+        cancelled: CancellationToken,
+    ) -> Result<Context> {
+        let (engine, handle) = (Arc::clone(self), Handle::current());
+        self.blocking(move || engine.remote_context(&address, secrets.as_ref(), &handle, &cancelled)).await
     }
 
     /// Opens an address from blocking code; gives up when the build is cancelled.
@@ -35,21 +49,24 @@ impl Engine {
     /// The context at the address that `remote=` names: a git repository, an archive, or a Dockerfile alone.
     pub(super) fn remote_context(
         self: &Arc<Self>,
-        remote: &str,
+        remote: &RemoteContext,
+        secrets: &dyn Secrets,
         handle: &Handle,
         cancelled: &CancellationToken,
     ) -> Result<Context> {
+        let RemoteContext { address, keep_git_dir } = remote;
         let temporary = &self.build_folders.temporary;
         let go_on = || if cancelled.is_cancelled() { Err(build::Error::Cancelled) } else { Ok(()) };
-        if let Some(repository) = Repository::parse(remote) {
-            return Ok(Context::of_repository(&repository, temporary, &go_on)?);
+        if let Some(mut repository) = Repository::parse(address)? {
+            repository.keep_git_dir |= keep_git_dir;
+            return Ok(Context::of_repository(&repository, temporary, secrets, &go_on)?);
         }
-        if !remote.starts_with("http://") && !remote.starts_with("https://") {
+        if !address.starts_with("http://") && !address.starts_with("https://") {
             return Err(Error::invalid(format!(
-                "{remote:?} is no address of a build context: it begins with http://, https://, git:// or git@, or ends in .git"
+                "{address:?} is no address of a build context: it begins with http://, https://, git:// or git@, or ends in .git"
             )));
         }
-        let body = self.open_remote(remote, handle, cancelled)?;
+        let body = self.open_remote(address, handle, cancelled)?;
         Ok(Context::of_body(Watched { body, cancelled }, "Dockerfile", temporary)?)
     }
 }

@@ -7,7 +7,8 @@ use http::Method;
 use image::StoredBlob;
 use model::{ChainId, DiffId, Reference};
 
-use super::upload::{COMPRESSOR, Contents, Upload};
+use super::gzip::COMPRESSOR;
+use super::upload::{Contents, Upload};
 use super::{Run, short};
 use crate::auth::scope;
 use crate::http::Call;

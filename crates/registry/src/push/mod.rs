@@ -1,5 +1,6 @@
 //! Pushing: layers side by side, then the config, then the manifest.
 
+mod gzip;
 mod layer;
 mod origin;
 mod upload;

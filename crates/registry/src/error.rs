@@ -192,7 +192,8 @@ impl Error {
     pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Request { failure, .. } => *failure == Failure::Broken,
-            Self::Refused(complaint) => complaint.status == 429 || complaint.status >= 500,
+            // 499: to the registry we had gone. Something between us broke the connection, and passes on what it says of that.
+            Self::Refused(complaint) => matches!(complaint.status, 429 | 499..),
             _ => false,
         }
     }

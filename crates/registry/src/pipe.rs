@@ -283,20 +283,25 @@ mod tests {
         assert!(read(reader).await.1.is_err());
     }
 
-    #[tokio::test]
-    async fn a_writer_given_up_while_it_writes_to_the_file_ends_the_reader() {
-        let (mut writer, reader) = pipe(Path::new("/dev/shm"));
-        for number in 0..4 {
-            writer.write(chunk(number)).await.unwrap();
-        }
-        tokio::select! {
-            biased;
-            outcome = writer.write(chunk(4)) => panic!("written without a wait: {outcome:?}"),
-            () = std::future::ready(()) => {}
-        }
-        drop(writer);
+    #[test]
+    fn a_writer_given_up_while_it_writes_to_the_file_ends_the_reader() {
+        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+        let (mut writer, mut reader) = pipe(Path::new("/dev/shm"));
         let (tell, told) = std::sync::mpsc::channel();
-        std::thread::spawn(move || tell.send({ reader }.read_to_end(&mut Vec::new()).is_err()));
+        runtime.block_on(async {
+            for number in 0..4 {
+                writer.write(chunk(number)).await.unwrap();
+            }
+            // The one thread that writes to files is busy until this is dropped.
+            let (busy, freed) = std::sync::mpsc::channel::<()>();
+            tokio::task::spawn_blocking(move || freed.recv());
+            tokio::select! {
+                biased;
+                outcome = writer.write(chunk(4)) => panic!("written without a wait: {outcome:?}"),
+                () = std::future::ready(()) => drop((writer, busy)),
+            }
+        });
+        std::thread::spawn(move || tell.send(reader.read_to_end(&mut Vec::new()).is_err()));
         assert_eq!(told.recv_timeout(Duration::from_secs(60)), Ok(true));
     }
 

@@ -362,12 +362,14 @@ async fn patience_has_an_end() {
     let tries = AtomicUsize::new(0);
     let wire = Wire::new("busy", 1000);
     let busy = lying(&wire, move |asked, honest| {
-        let fails = asked.path.contains("/manifests/") && tries.fetch_add(1, Ordering::SeqCst) < 2;
-        if fails { reply(503, "") } else { honest }
+        let first = [429, 499, 503];
+        let number =
+            if asked.path.contains("/manifests/") { tries.fetch_add(1, Ordering::SeqCst) } else { first.len() };
+        first.get(number).map_or(honest, |status| reply(*status, ""))
     })
     .await;
     Place::new().pull(&busy.name("app:1")).await.1.unwrap();
-    assert_eq!(busy.count("GET", "/manifests/1"), 3);
+    assert_eq!(busy.count("GET", "/manifests/1"), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]

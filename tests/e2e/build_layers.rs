@@ -1,8 +1,10 @@
-//! Layers that do not depend on what lies beneath them: `COPY --link`, `ADD --link`.
+//! Layers that are not made again: those that do not depend on what lies beneath them (`COPY --link`, `ADD --link`), and those
+//! of images at registries (`--cache-from`).
 
-use testkit::Daemon;
+use testkit::{Daemon, Registry};
 
 use crate::build::{archive, build, context};
+use crate::buildkit::buildx;
 
 /// Two bases, of which one has links where the steps copy to.
 fn bases(daemon: &Daemon) {
@@ -51,4 +53,39 @@ fn layers_stand_on_any_base() {
     let file = "FROM linked\nCOPY f /data/\nRUN ls -d /elsewhere/f\n";
     let folder = context(&daemon, "followed", &[("Dockerfile", file), ("f", "linked")]);
     assert!(build(&daemon, &[&folder]).ok().contains("/elsewhere/f\n"));
+}
+
+#[test]
+fn steps_of_images_at_registries_count() {
+    let daemon = Daemon::with_busybox();
+    let _registry = Registry::beside(&daemon);
+    let name = format!("{}/team/cache:1", Registry::ADDRESS);
+    let file = "FROM busybox\nRUN head -c 9 /dev/urandom > /random\nCOPY f /\nRUN head -c 9 /dev/urandom > /more\n";
+    let folder = context(&daemon, "imported", &[("Dockerfile", file), ("f", "x")]);
+    build(&daemon, &["-t", &name, &folder]).ok();
+    let before = layers(&daemon, &name, 3);
+    daemon.docker(&["push", &name]).ok();
+    let forget = || {
+        let all = daemon.docker(&["images", "-aq", "--no-trunc"]).ok();
+        let keep = daemon.docker(&["inspect", "-f", "{{.Id}}", "busybox"]).ok();
+        for image in all.lines().filter(|image| *image != keep) {
+            // One that went with another is gone.
+            drop(daemon.docker(&["rmi", "-f", image]));
+        }
+    };
+    forget();
+    let from = format!("type=registry,ref={name}");
+    let told = buildx(&daemon, &["--cache-from", &from, "-t", "again", &folder]).run();
+    assert_eq!((told.code, told.stderr.matches("CACHED").count()), (Some(0), 3), "{}", told.stderr);
+    assert_eq!(layers(&daemon, "again", 3), before);
+    // Its own steps count without any registry, though the client names another.
+    let nowhere = format!("type=registry,ref={}/no/such:1", Registry::ADDRESS);
+    let told = buildx(&daemon, &["--cache-from", &nowhere, &folder]).run();
+    // All but the last, which came whole and has no parent here.
+    assert_eq!((told.code, told.stderr.matches("CACHED").count()), (Some(0), 2), "{}", told.stderr);
+    forget();
+    let told = buildx(&daemon, &["--cache-from", &nowhere, &folder]).run();
+    assert_eq!((told.code, told.stderr.matches("CACHED").count()), (Some(0), 0), "{}", told.stderr);
+    let warning = format!("importing cache from {}/no/such:1 failed", Registry::ADDRESS);
+    assert!(told.stderr.contains(&warning), "{}", told.stderr);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use image::Image;
 use model::Platform;
 
-use crate::progress::StepEvent;
+use crate::progress::{Event, StepEvent};
 use crate::work::Work;
 use crate::{Error, Result, Wanted};
 
@@ -33,6 +33,30 @@ impl Work<'_> {
             }
             _ => self.fetch_image(name, platform, false),
         }
+    }
+
+    /// The images whose steps count, beside those of earlier builds: those that are here, and those that are fetched, once,
+    /// at the first step that is not here. What cannot be had is no reason to fail.
+    pub(crate) fn cache_images(&self) -> Vec<Arc<Image>> {
+        let images = self.solve.site.images;
+        let here = self.options.cache_from.iter().filter_map(|name| images.resolve(name).ok());
+        let names = &self.options.cache_import;
+        let imported = || names.iter().filter_map(|name| self.import(name)).collect();
+        here.chain(self.solve.imported.get_or_init(imported).iter().cloned()).collect()
+    }
+
+    fn import(&self, name: &str) -> Option<Arc<Image>> {
+        let platform = self.solve.build.stages.platform.as_ref();
+        let fits = |image: &Arc<Image>| platform.is_none_or(|wanted| wanted.fit(&image.platform()).is_some());
+        let here = self.solve.site.images.resolve(name).ok().filter(fits);
+        here.or_else(|| match self.fetch_image(name, platform, true) {
+            Ok(image) => Some(image),
+            Err(Error::Cancelled) => None,
+            Err(error) => {
+                self.solve.site.progress.tell(Event::warning(format!("importing cache from {name} failed: {error}")));
+                None
+            }
+        })
     }
 
     /// Fetches an image. One for another machine than this never takes a name, so that what has it here, or will have it,

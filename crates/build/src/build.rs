@@ -87,6 +87,7 @@ impl Build {
         let progress = site.progress;
         progress.tell(Event::Planned(self.plan()));
         self.findings.iter().for_each(|finding| progress.tell(finding.event()));
+        self.options.ignored.iter().for_each(|sentence| progress.tell(Event::warning(sentence.clone())));
         let (image, unused) = Solve::new(self, site).run()?;
         if !unused.is_empty() {
             progress.tell(Event::Unused(unused));

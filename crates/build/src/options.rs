@@ -36,8 +36,12 @@ pub struct Options {
     pub names: Vec<Reference>,
     /// Do every step, whatever was done before.
     pub no_cache: bool,
-    /// Images whose steps count as done before, beside those of earlier builds; what is not here does not count.
+    /// Images whose steps alone count as done before; what is not here does not count. None: all steps of earlier builds.
     pub cache_from: Vec<String>,
+    /// Images whose steps count too; fetched when a step is not here.
+    pub cache_import: Vec<String>,
+    /// What the client asked for and does not get, each as a sentence.
+    pub ignored: Vec<String>,
     /// Ask the registry for base images that are here too.
     pub pull: bool,
     /// Make one layer of all that the target's stage adds to its base image.

@@ -58,15 +58,15 @@ impl Work<'_> {
 
     /// Goes on with a step of an image that the client named.
     fn cached_elsewhere(&mut self, config: &RunConfig, parent: Option<&Image>) -> Result<bool> {
-        let (site, names) = (self.solve.site, &self.options.cache_from);
-        if names.is_empty() {
+        let site = self.solve.site;
+        if self.options.cache_from.is_empty() && self.options.cache_import.is_empty() {
             return Ok(false);
         }
+        let named = self.cache_images();
         // No layer is to go between being found and being used.
         let lease = site.images.lease();
-        let named = names.iter().filter_map(|name| site.images.resolve(name).ok());
         let platform = self.platform()?;
-        let named = named.filter(|image| image.platform().is_same(&platform)).collect();
+        let named = named.into_iter().filter(|image| image.platform().is_same(&platform)).collect();
         let Some(found) = cache::find_foreign(named, site.storage, parent, config) else { return Ok(false) };
         self.tell(StepEvent::Cached);
         let image = match found {

@@ -137,6 +137,13 @@ pub enum Stream {
     Error,
 }
 
+impl Event {
+    /// A warning about no place and by no rule.
+    pub(crate) fn warning(message: String) -> Self {
+        Self::Warning { position: None, rule: String::new(), message }
+    }
+}
+
 /// Someone who is told how a build goes: the classic text ([`crate::Classic`]) or a session's records.
 pub trait Progress: Send + Sync {
     /// Takes an event. May wait for a slow reader; must not fail the build: that its reader has left is noticed by

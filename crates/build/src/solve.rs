@@ -26,6 +26,8 @@ pub(crate) struct Solve<'a> {
     globals: OnceLock<Arguments>,
     consumed: Mutex<BTreeSet<String>>,
     context: Mutex<Option<Arc<Root>>>,
+    /// Images that were fetched for the steps that they hold.
+    pub(crate) imported: OnceLock<Vec<Arc<Image>>>,
     results: Vec<Outcome>,
     failed: AtomicBool,
     /// Why the build fails: what went wrong first.
@@ -56,6 +58,7 @@ impl<'a> Solve<'a> {
             globals: OnceLock::new(),
             consumed: Mutex::default(),
             context: Mutex::default(),
+            imported: OnceLock::new(),
             results: build.stages.stages.iter().map(|_| Outcome::default()).collect(),
             failed: AtomicBool::new(false),
             failure: Mutex::default(),

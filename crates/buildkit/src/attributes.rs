@@ -17,6 +17,7 @@ pub(crate) type Attributes = BTreeMap<String, String>;
 /// A value cannot be, or it is something that is not built.
 pub(crate) fn options(attributes: &Attributes, engine_version: String) -> Result<Options, Status> {
     refuse_unbuilt(attributes)?;
+    let (cache_import, ignored) = cache_images(attributes)?;
     Ok(Options {
         dockerfile: text(attributes, "filename").to_owned(),
         // With stages to leave out the cache for in it, or alone. More than was asked is done again then, never less.
@@ -31,24 +32,30 @@ pub(crate) fn options(attributes: &Attributes, engine_version: String) -> Result
         labels: under(attributes, "label:").collect(),
         target: text(attributes, "target").to_owned(),
         platform: text(attributes, "platform").to_owned(),
-        cache_from: cache_images(attributes)?,
+        cache_import,
+        ignored,
         engine_version,
         ..Options::default()
     })
 }
 
 /// Images whose steps count as done before: a list of names from older clients, one of sources of cache from newer ones, of
-/// which images at registries are names too. What is not here does not count, nor what is no image.
-fn cache_images(attributes: &Attributes) -> Result<Vec<String>, Status> {
+/// which images at registries are names too; and what is said of the other sources.
+fn cache_images(attributes: &Attributes) -> Result<(Vec<String>, Vec<String>), Status> {
     let mut images: Vec<String> = csv(text(attributes, "cache-from")).collect();
+    let mut ignored = Vec::new();
     let listed = text(attributes, "cache-imports");
     if !listed.is_empty() {
         let sources: Vec<Value> =
             serde_json::from_str(listed).map_err(|error| invalid("cache-imports", &error.to_string()))?;
-        let at_registries = sources.iter().filter(|source| source["Type"] == "registry");
-        images.extend(at_registries.filter_map(|source| source["Attrs"]["ref"].as_str()).map(str::to_owned));
+        for source in &sources {
+            match (source["Type"].as_str().unwrap_or_default(), source["Attrs"]["ref"].as_str()) {
+                ("registry", Some(name)) => images.push(name.to_owned()),
+                (kind, _) => ignored.push(format!("--cache-from type={kind} is ignored: only images are caches here")),
+            }
+        }
     }
-    Ok(images)
+    Ok((images, ignored))
 }
 
 /// Limits, network and the like of the containers of steps.
@@ -182,7 +189,8 @@ mod tests {
         let options = options(&given, "1".to_owned()).unwrap();
         assert_eq!((&*options.dockerfile, options.no_cache, options.arguments.len()), ("sub/Dockerfile", true, 1));
         assert_eq!((options.arguments["A"].as_deref(), &*options.labels["l"]), (Some("b"), "m"));
-        assert_eq!(options.cache_from, ["a:1", "b:2"]);
+        assert_eq!(options.cache_import, ["a:1", "b:2"]);
+        assert_eq!(options.ignored, ["--cache-from type=local is ignored: only images are caches here"]);
         let host = host(&given).unwrap();
         assert_eq!(host.extra_hosts.unwrap(), ["a:1.2.3.4", "b:::1"]);
         assert_eq!(host.ulimits.unwrap(), [Ulimit { name: "nofile".to_owned(), soft: 10, hard: 20 }]);

@@ -82,6 +82,7 @@ impl Engine {
             target: options.target.clone(),
             platform: options.platform.clone(),
             engine_version: self.config.version.clone(),
+            ..Options::default()
         };
         Ok(Build::read(Box::new(context), options)?)
     }

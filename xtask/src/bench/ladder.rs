@@ -12,6 +12,8 @@ use crate::bench::{Rows, median};
 
 const OLDEST: &str = "1.0";
 const NEWEST: &str = "1.51";
+/// The version at which the client of the peers' figures speaks.
+const USUAL: &str = "1.41";
 /// Requests whose median counts; the versions take turns, so that what else the machine does meets both.
 const INSPECTS: usize = 500;
 const LISTS: usize = 30;
@@ -20,25 +22,32 @@ const LISTS: usize = 30;
 pub(super) fn measure(socket: &Path) -> Result<Rows> {
     let list = "containers/json?all=1";
     let containers: Value = serde_json::from_slice(&get(socket, NEWEST, list)?.1)?;
-    let id = containers[0]["Id"].as_str().context("there is no container")?;
-    let inspect = format!("containers/{id}/json");
-    let (oldest, newest) = both(socket, &inspect, INSPECTS)?;
+    let containers = containers.as_array().context("no list of containers")?;
+    // Each time another one: what has just been lowered is not lowered again.
+    let inspects: Vec<String> = containers
+        .iter()
+        .filter_map(|container| Some(format!("containers/{}/json", container["Id"].as_str()?)))
+        .take(INSPECTS)
+        .collect();
+    let [newest, usual, oldest] = times(socket, [NEWEST, USUAL, OLDEST], &inspects)?;
     let mut rows =
         Rows::from([(format!("inspect, v{OLDEST} over v{NEWEST}"), ((oldest - newest) * 1e3, "us".to_owned()))]);
-    let (oldest, newest) = both(socket, list, LISTS)?;
+    rows.insert(format!("inspect, v{USUAL} over v{NEWEST}"), ((usual - newest) * 1e3, "us".to_owned()));
+    let [newest, oldest] = times(socket, [NEWEST, OLDEST], &vec![list.to_owned(); LISTS])?;
     rows.insert(format!("list of 1000, v{NEWEST}"), (newest, "ms".to_owned()));
     rows.insert(format!("list of 1000, v{OLDEST} over v{NEWEST}"), (oldest / newest, "times".to_owned()));
     Ok(rows)
 }
 
-/// Milliseconds at the oldest and at the newest version.
-fn both(socket: &Path, path: &str, requests: usize) -> Result<(f64, f64)> {
-    let (mut oldest, mut newest) = (Vec::new(), Vec::new());
-    for _ in 0..requests {
-        oldest.push(get(socket, OLDEST, path)?.0);
-        newest.push(get(socket, NEWEST, path)?.0);
+/// Milliseconds at each of the versions.
+fn times<const N: usize>(socket: &Path, versions: [&str; N], paths: &[String]) -> Result<[f64; N]> {
+    let mut times = [const { Vec::new() }; N];
+    for path in paths {
+        for (version, times) in versions.iter().zip(&mut times) {
+            times.push(get(socket, version, path)?.0);
+        }
     }
-    Ok((median(oldest), median(newest)))
+    Ok(times.map(median))
 }
 
 /// Milliseconds from the request to the end of its answer, and the answer's body.

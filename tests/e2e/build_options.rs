@@ -139,6 +139,35 @@ fn times_of_folders_are_the_contexts() {
     assert!(told.contains("/c/d 1000000000\n/c/d/f 1000000000\n"), "{told}");
 }
 
+/// By the flag's older name, which Debian's buildx of every age knows; `--check` and `--call` ask the same.
+#[test]
+fn questions_about_a_dockerfile() {
+    let daemon = Daemon::with_busybox();
+    let file = "ARG G=1\nFROM nosuch as first\nARG A\nRUN --mount=type=secret,id=token,required exit 1\nFROM first AS last\nCMD x\n";
+    let folder = context(
+        &daemon,
+        "asked",
+        &[("Dockerfile", file), ("clean", "FROM nosuch\n"), ("broken", "FROM x\nBANANA y\n")],
+    );
+    let ask = |words: &[&str]| buildx(&daemon, &[words, &[&folder]].concat()).env("BUILDX_EXPERIMENTAL", "1").run();
+    let lint = ask(&["--print=lint"]);
+    for words in ["FromAsCasing", "JSONArgsRecommended", "Dockerfile:2", "Dockerfile:6"] {
+        assert!(lint.stdout.contains(words), "{words} is not in {lint:?}");
+    }
+    let dockerfile = |name: &str| format!("{folder}/{name}");
+    let clean = ask(&["--print=lint", "-f", &dockerfile("clean")]);
+    assert!(clean.code == Some(0) && !clean.stdout.contains("WARNING"), "{clean:?}");
+    let broken = ask(&["--print=lint,format=json", "-f", &dockerfile("broken")]);
+    assert!(broken.stdout.contains("unknown instruction: BANANA"), "{broken:?}");
+    let outline = ask(&["--print=outline", "--build-arg", "A=given", "--target", "first"]);
+    for words in ["first", "G", "given", "token"] {
+        assert!(outline.code == Some(0) && outline.stdout.contains(words), "{words} is not in {outline:?}");
+    }
+    let targets = ask(&["--print=targets"]);
+    assert!(targets.stdout.contains("first") && targets.stdout.contains("last (default)"), "{targets:?}");
+    assert!(ask(&["--print=nonsense"]).fails(1).contains("frontend.nonsense"));
+}
+
 /// Below 1.3: a form with `Dockerfile` and `Context`, or a Dockerfile alone; told in the words of the first builder.
 #[test]
 fn the_first_builder() {

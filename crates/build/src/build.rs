@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dockerfile::{Command, Dockerfile, Ignore, MAX_BYTES, MountKind, Reading, RunMount};
+use dockerfile::{Checks, Command, Dockerfile, Ignore, MAX_BYTES, MountKind, Reading, RunMount};
 use image::{Happening, Image};
 
 use crate::context::inside;
@@ -53,16 +53,9 @@ impl Build {
     /// The Dockerfile is missing or malformed, or the target stage is none of its.
     pub fn read(source: Box<dyn ContextSource>, options: Options) -> Result<Self> {
         let old = options.dialect.is_old();
-        let (name, text) = dockerfile(source.as_ref(), &options.dockerfile, old)?;
-        let file = Dockerfile::parse(&text, Reading { old }).map_err(|source| match source {
-            parse @ dockerfile::Error::Parse { .. } => Error::Parse(parse),
-            source => Error::Dockerfile { name: name.clone(), source },
-        })?;
+        let (name, stages, checks) = read_stages(source.as_ref(), &options)?;
         // In 2014 the client had left out already what was to be ignored.
         let ignore = if old { Ignore::default() } else { ignored(source.as_ref(), &name)? };
-        check_frontend(&file.syntax)?;
-        let checks = file.checks.clone();
-        let stages = Stages::new(file, &options)?;
         let findings = if old { Vec::new() } else { lint::check(&stages, &checks)? };
         Ok(Self { options, source, ignore, stages, findings })
     }
@@ -108,6 +101,19 @@ impl Build {
         }
         Ok(Built { image, happenings })
     }
+}
+
+/// The Dockerfile's path and its stages, with what is to be said of its style.
+pub(crate) fn read_stages(source: &dyn ContextSource, options: &Options) -> Result<(String, Stages, Checks)> {
+    let old = options.dialect.is_old();
+    let (name, text) = dockerfile(source, &options.dockerfile, old)?;
+    let file = Dockerfile::parse(&text, Reading { old }).map_err(|source| match source {
+        parse @ dockerfile::Error::Parse { .. } => Error::Parse(parse),
+        source => Error::Dockerfile { name: name.clone(), source },
+    })?;
+    check_frontend(&file.syntax)?;
+    let checks = file.checks.clone();
+    Ok((name, Stages::new(file, options)?, checks))
 }
 
 /// `# syntax=` may name any edition of the Dockerfile's own frontend: it is read here whatever the edition. Other frontends

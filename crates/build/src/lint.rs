@@ -11,10 +11,13 @@ use crate::{Error, Result};
 
 /// A rule that is broken, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Finding {
-    line: usize,
-    rule: &'static str,
-    message: String,
+pub struct Finding {
+    /// Where.
+    pub line: usize,
+    /// The rule.
+    pub rule: &'static str,
+    /// What is the matter.
+    pub message: String,
 }
 
 impl Finding {
@@ -25,12 +28,17 @@ impl Finding {
 }
 
 /// All findings but those that the author does not want to hear of.
+pub(crate) fn findings(stages: &Stages, checks: &Checks) -> Vec<Finding> {
+    let skipped = |finding: &Finding| checks.skip.iter().any(|rule| rule == finding.rule || rule == "all");
+    all_findings(stages).into_iter().filter(|finding| !skipped(finding)).collect()
+}
+
+/// The same.
 ///
 /// # Errors
 /// There are some, and the author wants them to fail the build.
 pub(crate) fn check(stages: &Stages, checks: &Checks) -> Result<Vec<Finding>> {
-    let skipped = |finding: &Finding| checks.skip.iter().any(|rule| rule == finding.rule || rule == "all");
-    let findings: Vec<Finding> = findings(stages).into_iter().filter(|finding| !skipped(finding)).collect();
+    let findings = findings(stages, checks);
     if checks.error && !findings.is_empty() {
         let shown = |finding: &Finding| format!("{} (line {}): {}", finding.rule, finding.line, finding.message);
         let all: Vec<String> = findings.iter().map(shown).collect();
@@ -39,7 +47,7 @@ pub(crate) fn check(stages: &Stages, checks: &Checks) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-fn findings(stages: &Stages) -> Vec<Finding> {
+fn all_findings(stages: &Stages) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut names = BTreeSet::new();
     for step in &stages.before {

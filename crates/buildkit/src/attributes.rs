@@ -113,9 +113,6 @@ pub(crate) fn other_frontend(name: &str) -> Status {
 }
 
 fn refuse_unbuilt(attributes: &Attributes) -> Result<(), Status> {
-    if let Some(request) = attributes.get("requestid").filter(|request| !request.is_empty()) {
-        return Err(unbuilt(&format!("asking the frontend without a build ({request}: --check, --call)")));
-    }
     if let Some(syntax) = attributes.get("build-arg:BUILDKIT_SYNTAX") {
         return Err(other_frontend(syntax));
     }
@@ -202,7 +199,7 @@ mod tests {
         let sources = attributes(&[("cache-imports", "x")]);
         assert_eq!(options(&sources, String::new()).unwrap_err().code(), Code::InvalidArgument);
         for (name, value) in
-            [("requestid", "frontend.lint"), ("platform", "linux/amd64,linux/arm64"), ("attest:sbom", "")]
+            [("build-arg:BUILDKIT_SYNTAX", "x"), ("platform", "linux/amd64,linux/arm64"), ("attest:sbom", "")]
         {
             assert_eq!(options(&attributes(&[(name, value)]), String::new()).unwrap_err().code(), Code::Unimplemented);
         }

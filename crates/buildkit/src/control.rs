@@ -9,7 +9,8 @@ use futures_util::{FutureExt, StreamExt, stream};
 use http::HeaderMap;
 
 use crate::Buildkit;
-use crate::attributes::{Attributes, other_frontend, unbuilt};
+use crate::attributes::{Attributes, other_frontend, text, unbuilt};
+use crate::describe::Request;
 use crate::export::Export;
 use crate::grpc::{self, Answer, Call, Code, Service, Status, unary};
 use crate::job::Job;
@@ -143,19 +144,28 @@ impl Buildkit {
     }
 
     async fn dockerfile(&self, job: &Job, attributes: &Attributes) -> Result<build::Built, Status> {
-        let cancelled = job.cancelled.child_token();
+        let asked = text(attributes, "requestid");
+        if !asked.is_empty() {
+            return Err(unbuilt(&format!(
+                "asking the frontend for {asked} without a client that waits for the answer"
+            )));
+        }
+        let solve = self.solving(job, attributes)?;
         // The client may give up this call alone.
-        let _given_up = cancelled.clone().drop_guard();
-        let recorder = Arc::new(Recorder::new(job.trace()?));
-        let solve = Solve {
+        let _given_up = solve.cancelled.clone().drop_guard();
+        solve.run().await
+    }
+
+    /// What a job's client wants of the frontend.
+    fn solving<'a>(&'a self, job: &'a Job, attributes: &'a Attributes) -> Result<Solve<'a>, Status> {
+        Ok(Solve {
             engine: &self.engine,
             sessions: &self.sessions,
-            recorder,
+            recorder: Arc::new(Recorder::new(job.trace()?)),
             session: &job.session,
             attributes,
-            cancelled,
-        };
-        solve.run().await
+            cancelled: job.cancelled.child_token(),
+        })
     }
 
     async fn ping(&self) -> Result<PongResponse, Status> {
@@ -181,6 +191,12 @@ impl Buildkit {
             };
         }
         check_frontend(&request.frontend, request.frontend_inputs.values().next())?;
+        let asked = text(&request.frontend_opt, "requestid");
+        if !asked.is_empty() {
+            let what = Request::named(asked).ok_or_else(|| unbuilt(&format!("asking the frontend for {asked}")))?;
+            let metadata = self.solving(&job, &request.frontend_opt)?.describe(what).await?;
+            return Ok(BridgeSolveResponse { result: Some(BridgeResult { refs: None, metadata }) });
+        }
         let built = self.dockerfile(&job, &request.frontend_opt).await?;
         let result = Refs::One(Ref { id: job.keep(built)? });
         Ok(BridgeSolveResponse { result: Some(BridgeResult { refs: Some(result), ..BridgeResult::default() }) })

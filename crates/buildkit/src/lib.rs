@@ -16,6 +16,7 @@
 mod attributes;
 mod cache;
 mod control;
+mod describe;
 mod directory;
 mod export;
 mod job;

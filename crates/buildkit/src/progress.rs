@@ -112,6 +112,11 @@ impl Recorder {
         (info, line)
     }
 
+    /// The Dockerfile, if it was read.
+    pub(crate) fn source(&self) -> Option<SourceInfo> {
+        self.lock().dockerfile.as_ref().map(|(info, _)| info.clone())
+    }
+
     fn plan(&self, plan: Plan) {
         let mut state = self.lock();
         for (number, step) in plan.before.into_iter().enumerate() {

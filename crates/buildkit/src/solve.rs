@@ -1,10 +1,11 @@
 //! A build asked for by attributes: the Dockerfile frontend over longshore's own builder.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use build::{Built, Context, ContextSource};
+use build::{Built, Context, ContextSource, Survey};
 use engine::{BuildRequest, Engine, RemoteContext};
 use model::ErrorKind;
 use serde_json::json;
@@ -12,6 +13,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::attributes::{self, Attributes, text, unbuilt, under};
+use crate::describe::{self, Request};
 use crate::grpc::{Code, Detail, Status};
 use crate::lend::Lender;
 use crate::progress::{Recorder, range};
@@ -41,15 +43,44 @@ impl Solve<'_> {
     /// What the builder says, with the line of the Dockerfile.
     pub(crate) async fn run(self) -> Result<Built, Status> {
         let session = self.session().await?;
-        let locals = self.locals(session.as_ref()).await?;
+        let files = self.files(session.as_ref()).await?;
+        self.run_with(Box::new(files), session).await
+    }
+
+    /// Answers a question about the Dockerfile.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(crate) async fn describe(self, request: Request) -> Result<HashMap<String, Vec<u8>>, Status> {
+        let _given_up = self.cancelled.clone().drop_guard();
+        let session = self.session().await?;
+        let files = self.files(session.as_ref()).await?;
+        let options = attributes::options(self.attributes, String::new())?;
+        let survey = tokio::task::spawn_blocking(move || Survey::read(&files, &options)).await;
+        let survey = survey.map_err(|error| Status::new(Code::Internal, "the question broke down").caused_by(error))?;
+        let source = self.recorder.source().unwrap_or_default();
+        match survey {
+            Ok(survey) => Ok(request.answer(&survey, &source)),
+            Err(error) => match line_of(&error).filter(|_| request == Request::Lint) {
+                Some(line) => Ok(describe::misread(&error.to_string(), line, &source)),
+                None => {
+                    let error = engine::Error::from(error);
+                    Err(tokio::task::block_in_place(|| failure(&error, &self.recorder)))
+                }
+            },
+        }
+    }
+
+    /// The files of the build: the session's, or those from an address.
+    async fn files(&self, session: Option<&Arc<Session>>) -> Result<SessionFiles, Status> {
+        let locals = self.locals(session).await?;
         let temporary = self.engine.build_folder();
         let fetched = match text(self.attributes, "context") {
             "" => None,
-            address => Some(self.fetch(address, session.as_ref()).await?),
+            address => Some(self.fetch(address, session).await?),
         };
         let (recorder, cancelled) = (self.recorder.clone(), self.cancelled.clone());
-        let files = SessionFiles::new(locals, fetched, recorder, cancelled, &temporary)?;
-        self.run_with(Box::new(files), session).await
+        SessionFiles::new(locals, fetched, recorder, cancelled, &temporary)
     }
 
     /// The build's own session.
@@ -143,10 +174,7 @@ impl Solve<'_> {
 /// A build's failure in the words that BuildKit's clients know, with the line that it is about.
 fn failure(error: &engine::Error, recorder: &Recorder) -> Status {
     let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<build::Error>());
-    let line = match cause {
-        Some(build::Error::Parse(dockerfile::Error::Parse { line, .. })) => Some(*line),
-        _ => None,
-    };
+    let line = cause.and_then(line_of);
     let mut status = match cause {
         Some(build::Error::Command { command, code }) => {
             let message = format!("process {command:?} did not complete successfully: exit code: {code}");
@@ -172,6 +200,14 @@ fn failure(error: &engine::Error, recorder: &Recorder) -> Status {
         status = status.with_detail(Detail { type_url, value: value.to_string().into_bytes() });
     }
     status
+}
+
+/// The line of the Dockerfile that cannot be understood.
+fn line_of(error: &build::Error) -> Option<usize> {
+    match error {
+        build::Error::Parse(dockerfile::Error::Parse { line, .. }) => Some(*line),
+        _ => None,
+    }
 }
 
 /// What BuildKit says of a file that is not there, with the place in the Dockerfile behind it; `None` for other errors.

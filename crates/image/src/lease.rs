@@ -98,7 +98,24 @@ impl Lease<'_> {
     /// # Errors
     /// Those of [`storage::Storage::import`].
     pub fn import(&self, tar: impl Read, parent: Option<&ChainId>) -> Result<Layer> {
-        let layer = self.images.storage.import(tar, parent)?;
+        self.made(self.images.storage.import(tar, parent)?)
+    }
+
+    /// As [`Lease::import`], on a parent that may be made at the same time; `awaited` waits for it, and says false if it will
+    /// never be there.
+    ///
+    /// # Errors
+    /// Those of [`storage::Storage::import_above`].
+    pub fn import_above(
+        &self,
+        tar: impl Read,
+        parent: Option<&ChainId>,
+        awaited: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Layer> {
+        self.made(self.images.storage.import_above(tar, parent, awaited)?)
+    }
+
+    fn made(&self, layer: Layer) -> Result<Layer> {
         self.made.lock().unwrap_or_else(PoisonError::into_inner).push(layer.chain_id);
         Ok(layer)
     }

@@ -2,10 +2,11 @@
 //! registry speaks no other, over the protocol of before 2015 (Registry v1).
 //!
 //! [`Registries`] is the door: [`Registries::pull`] and [`Registries::push`] return what a client may follow
-//! ([`Following`]), the rest returns when it is done. Layers are unpacked while they come in: a download writes into a
-//! bounded pipe that the unpacking thread reads; one that runs ahead of the layers beneath it goes on into a file without
-//! a name. A layer that is pushed goes as some registry is known to have it, if that one still does: what another program
-//! compressed cannot be made again from its files. Nothing is believed that a registry says: digests and sizes are verified as the bytes pass.
+//! ([`Following`]), the rest returns when it is done. Layers are unpacked while they come in, several of an image at a time
+//! where there are processors for it: a download writes into a bounded pipe that an unpacking thread reads; one that runs
+//! ahead of the layers beneath it goes on into a file without a name. A layer that is pushed goes as some registry is known to
+//! have it, if that one still does: what another program compressed cannot be made again from its files. Nothing is believed
+//! that a registry says: digests and sizes are verified as the bytes pass.
 
 #![warn(missing_docs)]
 

@@ -1,6 +1,7 @@
 //! What the daemon's flags say about registries, and which addresses a registry's name leads to.
 
 use std::net::IpAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,6 +19,17 @@ const LOOKUP: Duration = Duration::from_secs(5);
 /// `--max-concurrent-downloads` and `--max-concurrent-uploads` that are not given, as Docker has them.
 const DOWNLOADS: usize = 3;
 const UPLOADS: usize = 5;
+
+/// Each takes two processors: one inflates, the other writes files.
+const PROCESSORS_AN_UNPACKING: usize = 2;
+/// More than come in at the same time would only wait.
+const MOST_UNPACKINGS: usize = 4;
+
+/// How many layers of an image this machine unpacks at the same time.
+fn unpackings() -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    (processors / PROCESSORS_AN_UNPACKING).clamp(1, MOST_UNPACKINGS)
+}
 
 /// A setting that makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +56,8 @@ pub struct Settings {
     pub downloads: usize,
     /// Layers that are pushed at the same time, of all pushes together.
     pub uploads: usize,
+    /// Layers of one image that are unpacked at the same time.
+    pub unpackings: usize,
     /// Folder with a folder of certificates for each registry.
     pub certificates: PathBuf,
     /// How we call ourselves to registries.
@@ -60,6 +74,7 @@ impl Default for Settings {
             default: None,
             downloads: DOWNLOADS,
             uploads: UPLOADS,
+            unpackings: unpackings(),
             certificates: CERTIFICATES.into(),
             user_agent: concat!("longshore/", env!("CARGO_PKG_VERSION")).to_owned(),
             legacy: true,

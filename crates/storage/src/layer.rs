@@ -11,6 +11,7 @@ use sys::root::Root;
 
 use crate::apply::{Applier, Flavour, LayerFlavour, Placed, Shadow};
 use crate::error::Doing;
+use crate::lower::Lower;
 use crate::pipeline::{self, Incoming};
 use crate::split::{Record, Source, SplitReader, SplitWriter, locate};
 use crate::storage::Scratch;
@@ -82,10 +83,22 @@ impl Storage {
         if let Some(parent) = parent {
             self.layer(parent)?;
         }
+        self.import_above(tar, parent, &|| true)
+    }
+
+    /// As [`Storage::import`], on a parent that may be made at the same time: `awaited` waits until it is there, and says
+    /// false if it will never be. It is waited for when the archive first leaves something to it, and before this layer
+    /// gets its name.
+    pub fn import_above(
+        &self,
+        tar: impl Read,
+        parent: Option<&ChainId>,
+        awaited: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Layer> {
         let scratch = self.scratch()?;
         scratch.root.mkdir("diff", 0o755)?;
         scratch.root.mkdir("aside", 0o700)?;
-        let lower = parent.map(|parent| self.mount_layers(Some(parent)).map(Root::from)).transpose()?;
+        let lower = parent.map(|parent| Lower::new(self, *parent, awaited));
         let (stream, unpacked) = pipeline::run(tar, |incoming| unpack(&scratch.root, lower.as_ref(), incoming))?;
         let diff_id = DiffId(Digest::new(stream.sha256));
         let layer = Layer {
@@ -203,11 +216,8 @@ struct Unpacked {
     shadows: Vec<Shadow>,
 }
 
-fn unpack(scratch: &Root, lower: Option<&Root>, incoming: Incoming) -> Result<Unpacked> {
+fn unpack(scratch: &Root, lower: Option<&Lower<'_>>, incoming: Incoming) -> Result<Unpacked> {
     let (diff, aside) = (scratch.open_dir("diff")?, scratch.open_dir("aside")?);
-    if let Some(lower) = lower {
-        copy::directory_like(lower, &diff)?;
-    }
     let split = SplitWriter::new(scratch.create_new("split.zst", 0o600)?).doing("keeping the tar headers")?;
     let flavour = Flavour::Layer(LayerFlavour { lower, aside: &aside, shadows: Vec::new(), records: 0 });
     let mut applier = Applier::new(&diff, PathBuf::new(), flavour);
@@ -219,6 +229,12 @@ fn unpack(scratch: &Root, lower: Option<&Root>, incoming: Incoming) -> Result<Un
         size_bytes = size_bytes.saturating_add(record(&mut applier, &mut reader, &entry, placed)?);
     }
     applier.finish()?;
+    if let Some(lower) = lower {
+        let beneath = lower.root()?;
+        if !applier.knows_root {
+            copy::directory_like(beneath, &diff)?;
+        }
+    }
     let shadows = match applier.flavour {
         Flavour::Layer(layer) => layer.shadows,
         Flavour::Plain(_) => Vec::new(),

@@ -24,6 +24,7 @@ mod tree;
 pub mod archive;
 pub mod compression;
 pub mod layer;
+mod lower;
 pub mod snapshot;
 pub mod tar;
 pub mod volume;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use model::{ChainId, ContainerId, DiffId, Digest, ImageId, Timestamp};
 use serde_json::{Value, json};
 
-use crate::{EVENT_CAPACITY, Error, Store, StoredLayer};
+use crate::{EVENT_CAPACITY, Error, Store, StoredBlob, StoredLayer};
 
 struct Scratch {
     store: Store,
@@ -112,6 +112,35 @@ fn images_tags_and_layers() {
     assert_eq!(layers, [lower, upper]);
     scratch.store.write_durable(|tx| tx.remove_image(&id)).unwrap();
     assert_eq!(scratch.store.read(|reader| reader.tags()).unwrap(), []);
+}
+
+#[test]
+fn what_registries_have() {
+    let scratch = Scratch::new();
+    let digest = |byte: u8| Digest::new([byte; 32]);
+    let layer = StoredLayer { chain: ChainId(digest(1)), parent: None, diff: DiffId(digest(1)), size_bytes: 7 };
+    let seen = StoredBlob {
+        diff: layer.diff,
+        repository: "host:5000/app".parse().unwrap(),
+        digest: digest(2),
+        size_bytes: 5,
+        media_type: "a/b".to_owned(),
+        compressor: None,
+    };
+    let made = StoredBlob { compressor: Some("ours".to_owned()), ..seen.clone() };
+    let of_no_layer = StoredBlob { diff: DiffId(digest(3)), ..seen.clone() };
+    scratch
+        .store
+        .write(|tx| {
+            tx.put_layer(&layer)?;
+            // That it is one of ours is not forgotten when it is merely seen.
+            [&made, &seen, &of_no_layer].into_iter().try_for_each(|blob| tx.put_blob(blob))
+        })
+        .unwrap();
+    let blobs = |diff| scratch.store.read(|reader| reader.blobs(&diff)).unwrap();
+    assert_eq!((blobs(layer.diff), blobs(of_no_layer.diff)), (vec![made.clone()], Vec::new()));
+    scratch.store.write(|tx| tx.remove_blob(&made.repository, &made.digest)).unwrap();
+    assert_eq!(blobs(layer.diff), Vec::new());
 }
 
 #[test]

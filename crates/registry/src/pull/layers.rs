@@ -1,19 +1,18 @@
-//! The layers of one image: fetched side by side, unpacked one on top of the other while they come in.
+//! The layers of one image: fetched side by side, unpacked while they come in.
 
-use std::io::{self, Read};
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
-use image::{Images, Lease, NewImage};
+use image::NewImage;
 use model::{ChainId, DiffId, Digest, ImageId, Reference};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
 
 use super::blob::Blob;
 use super::blocking;
+use super::unpack::{Source, unpack};
 use crate::board::Board;
-use crate::claims::Claim;
-use crate::pipe::{Reader, pipe};
+use crate::pipe::pipe;
 use crate::session::Session;
 use crate::{Error, Registries, Result};
 
@@ -83,14 +82,6 @@ pub(crate) struct Assembler<'a> {
     pub(crate) board: &'a Arc<Board>,
 }
 
-/// Where a layer comes from.
-enum Source {
-    /// It is on the disk.
-    Here,
-    /// It comes in; the claim keeps other pulls from fetching it too.
-    Stream(Reader, Option<Claim>),
-}
-
 impl Assembler<'_> {
     /// Fetches what is missing and registers the image. Nothing is left of it if it fails.
     pub(crate) async fn assemble(&self, assembly: Assembly) -> Result<ImageId> {
@@ -98,11 +89,12 @@ impl Assembler<'_> {
         let (senders, receivers): (Vec<_>, Vec<_>) = plans.iter().map(|_| oneshot::channel()).unzip();
         let (ready, leased) = oneshot::channel();
         let (images, board) = (Arc::clone(&self.registries.images), Arc::clone(self.board));
+        let at_once = self.registries.terms().settings.unpackings;
         let unpacking = blocking(move || {
             let lease = images.lease();
             // Nobody waits for it if the pull was cancelled meanwhile; the sources will tell.
             let _was_cancelled = ready.send(());
-            unpack(&images, &lease, assembly, receivers, &board)
+            unpack(&images, &lease, assembly, receivers, &board, at_once)
         });
         let fetching = async {
             // Layers found here stay here only once the lease lives.
@@ -158,86 +150,5 @@ impl Assembler<'_> {
         let (session, scopes, board) = (self.session, &self.scopes[..], self.board);
         let blob = Blob { session, plan, scopes, board, is_dispensable: false };
         blob.fetch(writer).await
-    }
-}
-
-/// Unpacks layers in their order and registers the image.
-fn unpack(
-    images: &Images,
-    lease: &Lease<'_>,
-    assembly: Assembly,
-    sources: Vec<oneshot::Receiver<Source>>,
-    board: &Arc<Board>,
-) -> Result<ImageId> {
-    let mut parent = assembly.base;
-    let mut diffs = Vec::with_capacity(sources.len());
-    for (plan, source) in assembly.plans.iter().zip(sources) {
-        match source.blocking_recv().map_err(|_| Error::Cancelled)? {
-            Source::Here => {
-                let Some((diff, chain)) = plan.expected else { return Err(Error::Cancelled) };
-                diffs.push(diff);
-                parent = Some(chain);
-            }
-            Source::Stream(reader, claim) => {
-                let layer = unpack_one(lease, plan, reader, parent.as_ref(), board)?;
-                diffs.push(layer.0);
-                // What holds nothing is no layer of an image today, but old registries have such.
-                if plan.expected.is_some() || !image::is_empty_layer(&layer.0) {
-                    parent = Some(layer.1);
-                }
-                drop(claim);
-            }
-        }
-    }
-    let line = (assembly.images)(&diffs)?;
-    let image = images.register_line(lease, line)?;
-    image.map(|image| image.id).ok_or_else(|| Error::Document { what: "image", reason: "it has no steps".to_owned() })
-}
-
-fn unpack_one(
-    lease: &Lease<'_>,
-    plan: &Plan,
-    reader: Reader,
-    parent: Option<&ChainId>,
-    board: &Arc<Board>,
-) -> Result<(DiffId, ChainId)> {
-    let mut reader = Counting { reader, board, id: &plan.id, done: 0, total: plan.size_bytes, cut: false };
-    let layer = match lease.import(&mut reader, parent) {
-        Ok(layer) => layer,
-        // The fetching side knows why, and will say so.
-        Err(_) if reader.cut => return Err(Error::Cancelled),
-        Err(error) => return Err(error.into()),
-    };
-    // What follows the archive must come too: the digest was taken of all of it.
-    if io::copy(&mut reader, &mut io::sink()).is_err() {
-        return Err(Error::Cancelled);
-    }
-    if let Some((expected, _)) = plan.expected.filter(|(expected, _)| *expected != layer.diff_id) {
-        return Err(Error::Digest { what: "unpacked layer", expected: expected.0, found: layer.diff_id.0 });
-    }
-    board.update(&plan.id, "Pull complete");
-    Ok((layer.diff_id, layer.chain_id))
-}
-
-/// Tells how far unpacking is.
-struct Counting<'a> {
-    reader: Reader,
-    board: &'a Board,
-    id: &'a str,
-    done: u64,
-    total: Option<u64>,
-    /// The stream ended with an error.
-    cut: bool,
-}
-
-impl Read for Counting<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.reader.read(buffer).inspect_err(|_| self.cut = true)?;
-        self.done += length as u64;
-        // As long as it comes in, the numbers of the download say more.
-        if self.reader.is_whole() && length > 0 {
-            self.board.count(self.id, "Extracting", self.done, self.total);
-        }
-        Ok(length)
     }
 }

@@ -3,6 +3,7 @@
 mod blob;
 mod layers;
 mod schema1;
+mod unpack;
 
 use std::collections::BTreeSet;
 

@@ -2,6 +2,7 @@
 
 mod fake;
 mod hostile;
+mod layers;
 mod origin;
 mod place;
 mod real;

@@ -86,7 +86,7 @@ impl Applier<'_> {
     fn copy_from_lower(&self, target: &Path, parent: &Root, name: &OsStr) -> Result<()> {
         let Flavour::Layer(layer) = &self.flavour else { return Ok(()) };
         let missing = || Error::Tar(format!("hard link to {}, which does not exist", target.display()));
-        let lower = layer.lower.ok_or_else(missing)?;
+        let lower = layer.lower.ok_or_else(missing)?.root()?;
         let metadata = lower.lookup(target)?.filter(|metadata| metadata.kind() == Kind::File).ok_or_else(missing)?;
         let (dir, target) = lower.resolve_parent(target)?;
         copy::file(&dir, target.as_os_str(), parent, name, &metadata)
@@ -141,6 +141,7 @@ impl Applier<'_> {
             parent.set_xattr(name, OsStr::new(OPAQUE), b"y")?;
             return Ok(false);
         }
+        let lower = lower.root()?;
         let found = match lower.resolve_parent(path) {
             Ok((dir, last)) => dir.lookup(&last)?.filter(Metadata::is_dir).map(|metadata| (dir, last, metadata)),
             Err(error) if matches!(error.errno(), Errno::NOENT | Errno::NOTDIR) => None,

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 use sys::root::{Kind, Metadata, Owner, Root, Time};
 
+use crate::lower::Lower;
 use crate::tar::{Entry, EntryKind, Reader};
 use crate::{Error, Result};
 
@@ -30,7 +31,7 @@ const MAX_SHADOWS: usize = 10_000;
 /// A layer being unpacked.
 pub(crate) struct LayerFlavour<'a> {
     /// What lies beneath, merged; `None` for a first layer.
-    pub(crate) lower: Option<&'a Root>,
+    pub(crate) lower: Option<&'a Lower<'a>>,
     /// Takes what a later entry of the same archive replaced, so that the archive can be told again.
     pub(crate) aside: &'a Root,
     /// What was put aside so far.
@@ -81,6 +82,8 @@ pub(crate) struct Applier<'a> {
     last: Option<Opened>,
     /// Directories' times, set at the end: making entries in them changes them.
     times: BTreeMap<PathBuf, Time>,
+    /// The archive said what the root is like.
+    pub(crate) knows_root: bool,
 }
 
 /// A directory entries are put into.
@@ -94,7 +97,7 @@ struct Opened {
 
 impl<'a> Applier<'a> {
     pub(crate) fn new(root: &'a Root, prefix: PathBuf, flavour: Flavour<'a>) -> Self {
-        Applier { root, prefix, flavour, last: None, times: BTreeMap::new() }
+        Applier { root, prefix, flavour, last: None, times: BTreeMap::new(), knows_root: false }
     }
 
     /// Unpacks one entry; the contents of a file are taken from `reader`.
@@ -140,6 +143,7 @@ impl<'a> Applier<'a> {
     fn root_attributes(&mut self, entry: &Entry) -> Result<()> {
         let root = self.root.try_clone()?;
         self.attributes(&root, OsStr::new("."), entry)?;
+        self.knows_root = true;
         self.keep_time(PathBuf::from("."), entry.modified)
     }
 

@@ -298,3 +298,46 @@ fn a_layer_s_contents_stand_on_several_parents() {
     assert_eq!(exported(&place, &second), bytes);
     assert!(matches!(place.graft(&first.chain_id, None), Err(Error::NoLayer(_))));
 }
+
+#[test]
+fn a_layer_is_made_while_the_one_beneath_it_is() {
+    let beneath =
+        Tar::new().dir("etc").file("etc/old", "old").file("data/a", "a").file("data/b", "b").dir("gone").bytes();
+    let above = Tar::new()
+        .file("new", "first")
+        .file("etc/.wh.old", "")
+        .file("data/.wh..wh..opq", "")
+        .file("data/c", "c")
+        .file(".wh.gone", "")
+        .link(EntryKind::HardLink, "copy", "etc/old")
+        .bytes();
+    let (place, other) = (Place::new(), Place::new());
+    let one = other.import(beneath.as_slice(), None).unwrap();
+    let two = other.import(above.as_slice(), Some(&one.chain_id)).unwrap();
+
+    let (tell, told) = std::sync::mpsc::channel();
+    let told = std::sync::Mutex::new(told);
+    let awaited = || told.lock().unwrap().recv().unwrap();
+    std::thread::scope(|scope| {
+        let made = scope.spawn(|| place.import_above(above.as_slice(), Some(&one.chain_id), &awaited).unwrap());
+        assert!(place.layer(&two.chain_id).is_err());
+        place.import(beneath.as_slice(), None).unwrap();
+        tell.send(true).unwrap();
+        assert_eq!(made.join().unwrap(), two);
+    });
+    let listing = |place: &Place| {
+        let root = sys::root::Root::from(place.mount_layers(Some(&two.chain_id)).unwrap());
+        let mut seen = Vec::new();
+        crate::tree::walk(&root, OsStr::new(""), |_, _, path, found| {
+            seen.push((path.to_os_string(), found.mode(), found.is_dir() || found.size() > 0));
+            Ok(())
+        })
+        .unwrap();
+        seen
+    };
+    assert_eq!(listing(&place), listing(&other));
+    // One whose parent never comes leaves nothing; the end of the test looks for it.
+    let empty = Place::new();
+    let error = empty.import_above(above.as_slice(), Some(&one.chain_id), &|| false).unwrap_err();
+    assert!(matches!(error, crate::Error::NoLayer(_)), "{error}");
+}

@@ -8,8 +8,8 @@ const WINDOW: Duration = Duration::from_secs(30);
 const LEAST_BYTES: u64 = 32 << 10;
 
 /// The same where there is another way to have it: what is worth a wait brings 4 MB a second.
-const BRISK_WINDOW: Duration = Duration::from_secs(5);
-const BRISK_BYTES: u64 = 20 << 20;
+const BRISK_WINDOW: Duration = Duration::from_secs(10);
+const BRISK_BYTES: u64 = 40 << 20;
 
 /// How fast a body comes: only the time counts in which it is waited for.
 #[derive(Debug)]

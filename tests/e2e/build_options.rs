@@ -129,7 +129,8 @@ fn networks_of_the_host() {
 #[test]
 fn times_of_folders_are_the_contexts() {
     let daemon = Daemon::with_busybox();
-    let file = "FROM busybox\nCOPY . /c/\nRUN stat -c '%n %Y' /c/d /c/d/f\n";
+    let file = "FROM busybox\nCOPY . /c/\nRUN stat -c '%n %Y' /c/d /c/d/f\n\
+        WORKDIR /made/deep\nRUN [ $(stat -c %Y /made/deep) -gt 1000000000 ]\n";
     let files = [("Dockerfile", file), (".dockerignore", "d/skip\n"), ("d/f", ""), ("d/skip", "")];
     let folder = context(&daemon, "times", &files);
     for path in ["d/f", "d"] {

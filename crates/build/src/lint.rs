@@ -1,10 +1,13 @@
 //! What a careful author would want to know of a Dockerfile that can be built all the same. The rules' names are those that
 //! `# check=skip=` takes everywhere.
 
+mod instruction;
+
 use std::collections::BTreeSet;
 
-use dockerfile::{Checks, Command, CommandLine, Instruction, Position};
+use dockerfile::{Checks, Position};
 
+use self::instruction::Place;
 use crate::progress::Event;
 use crate::stages::{Stages, Step};
 use crate::{Error, Result};
@@ -50,15 +53,16 @@ pub(crate) fn check(stages: &Stages, checks: &Checks) -> Result<Vec<Finding>> {
 fn all_findings(stages: &Stages) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut names = BTreeSet::new();
-    for step in &stages.before {
-        look(step, &mut findings);
-    }
+    let mut place = Place::default();
+    casing(stages, &mut findings);
+    stages.before.iter().for_each(|step| instruction::look(step, &mut place, &mut findings));
     for stage in &stages.stages {
         if !stage.name.is_empty() && !names.insert(&stage.name) {
             let message = format!("Duplicate stage name {:?}, stage names should be unique", stage.name);
             findings.extend(stage.steps.first().map(|from| finding(from, "DuplicateStageName", message)));
         }
-        stage.steps.iter().for_each(|step| look(step, &mut findings));
+        place = Place::default();
+        stage.steps.iter().for_each(|step| instruction::look(step, &mut place, &mut findings));
         for name in ["CMD", "ENTRYPOINT", "HEALTHCHECK"] {
             let all: Vec<&Step> = stage.steps.iter().filter(|step| step.instruction.name == name).collect();
             for useless in all.iter().rev().skip(1) {
@@ -77,57 +81,22 @@ fn finding(step: &Step, rule: &'static str, message: impl Into<String>) -> Findi
     Finding { line: step.instruction.line, rule, message: message.into() }
 }
 
-fn look(step: &Step, findings: &mut Vec<Finding>) {
-    let instruction = &step.instruction;
-    let mut found = |rule, message: String| findings.push(finding(step, rule, message));
-    if instruction.gap {
-        found("NoEmptyContinuation", "Empty continuation line".to_owned());
+/// Names of instructions that are not written as most are: in capitals or without.
+fn casing(stages: &Stages, findings: &mut Vec<Finding>) {
+    let staged = stages.stages.iter().flat_map(|stage| &stage.steps);
+    // What the client added is written nowhere.
+    let all = stages.before.iter().chain(staged).filter(|step| !step.instruction.lines.is_empty());
+    let words: Vec<(&Step, &str)> =
+        all.filter_map(|step| Some((step, step.instruction.text.split_whitespace().next()?))).collect();
+    let upper = |word: &str| !word.chars().any(|c| c.is_ascii_lowercase());
+    let lower = |word: &str| !word.chars().any(|c| c.is_ascii_uppercase());
+    let most_lower = words.iter().filter(|(_, word)| lower(word)).count() * 2 > words.len();
+    let (fits, name): (&dyn Fn(&str) -> bool, _) =
+        if most_lower { (&lower, "lowercase") } else { (&upper, "uppercase") };
+    for (step, word) in words.iter().filter(|(_, word)| !fits(word)) {
+        let message = format!("Command '{word}' should match the case of the command majority ({name})");
+        findings.push(finding(step, "ConsistentInstructionCasing", message));
     }
-    match &step.command {
-        Some(Command::Maintainer(_)) => {
-            found("MaintainerDeprecated", "Maintainer instruction is deprecated in favor of using label".to_owned())
-        }
-        Some(Command::Cmd(CommandLine::Shell(text)) | Command::Entrypoint(CommandLine::Shell(text)))
-            if !text.is_empty() =>
-        {
-            let name = &instruction.name;
-            found(
-                "JSONArgsRecommended",
-                format!("JSON arguments recommended for {name} to prevent unintended behavior related to OS signals"),
-            );
-        }
-        Some(Command::Env(_) | Command::Label(_)) if is_legacy_pair(&instruction.rest) => {
-            let name = &instruction.name;
-            found(
-                "LegacyKeyValueFormat",
-                format!("\"{name} key=value\" should be used instead of legacy \"{name} key value\" format"),
-            );
-        }
-        Some(Command::From { .. }) => from(instruction, &mut found),
-        _ => {}
-    }
-}
-
-fn from(instruction: &Instruction, found: &mut impl FnMut(&'static str, String)) {
-    let words: Vec<&str> = instruction.text.split_whitespace().collect();
-    let Some([link, name]) = words.last_chunk::<2>() else { return };
-    if !link.eq_ignore_ascii_case("as") {
-        return;
-    }
-    let upper = |word: &str| word.chars().all(|c| c.is_ascii_uppercase());
-    if upper(words[0]) != upper(link) {
-        found("FromAsCasing", format!("'{link}' and '{}' keywords' casing do not match", words[0]));
-    }
-    if name.chars().any(|c| c.is_ascii_uppercase()) {
-        found("StageNameCasing", format!("Stage name '{name}' should be lowercase"));
-    }
-    if matches!(name.to_ascii_lowercase().as_str(), "context" | "scratch") {
-        found("ReservedStageName", format!("Stage name should not use the same name as reserved stage {name:?}"));
-    }
-}
-
-fn is_legacy_pair(rest: &str) -> bool {
-    rest.split_whitespace().next().is_some_and(|word| !word.contains('='))
 }
 
 #[cfg(test)]
@@ -160,6 +129,19 @@ mod tests {
         let mut findings = found(text)?;
         findings.sort_by_key(|(line, rule)| (*line, *rule == "JSONArgsRecommended"));
         assert_eq!(findings, expected);
+        let text = "FROM --platform=linux/amd64 a\nFROM --platform=$TARGETPLATFORM b\nWORKDIR x\nWORKDIR /y\nWORKDIR z\n\
+            ENV API_TOKEN=x PUBLIC_KEY=y TOKENS=1\nSHELL [\"a\"]\nCMD x\nrun y\nLABEL \"a b\"=\"c d\"\nARG password=\n";
+        let expected = [
+            (1, "FromPlatformFlagConstDisallowed"),
+            (2, "RedundantTargetPlatform"),
+            (3, "WorkdirRelativePath"),
+            (6, "SecretsUsedInArgOrEnv"),
+            (9, "ConsistentInstructionCasing"),
+            (11, "SecretsUsedInArgOrEnv"),
+        ];
+        assert_eq!(found(text)?, expected);
+        assert_eq!(found("FROM --platform=linux/arm64 a AS for-arm64\n")?, []);
+        assert_eq!(found("from a\nrun b\nCMD [\"x\"]\n")?, [(3, "ConsistentInstructionCasing")]);
         assert_eq!(found("# check=skip=all\nFROM a as B\n")?, []);
         assert_eq!(found("# check=skip=FromAsCasing\nFROM a as B\n")?, [(2, "StageNameCasing")]);
         let told = found("# check=error=true\nFROM a\nCMD x\n").expect_err("it is to fail").to_string();

@@ -1,7 +1,6 @@
 //! What each instruction does.
 
 use dockerfile::{Command, Expander, Instruction};
-use storage::tar::{Entry, EntryKind};
 use sys::root::{Owner, Root};
 
 use crate::copy::{Layered, Place};
@@ -94,9 +93,7 @@ impl Work<'_> {
         }
         self.add_layer(&container, &config, &|out| {
             let mut layer = Layered::new(out, &lower);
-            let owner = Owner { uid: 0, gid: 0 };
-            layer.folders(&real, owner)?;
-            layer.append(&Entry { owner, ..Entry::new(&real, EntryKind::Directory) }, std::io::empty())?;
+            layer.folder(&real, Owner { uid: 0, gid: 0 })?;
             layer.finish()
         })
     }

@@ -108,7 +108,7 @@ impl Command {
 /// How an instruction is written.
 pub(super) fn form(name: &str) -> &'static str {
     match name {
-        "ADD" => "ADD [--chown= --chmod= --checksum= --exclude= --unpack= ...] source... destination",
+        "ADD" => "ADD [--chown= --chmod= --checksum= --keep-git-dir --unpack= --exclude= --link] source... destination",
         "ARG" => "ARG name[=default]...",
         "CMD" => "CMD command, or CMD [\"program\", \"argument\"]",
         "COPY" => "COPY [--from= --chown= --chmod= --parents --exclude= --link] source... destination",
@@ -117,7 +117,7 @@ pub(super) fn form(name: &str) -> &'static str {
         "EXPOSE" => "EXPOSE port[/protocol]...",
         "FROM" => "FROM [--platform=os/architecture] image [AS stage]",
         "HEALTHCHECK" => {
-            "HEALTHCHECK [--interval= --timeout= --start-period= --retries=] CMD command, or HEALTHCHECK NONE"
+            "HEALTHCHECK [--interval= --timeout= --start-period= --start-interval= --retries=] CMD command, or HEALTHCHECK NONE"
         }
         "LABEL" => "LABEL name=value...",
         "MAINTAINER" => "MAINTAINER name",

@@ -306,6 +306,21 @@ fn what_cannot_be_is_refused_in_one_sentence() {
     assert!(nobody.contains("root"), "{nobody}");
 }
 
+#[test]
+fn what_containers_are_given_can_be_read_whatever_the_daemon_s_umask() {
+    let mut bare = Bare::new();
+    let host = format!("unix://{}", bare.text("sock"));
+    let strict = Program::new("sh").args(["-c", "umask 077; exec \"$@\"", "sh"]).args([environment("LONGSHORE_BIN")]);
+    bare.start(strict.args(["daemon", "-H", &host]).args(bare.flags()));
+    let docker = |words: &[&str]| {
+        let program = Program::new("docker").args(words).env("DOCKER_HOST", &host);
+        program.env("DOCKER_CONFIG", bare.path("config")).run().ok()
+    };
+    docker(&["import", &testkit::busybox_tar().display().to_string(), "busybox"]);
+    let read = "cat /etc/hosts /etc/hostname /etc/resolv.conf > /dev/null && id -un";
+    assert_eq!(docker(&["run", "--rm", "--network", "none", "-u", "daemon", "busybox", "sh", "-c", read]), "daemon");
+}
+
 pub(crate) fn open_to_all(folder: &Path) {
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(folder, mode).expect("permissions can be set");

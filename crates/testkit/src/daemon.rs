@@ -297,13 +297,16 @@ fn owned(variables: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 /// A tar of a busybox root file system, made once a test run.
-pub(crate) fn busybox_tar() -> PathBuf {
+///
+/// # Panics
+/// If it cannot be made.
+pub fn busybox_tar() -> PathBuf {
     static MADE: Once = Once::new();
     let tar = environment("LONGSHORE_TEST_DISK").join(format!("busybox-{}.tar", std::process::id()));
     MADE.call_once(|| {
         let root = tempfile::tempdir_in(environment("LONGSHORE_TEST_DISK")).expect("a folder can be made");
         let script = r#"
-            umask 022 && cd "$1" && mkdir -p bin dev etc proc root sys tmp usr/bin var && chmod 1777 tmp && cp "$2" bin/busybox
+            umask 022 && cd "$1" && chmod 755 . && mkdir -p bin dev etc proc root sys tmp usr/bin var && chmod 1777 tmp && cp "$2" bin/busybox
             for applet in $("$2" --list); do [ "$applet" = busybox ] || ln -s busybox "bin/$applet"; done
             echo root:x:0:0:root:/root:/bin/sh > etc/passwd && echo daemon:x:1:1:daemon:/usr/sbin:/bin/false >> etc/passwd
             echo root:x:0: > etc/group && echo daemon:x:1: >> etc/group

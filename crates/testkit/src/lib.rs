@@ -13,7 +13,7 @@ mod program;
 mod registry;
 mod watch;
 
-pub use daemon::Daemon;
+pub use daemon::{Daemon, busybox_tar};
 pub use http::{Answer, Connection};
 pub use program::{Output, Program};
 pub use registry::Registry;

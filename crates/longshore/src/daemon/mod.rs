@@ -60,6 +60,8 @@ fn start(arguments: &[String]) -> anyhow::Result<()> {
         println!("configuration OK");
         return Ok(());
     }
+    // As Docker Engine's: what containers are given can be read by their users, whoever starts the daemon.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let log = log::start(&settings)?;
     wiring::check(&settings)?;
     prerequisites::check()?;

@@ -6,12 +6,17 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
+use rustix::fs::Mode;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+
 use super::ListenError;
 
 /// The group that may use the socket if it exists.
 const DEFAULT_GROUP: &str = "docker";
 /// Reading and writing for the owner and the group.
 const MODE: u32 = 0o660;
+/// How many may wait to be let in: as many as the kernel allows.
+const WAITING: i32 = -1;
 
 /// Binds the socket at `path`; one that a daemon left behind is replaced.
 pub(super) fn bind(path: &Path, group: Option<&str>) -> Result<UnixListener, ListenError> {
@@ -42,15 +47,15 @@ fn make(path: &Path, gid: Option<u32>) -> io::Result<UnixListener> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     // Nobody may connect before the socket has its group: it is born without any permission for others.
-    let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
-    let bound = UnixListener::bind(path);
-    rustix::process::umask(before);
-    let socket = bound?;
+    rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+    rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
     std::os::unix::fs::chown(path, None, gid)?;
     fs::set_permissions(path, fs::Permissions::from_mode(MODE))?;
-    socket.set_nonblocking(true)?;
-    Ok(socket)
+    rustix::net::listen(&socket, WAITING)?;
+    Ok(socket.into())
 }
 
 /// The id of a group by name or number.

@@ -240,6 +240,31 @@ fn two_builds_at_once() {
     }
 }
 
+/// Several targets at once, whose files come over one session.
+#[test]
+fn baking() {
+    let daemon = Daemon::with_busybox();
+    let dockerfile = "FROM busybox AS one\nARG X\nCOPY f /\nRUN echo $X >> /f\nFROM one AS two\nRUN echo two >> /f\n";
+    let target = |name: &str| {
+        format!(
+            "target \"{name}\" {{\n  target = \"{name}\"\n  tags = [\"baked:{name}\"]\n  args = {{ X = \"y\" }}\n}}\n"
+        )
+    };
+    let file = format!("group \"default\" {{ targets = [\"one\", \"two\"] }}\n{}{}", target("one"), target("two"));
+    let files = [("Dockerfile", dockerfile), ("docker-bake.hcl", &file), ("f", "x\n")];
+    let folder = context(&daemon, "baked", &files);
+    let buildx = daemon.path("docker-config/buildx").display().to_string();
+    let client = Program::new("sh").args(["-c", "cd \"$0\" && exec \"$@\"", &folder]);
+    let client = client
+        .args([environment("LONGSHORE_BUILDX")])
+        .args(["bake", "--progress=plain"])
+        .env("DOCKER_HOST", daemon.host());
+    told(&client.env("DOCKER_CONFIG", daemon.path("docker-config")).env("BUILDX_CONFIG", &buildx).run());
+    for (name, contents) in [("one", "x\ny"), ("two", "x\ny\ntwo")] {
+        assert_eq!(daemon.docker(&["run", "--rm", &format!("baked:{name}"), "cat", "/f"]).ok(), contents);
+    }
+}
+
 #[test]
 fn docker_programs_without_buildx() {
     let daemon = Daemon::with_busybox();

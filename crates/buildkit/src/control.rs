@@ -8,7 +8,6 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 use http::HeaderMap;
 
-use crate::Buildkit;
 use crate::attributes::{Attributes, other_frontend, text, unbuilt};
 use crate::describe::Request;
 use crate::export::Export;
@@ -21,6 +20,7 @@ use crate::message::{
 };
 use crate::progress::Recorder;
 use crate::solve::{Solve, of_engine};
+use crate::{Buildkit, hijack};
 
 /// The frontend that is our own builder.
 const DOCKERFILE: &str = "dockerfile.v0";
@@ -71,6 +71,7 @@ impl Buildkit {
                 Ok(grpc::stream(stream::iter(pruned.into_iter().map(Ok)).boxed()))
             }
             "Solve" => unary(call, async |request, _| self.solve(request).await).await,
+            "Session" => Ok(hijack::carry(self.sessions.read(&call.metadata)?, call.requests)),
             "Status" => {
                 let mut call = call;
                 let asked = call.requests.next::<StatusRequest>().await?.unwrap_or_default();

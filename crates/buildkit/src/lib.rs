@@ -19,6 +19,7 @@ mod control;
 mod describe;
 mod directory;
 mod export;
+mod hijack;
 mod job;
 mod lend;
 mod message;

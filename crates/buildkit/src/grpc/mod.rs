@@ -10,6 +10,7 @@ mod status;
 
 pub(crate) use client::{Channel, Questions, Responses};
 pub use frame::Decoder;
+pub(crate) use frame::Messages;
 pub(crate) use server::{Answer, Call, Service, serve, stream, unary};
 pub use status::{Code, Status};
 pub(crate) use status::{Detail, RpcStatus};

@@ -8,14 +8,18 @@ use std::time::Duration;
 use build::{ContextSource, Secrets};
 use dockerfile::Ignore;
 use engine::Keys;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use self::client::{Client, Files, file, folder, open};
-use crate::grpc::Code;
+use crate::grpc::{self, Answer, Call, Channel, Code, Service, Status};
+use crate::hijack;
 use crate::job::{Jobs, Running};
 use crate::lend::Lender;
+use crate::message::{BytesMessage, GetSecretRequest, GetSecretResponse};
 use crate::progress::Recorder;
 use crate::session::{Session, Sessions};
 use crate::source::{Local, Locals, SessionFiles};
@@ -144,7 +148,7 @@ async fn sessions_end_with_their_connections() {
     let (client, server) = tokio::io::duplex(1024);
     let offer = sessions.read(&client::headers("one")).unwrap();
     let carried = tokio::spawn(offer.carry(server));
-    let answering = tokio::spawn(crate::grpc::serve(client, Arc::new(Client::default())));
+    let answering = tokio::spawn(grpc::serve(client, Arc::new(Client::default())));
     assert!(sessions.find("shared:one").await.unwrap().has("/moby.filesync.v1.FileSync/DiffCopy"));
     assert_eq!(sessions.read(&client::headers("one")).unwrap_err().code(), Code::AlreadyExists);
     assert_eq!(sessions.read(&http::HeaderMap::new()).unwrap_err().code(), Code::InvalidArgument);
@@ -152,4 +156,51 @@ async fn sessions_end_with_their_connections() {
     // However it ends.
     drop(carried.await.unwrap());
     assert!(sessions.read(&client::headers("one")).is_ok());
+}
+
+/// Offers every call a session.
+struct Gate(Arc<Sessions>);
+
+impl Service for Gate {
+    fn call(self: Arc<Self>, call: Call) -> BoxFuture<'static, Result<Answer, Status>> {
+        async move { Ok(hijack::carry(self.0.read(&call.metadata)?, call.requests)) }.boxed()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_within_calls() {
+    let sessions = Arc::new(Sessions::default());
+    let (near, far) = tokio::io::duplex(1024);
+    let serving = tokio::spawn(grpc::serve(far, Arc::new(Gate(sessions.clone()))));
+    let (channel, connection) = Channel::open(near).await.unwrap();
+    tokio::spawn(connection);
+    let method = "/moby.buildkit.v1.Control/Session";
+    let (questions, mut responses) = channel.converse(method, client::headers("within")).unwrap();
+    let (near, far) = tokio::io::duplex(1024);
+    tokio::spawn(grpc::serve(near, Arc::new(Client::default())));
+    let (mut read, mut write) = tokio::io::split(far);
+    tokio::spawn(async move {
+        let mut piece = [0; 100];
+        while let Ok(length @ 1..) = read.read(&mut piece).await {
+            questions.send(&BytesMessage { data: piece[..length].to_vec().into() }).await;
+        }
+    });
+    tokio::spawn(async move {
+        while let Ok(Some(BytesMessage { data })) = responses.next().await {
+            write.write_all(&data).await.unwrap();
+        }
+    });
+    let session = sessions.find("within").await.unwrap();
+    let request = GetSecretRequest { id: "known".to_owned(), ..GetSecretRequest::default() };
+    let answer: GetSecretResponse =
+        session.channel.ask("/moby.buildkit.secrets.v1.Secrets/GetSecret", &request).await.unwrap();
+    assert_eq!(answer.data, b"secret");
+    // It ends with the connection that its call is on.
+    serving.abort();
+    let ended = async {
+        while sessions.read(&client::headers("within")).is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), ended).await.unwrap();
 }

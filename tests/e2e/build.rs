@@ -131,6 +131,8 @@ fn failures_say_why() {
     let told = fails("check", "# check=error=true\nFROM busybox\nCMD x\n", 1);
     assert!(told.contains("lint violation found for rules: JSONArgsRecommended (line 3)"), "{told}");
     missing_sources(&fails);
+    let told = fails("device", "FROM busybox\nRUN --device=vendor.com/class=name true\n", 1);
+    assert!(told.contains("RUN --device=vendor.com/class=name: devices"), "{told}");
     let told = fails("target", "FROM busybox\nFROM busybox AS x\nCOPY --from=7 /a /b\n", 1);
     assert!(told.contains("invalid stage index 7"), "{told}");
 }

@@ -14,9 +14,13 @@ use crate::buildkit::buildx;
 const SSH: &str = "#!/usr/bin/env python3
 import os, socket, sys
 agent = socket.socket(socket.AF_UNIX)
+agent.settimeout(60)
 agent.connect(os.environ['SSH_AUTH_SOCK'])
 agent.sendall(bytes([0, 0, 0, 1, 11]))
-if agent.recv(5, socket.MSG_WAITALL)[4:5] != bytes([12]) or 'git@127.0.0.1' not in sys.argv:
+answer = b''
+while len(answer) < 5:
+    answer += agent.recv(5 - len(answer)) or sys.exit('the agent is silent')
+if answer[4:5] != bytes([12]) or 'git@127.0.0.1' not in sys.argv:
     sys.exit('no key opens this door: ' + ' '.join(sys.argv))
 os.execvp('sh', ['sh', '-c', sys.argv[-1]])
 ";

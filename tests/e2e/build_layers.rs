@@ -89,3 +89,17 @@ fn steps_of_images_at_registries_count() {
     let warning = format!("importing cache from {}/no/such:1 failed", Registry::ADDRESS);
     assert!(told.stderr.contains(&warning), "{}", told.stderr);
 }
+
+/// Whoever sends an image could say that it is what a step leaves; only what was built here counts.
+#[test]
+fn an_image_that_was_sent_is_no_step() {
+    let daemon = Daemon::with_busybox();
+    let folder = context(&daemon, "first", &[("Dockerfile", "FROM scratch\nCOPY --link f /\n"), ("f", "x")]);
+    let again = || build(&daemon, &["-t", "first", &folder]).ok().contains("Using cache");
+    assert!(!again() && again());
+    let archive = daemon.path("first.tar").display().to_string();
+    daemon.docker(&["save", "-o", &archive, "first"]).ok();
+    daemon.docker(&["rmi", "first"]).ok();
+    daemon.docker(&["load", "-i", &archive]).ok();
+    assert!(!again() && again());
+}

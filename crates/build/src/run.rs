@@ -11,6 +11,11 @@ use crate::{Error, Result, RunStep, cache, platform};
 
 impl Work<'_> {
     pub(crate) fn run(&mut self, run: &Run) -> Result<()> {
+        if let Some(device) = run.devices.first() {
+            return Err(Error::Unsupported(format!(
+                "RUN --device={device}: devices by the Container Device Interface are not built into this version of longshore"
+            )));
+        }
         let Some(image) = self.stage()?.image.clone() else {
             return Err(Error::Step("No image was generated before RUN: scratch has no program to run".to_owned()));
         };

@@ -122,7 +122,7 @@ pub(super) fn form(name: &str) -> &'static str {
         "LABEL" => "LABEL name=value...",
         "MAINTAINER" => "MAINTAINER name",
         "ONBUILD" => "ONBUILD instruction",
-        "RUN" => "RUN [--mount= --network= --security=] command, or RUN [\"program\", \"argument\"]",
+        "RUN" => "RUN [--mount= --network= --security= --device=] command, or RUN [\"program\", \"argument\"]",
         "SHELL" => "SHELL [\"program\", \"argument\"]",
         "STOPSIGNAL" => "STOPSIGNAL signal",
         "USER" => "USER user[:group]",

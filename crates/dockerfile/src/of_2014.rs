@@ -58,6 +58,7 @@ pub fn understand(instruction: &Instruction) -> Result<Option<Command>> {
             command: command_line(rest),
             network: String::new(),
             insecure: false,
+            devices: Vec::new(),
             mounts: Vec::new(),
         }),
         "CMD" => Command::Cmd(command_line(rest)),

@@ -16,6 +16,8 @@ pub struct Run {
     pub network: String,
     /// `--security=insecure`: with all privileges.
     pub insecure: bool,
+    /// `--device`: names of devices that the command wants.
+    pub devices: Vec<String>,
     /// `--mount`, in order.
     pub mounts: Vec<RunMount>,
 }
@@ -91,6 +93,7 @@ pub(super) fn parse(flags: &mut Flags, rest: &str, instruction: &Instruction) ->
             return Err(Fault::at(other, format!("security {other:?} is not valid; expected sandbox or insecure")));
         }
     };
+    let devices = flags.values("device")?;
     let mounts = flags.values("mount")?;
     let mounts = mounts.iter().map(|text| mount(text).map_err(|message| Fault::at(text, message)));
     let mounts = mounts.collect::<Result<Vec<_>, _>>()?;
@@ -100,7 +103,7 @@ pub(super) fn parse(flags: &mut Flags, rest: &str, instruction: &Instruction) ->
         None if rest.is_empty() => return Err("RUN requires at least one argument".into()),
         None => CommandLine::Shell(script(rest, &instruction.heredocs)),
     };
-    Ok(Run { command, network, insecure, mounts })
+    Ok(Run { command, network, insecure, devices, mounts })
 }
 
 fn mount(text: &str) -> Result<RunMount, String> {

@@ -90,11 +90,12 @@ fn commands() {
             Command::From { image: "a:1".into(), stage: Some("stage".into()), platform: "linux/amd64".into() },
         ),
         (
-            "RUN --network=none --mount=type=cache,target=/c,uid=5,sharing=locked --mount=target=/d,\"source=a,b\" x",
+            "RUN --network=none --device=v/c=n --mount=type=cache,target=/c,uid=5,sharing=locked --mount=target=/d,\"source=a,b\" x",
             Command::Run(Run {
                 command: CommandLine::Shell("x".into()),
                 network: "none".into(),
                 insecure: false,
+                devices: vec!["v/c=n".into()],
                 mounts: vec![
                     RunMount {
                         kind: MountKind::Cache,

@@ -1,4 +1,4 @@
-//! Pushing: layers side by side, then the config, then the manifest.
+//! Pushing: layers and config side by side, then the manifest.
 
 mod gzip;
 mod layer;
@@ -10,7 +10,7 @@ pub(crate) use self::upload::{Counting, Tail};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
 use http::Method;
 use http::header::CONTENT_TYPE;
 use image::{Image, StoredManifest};
@@ -136,15 +136,12 @@ impl Run<'_> {
     }
 
     async fn one(&self, reference: &Reference, image: &Arc<Image>) -> Result<()> {
-        let descriptors = self.layers(image).await?;
         let config = Descriptor {
             media_type: DOCKER_CONFIG.to_owned(),
             size_bytes: image.bytes.len() as u64,
             digest: image.id.0,
         };
-        if self.existing(&config.digest).await?.is_none() {
-            self.upload_whole(&config.digest, &image.bytes).await?;
-        }
+        let (descriptors, ()) = try_join(self.layers(image), self.config(image, &config)).await?;
         let document = self.manifest(image, &config, &descriptors).await?;
         let tag = manifest::wanted(reference);
         let mut backoff = Backoff::default();
@@ -164,6 +161,14 @@ impl Run<'_> {
             Ok(())
         })
         .await
+    }
+
+    /// Sees to it that the registry has the config.
+    async fn config(&self, image: &Image, config: &Descriptor) -> Result<()> {
+        match self.existing(&config.digest).await? {
+            Some(_) => Ok(()),
+            None => self.upload_whole(&config.digest, &image.bytes).await,
+        }
     }
 
     async fn put_manifest(&self, tag: &str, manifest: &StoredManifest) -> Result<()> {

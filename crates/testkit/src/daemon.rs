@@ -63,7 +63,7 @@ impl Daemon {
             .tempdir_in(environment("LONGSHORE_TEST_DISK"))
             .expect("a folder for the daemon can be made");
         let namespace = namespace
-            .args(["sh", "-c", "ip link set lo up && echo ready && exec sleep 1000000"])
+            .args(["sh", "-c", "ip link set lo up && echo ready && exec sleep 1000000 > /dev/null 2>&1"])
             .stdout(Stdio::piped())
             .spawn()
             .expect("a network namespace can be made");

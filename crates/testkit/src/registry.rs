@@ -34,11 +34,14 @@ impl Registry {
         std::fs::write(&config, text).expect("a file can be written");
         let mut command = Command::new("nsenter");
         command.arg(daemon.namespace()).args(["docker-registry", "serve"]).arg(&config);
-        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let log = folder.join("log");
+        let said = std::fs::File::create(&log).expect("a file can be made");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
         let registry = Self { process: command.spawn().expect("Debian's docker-registry can be started") };
         let started = Instant::now();
         while daemon.on_host(&["curl", "-s", &format!("http://{}/v2/", Self::ADDRESS)]).code != Some(0) {
-            assert!(started.elapsed() < START_WITHIN, "the registry does not listen");
+            let said = || std::fs::read_to_string(&log).unwrap_or_default();
+            assert!(started.elapsed() < START_WITHIN, "the registry does not listen: {}", said());
             std::thread::sleep(Duration::from_millis(20));
         }
         registry

@@ -5,8 +5,11 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::leftovers::Leftovers;
 
 /// How long a test may hold a daemon: many times what the longest takes on a machine under load.
 const WITHIN: Duration = Duration::from_secs(15 * 60);
@@ -56,9 +59,19 @@ fn watch() {
         if let Some(report) = late(WITHIN) {
             // Not by a macro: what those print belongs to the test whose daemon was the first, and is kept back.
             let _ = std::io::stderr().write_all(report.as_bytes());
+            end_daemons();
             std::process::exit(101);
         }
     }
+}
+
+/// Kills what was started for all tests: nobody else would.
+fn end_daemons() {
+    let held = held();
+    let roots = held.values().map(|held| held.log.with_file_name("exec"));
+    let processes = roots.flat_map(|root| Leftovers::processes(&root)).map(|process| process.to_string());
+    // Some may be gone already, and there is nobody left to tell.
+    let _ = Command::new("kill").arg("-KILL").args(processes).status();
 }
 
 /// What is to be said of the tests that have held a daemon for longer than this, if there are any.

@@ -244,13 +244,17 @@ fn two_builds_at_once() {
 #[test]
 fn baking() {
     let daemon = Daemon::with_busybox();
-    let dockerfile = "FROM busybox AS one\nARG X\nCOPY f /\nRUN echo $X >> /f\nFROM one AS two\nRUN echo two >> /f\n";
+    let dockerfile = "FROM busybox AS one\nARG X\nCOPY f /\nRUN echo $X >> /f\nFROM one AS two\nRUN echo two >> /f\n\
+        FROM other AS three\nCOPY --from=other /f /g\nRUN echo three >> /f\n";
     let target = |name: &str| {
         format!(
             "target \"{name}\" {{\n  target = \"{name}\"\n  tags = [\"baked:{name}\"]\n  args = {{ X = \"y\" }}\n}}\n"
         )
     };
-    let file = format!("group \"default\" {{ targets = [\"one\", \"two\"] }}\n{}{}", target("one"), target("two"));
+    // The third stands on what the second makes.
+    let linked = target("three").replacen("{\n", "{\n  contexts = { other = \"target:two\" }\n", 1);
+    let group = "group \"default\" { targets = [\"one\", \"two\", \"three\"] }";
+    let file = format!("{group}\n{}{}{linked}", target("one"), target("two"));
     let files = [("Dockerfile", dockerfile), ("docker-bake.hcl", &file), ("f", "x\n")];
     let folder = context(&daemon, "baked", &files);
     let buildx = daemon.path("docker-config/buildx").display().to_string();
@@ -260,7 +264,7 @@ fn baking() {
         .args(["bake", "--progress=plain"])
         .env("DOCKER_HOST", daemon.host());
     told(&client.env("DOCKER_CONFIG", daemon.path("docker-config")).env("BUILDX_CONFIG", &buildx).run());
-    for (name, contents) in [("one", "x\ny"), ("two", "x\ny\ntwo")] {
+    for (name, contents) in [("one", "x\ny"), ("two", "x\ny\ntwo"), ("three", "x\ny\ntwo\nthree")] {
         assert_eq!(daemon.docker(&["run", "--rm", &format!("baked:{name}"), "cat", "/f"]).ok(), contents);
     }
 }

@@ -22,7 +22,8 @@ impl Work<'_> {
             other => Some(other?),
         };
         match (here, platform) {
-            (Some(image), _) if !self.options.pull && fits(&image) => Ok(image),
+            // What is meant by its id is at no registry.
+            (Some(image), _) if (!self.options.pull || name.starts_with("sha256:")) && fits(&image) => Ok(image),
             (Some(image), Some(wanted)) if !fits(&image) => {
                 self.fetch_image(name, platform, true).map_err(|error| Error::OtherPlatform {
                     name: name.to_owned(),

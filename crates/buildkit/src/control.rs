@@ -1,7 +1,7 @@
 //! The services that the daemon offers on `/grpc`: BuildKit's control service, and the bridge over which `docker buildx`
 //! carries builds out itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -19,7 +19,7 @@ use crate::message::{
     StatusRequest, WorkerRecord,
 };
 use crate::progress::Recorder;
-use crate::solve::{Solve, of_engine};
+use crate::solve::{Inputs, Solve, of_engine};
 use crate::{Buildkit, hijack};
 
 /// The frontend that is our own builder.
@@ -27,8 +27,8 @@ const DOCKERFILE: &str = "dockerfile.v0";
 /// The header that names the build which a call of the bridge belongs to.
 const BUILD: &str = "buildkit-controlapi-buildid";
 /// What the bridge can do, by BuildKit's names: clients do without the rest.
-const CAPABILITIES: [&str; 5] =
-    ["solve.base", "return", "proto.refarray", "gateway.evaluate", "gateway.solve.evaluate"];
+const CAPABILITIES: [&str; 6] =
+    ["solve.base", "return", "proto.refarray", "reference.output", "gateway.evaluate", "gateway.solve.evaluate"];
 
 impl Service for Buildkit {
     fn call(self: Arc<Self>, call: Call) -> BoxFuture<'static, Result<Answer, Status>> {
@@ -131,8 +131,8 @@ impl Buildkit {
                 }
             }
             frontend => {
-                check_frontend(frontend, request.frontend_inputs.values().next())?;
-                Some(Arc::new(self.dockerfile(job, &request.frontend_attrs).await?))
+                let inputs = check_frontend(frontend, &request.frontend_inputs)?;
+                Some(Arc::new(self.dockerfile(job, &request.frontend_attrs, inputs).await?))
             }
         };
         let mut told = BTreeMap::new();
@@ -144,27 +144,28 @@ impl Buildkit {
         Ok(SolveResponse { exporter_response: told })
     }
 
-    async fn dockerfile(&self, job: &Job, attributes: &Attributes) -> Result<build::Built, Status> {
+    async fn dockerfile(&self, job: &Job, attributes: &Attributes, inputs: Inputs) -> Result<build::Built, Status> {
         let asked = text(attributes, "requestid");
         if !asked.is_empty() {
             return Err(unbuilt(&format!(
                 "asking the frontend for {asked} without a client that waits for the answer"
             )));
         }
-        let solve = self.solving(job, attributes)?;
+        let solve = self.solving(job, attributes, inputs)?;
         // The client may give up this call alone.
         let _given_up = solve.cancelled.clone().drop_guard();
         solve.run().await
     }
 
     /// What a job's client wants of the frontend.
-    fn solving<'a>(&'a self, job: &'a Job, attributes: &'a Attributes) -> Result<Solve<'a>, Status> {
+    fn solving<'a>(&'a self, job: &'a Job, attributes: &'a Attributes, inputs: Inputs) -> Result<Solve<'a>, Status> {
         Ok(Solve {
             engine: &self.engine,
             sessions: &self.sessions,
             recorder: Arc::new(Recorder::new(job.trace()?)),
             session: &job.session,
             attributes,
+            inputs,
             cancelled: job.cancelled.child_token(),
         })
     }
@@ -191,15 +192,16 @@ impl Buildkit {
                 false => Ok(BridgeSolveResponse { result: Some(BridgeResult::default()) }),
             };
         }
-        check_frontend(&request.frontend, request.frontend_inputs.values().next())?;
+        let inputs = check_frontend(&request.frontend, &request.frontend_inputs)?;
         let asked = text(&request.frontend_opt, "requestid");
         if !asked.is_empty() {
             let what = Request::named(asked).ok_or_else(|| unbuilt(&format!("asking the frontend for {asked}")))?;
-            let metadata = self.solving(&job, &request.frontend_opt)?.describe(what).await?;
+            let metadata = self.solving(&job, &request.frontend_opt, inputs)?.describe(what).await?;
             return Ok(BridgeSolveResponse { result: Some(BridgeResult { refs: None, metadata }) });
         }
-        let built = self.dockerfile(&job, &request.frontend_opt).await?;
-        let result = Refs::One(Ref { id: job.keep(built)? });
+        let built = self.dockerfile(&job, &request.frontend_opt, inputs).await?;
+        let definition = Some(Definition::of_image(&built.image.id.to_string()));
+        let result = Refs::One(Ref { id: job.keep(built)?, definition });
         Ok(BridgeSolveResponse { result: Some(BridgeResult { refs: Some(result), ..BridgeResult::default() }) })
     }
 
@@ -232,14 +234,17 @@ fn result_of(result: Option<BridgeResult>) -> Result<Option<String>, Status> {
     Ok(Some(id).filter(|id| !id.is_empty()))
 }
 
-fn check_frontend(frontend: &str, input: Option<&Definition>) -> Result<(), Status> {
+/// The images that a build of the Dockerfile frontend is given.
+fn check_frontend(frontend: &str, inputs: &HashMap<String, Definition>) -> Result<Inputs, Status> {
     if frontend != DOCKERFILE {
         return Err(other_frontend(frontend));
     }
-    if is_given(input) {
-        return Err(unbuilt("a build context that is a graph of low-level operations (LLB)"));
-    }
-    Ok(())
+    let given = inputs.iter().filter(|(_, definition)| is_given(Some(definition)));
+    let image = |(name, definition): (&String, &Definition)| match definition.image() {
+        Some(id) => Ok((name.clone(), id)),
+        None => Err(unbuilt("a build context that is a graph of low-level operations (LLB)")),
+    };
+    given.map(image).collect()
 }
 
 fn is_given(definition: Option<&Definition>) -> bool {

@@ -23,7 +23,7 @@ use crate::grpc::{Code, Status};
 use crate::job::Running;
 use crate::message::StatusResponse;
 use crate::progress::Recorder;
-use crate::solve::Solve;
+use crate::solve::{Inputs, Solve};
 
 /// How long a build waits for a context that comes with a request of its own, and that for the build.
 const UPLOAD_WITHIN: Duration = Duration::from_secs(5);
@@ -97,6 +97,7 @@ impl Buildkit {
             recorder,
             session: &job.session,
             attributes: &request.attributes,
+            inputs: Inputs::new(),
             cancelled: job.cancelled.clone(),
         };
         let built = match request.remote.as_str() {

@@ -1,6 +1,6 @@
 //! A build asked for by attributes: the Dockerfile frontend over longshore's own builder.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -24,6 +24,9 @@ use crate::upload;
 /// Largest Dockerfile whose lines are shown with an error, in bytes: it goes in a header.
 const SHOWN_BYTES: usize = 32 * 1024;
 
+/// Images that other builds of the same client made, by the names that this build has for them.
+pub(crate) type Inputs = BTreeMap<String, String>;
+
 /// A build with everything that it needs.
 #[derive(Debug)]
 pub(crate) struct Solve<'a> {
@@ -33,6 +36,7 @@ pub(crate) struct Solve<'a> {
     /// The id of the build's session, or empty.
     pub(crate) session: &'a str,
     pub(crate) attributes: &'a Attributes,
+    pub(crate) inputs: Inputs,
     pub(crate) cancelled: CancellationToken,
 }
 
@@ -121,9 +125,6 @@ impl Solve<'_> {
     /// Which folders of the client's the build uses.
     async fn locals(&self, session: Option<&Arc<Session>>) -> Result<Locals, Status> {
         let attributes = self.attributes;
-        if let Some((name, _)) = under(attributes, "input:").next() {
-            return Err(unbuilt(&format!("the build context {name} as a graph of low-level operations (LLB)")));
-        }
         let name = |key: &str, name: &str| attributes.get(key).map_or(name, String::as_str).to_owned();
         let dockerfile = self.local(name("dockerfilekey", "dockerfile"), session).await?;
         let context = self.local(name("contextkey", "context"), session).await?;
@@ -133,6 +134,7 @@ impl Solve<'_> {
             let named = match value.split_once(':') {
                 Some(("docker-image", image)) => Named::Image(image.trim_start_matches('/').to_owned()),
                 Some(("local", folder)) => Named::Folder(self.local(folder.to_owned(), session).await?),
+                Some(("input", input)) if self.inputs.contains_key(input) => Named::Image(self.inputs[input].clone()),
                 _ => return Err(unbuilt(&format!("the build context {name}={value}"))),
             };
             // For a platform; there is only this machine's.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use prost::Message;
 
-use super::Timestamp;
+use super::{Definition, Timestamp};
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Empty {}
@@ -30,13 +30,6 @@ pub(crate) struct SolveRequest {
     pub(crate) frontend_inputs: HashMap<String, Definition>,
     #[prost(message, repeated, tag = "13")]
     pub(crate) exporters: Vec<Exporter>,
-}
-
-/// `pb.Definition`; looked at only to see whether there is one.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct Definition {
-    #[prost(bytes = "bytes", repeated, tag = "1")]
-    pub(crate) operations: Vec<bytes::Bytes>,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -66,6 +66,8 @@ pub(crate) enum Refs {
 pub(crate) struct Ref {
     #[prost(string, tag = "1")]
     pub(crate) id: String,
+    #[prost(message, optional, tag = "2")]
+    pub(crate) definition: Option<Definition>,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -8,11 +8,13 @@
 mod control;
 mod files;
 mod gateway;
+mod graph;
 mod session;
 
 pub(crate) use control::*;
 pub use files::{Packet, PacketType, Stat};
 pub(crate) use gateway::*;
+pub(crate) use graph::Definition;
 pub(crate) use session::*;
 
 use std::time::{SystemTime, UNIX_EPOCH};

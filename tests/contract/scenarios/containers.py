@@ -122,7 +122,7 @@ def _(x):
                                {"Cmd": [1]}, {"Env": None}, {"Env": [""]}, {"ExposedPorts": {"80": {}}}, {"ExposedPorts": {"banana": {}}}, {"ExposedPorts": {"80/sctp": {}}}, {"ExposedPorts": {"70000/tcp": {}}}, {"ExposedPorts": {"80-82/tcp": {}}},
                                {"ExposedPorts": {"80/TCP": {}}}, {"PortSpecs": ["80"]}, {"PortSpecs": ["8080:80"]}, {"PortSpecs": ["x"]}, {"PortSpecs": ["127.0.0.1:8080:80/udp"]}, {"PortSpecs": []}, {"Memory": 1.5}, {"Memory": "x"},
                                {"CpuShares": 1}, {"Cpuset": "0-1"}, {"Cpuset": "99"}, {"Cpuset": "x"}, {"Volumes": {"rel": {}}}, {"Volumes": {"/a/../b": {}}}, {"Volumes": {}},
-                               {"Entrypoint": []}, {"Entrypoint": None}, {"Entrypoint": ""}, {"Entrypoint": [""]}, {"Hostname": "a" * 70}, {"Hostname": "bad host"}, {"Hostname": ""}, {"Tty": None}, {"User": None}, {"Image": None}, {"Env": [1, "A=b"]}, {"Env": {"A": "b"}}, {"CpuShares": 500000}, {"MemorySwap": 5}, {"Image": 5}, {"StdinOnce": True},
+                               {"Entrypoint": []}, {"Entrypoint": None}, {"Entrypoint": ""}, {"Entrypoint": [""]}, {"Hostname": "a" * 70}, {"Hostname": "bad host"}, {"Hostname": ""}, {"Tty": None}, {"User": None}, {"Image": None}, {"Env": [1, "A=b"]}, {"Env": {"A": "b"}}, {"CpuShares": 500000}, {"MemorySwap": 5}, {"Image": "Busybox"}, {"StdinOnce": True},
                                {"AttachStdout": True}, {"OnBuild": ["RUN x"]}, {"Labels": {"a": "b"}}, {"MacAddress": "x"}, {"HostConfig": {"Binds": ["/tmp:/x"]}}, {"WorkingDir": "/x/"}, {"SecurityOpt": ["label:disable"]})):
         body = {"Image": "busybox", "Cmd": ["true"]}
         body.update(extra)

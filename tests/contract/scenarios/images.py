@@ -187,8 +187,8 @@ def _(x):
     c = x.post("/containers/create", {"Image": "busybox", "Cmd": ["sh", "-c", "echo a > /f"], "Env": ["A=1", "B=2"], "ExposedPorts": {"80/tcp": {}}, "Volumes": {"/v": {}}, "User": "daemon", "WorkingDir": "/tmp", "Hostname": "hh", "Tty": True, "Entrypoint": ["sh", "-c"]})
     cid = x.bind("c2", c.get("Id"))
     for n, b in enumerate(({}, {"Cmd": ["x"]}, {"Entrypoint": ["e"]}, {"Env": ["B=3", "C=4"]}, {"ExposedPorts": {"81/tcp": {}}}, {"Volumes": {"/w": {}}}, {"User": "root", "WorkingDir": "/", "Hostname": "zz"}, {"Cmd": "a b"}, {"Tty": "banana"}, {"OnBuild": ["RUN x"]})):
-        x.post("/commit?container=%s&repo=cc%d&author=me&comment=why" % (cid, n), b)
-        x.get("/images/cc%d/json" % n)
+        x.post("/commit?container=%s&repo=kk%d&author=me&comment=why" % (cid, n), b)
+        x.get("/images/kk%d/json" % n)
 
 
 @scenario("copy.more")

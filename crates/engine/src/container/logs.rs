@@ -237,7 +237,7 @@ async fn follow(
     sender: &ByteSender,
 ) -> Result<()> {
     let changes = changes(path);
-    let mut reader = Reader::open(path, selection).map_err(unreadable)?;
+    let mut reader = Reader::follow(path, selection).map_err(unreadable)?;
     let mut life = container.life();
     loop {
         // Asked before reading: what was written before the end is read after it.

@@ -26,6 +26,9 @@ const MAX_GENERATIONS: u32 = 10_000;
 const HELD_FILES: usize = 64;
 const HELD_BYTES: u64 = 64 << 20;
 
+/// How often the beginning is looked for, should rotations take it away meanwhile.
+const BEGINNINGS: usize = 16;
+
 /// Names that may be missing in a row: during a rotation each is for a moment.
 const MISSING: u32 = 2;
 
@@ -42,9 +45,9 @@ pub struct Selection {
 
 /// Reads records in order, across rotated files, to the current end; and on from there whenever it is asked again.
 ///
-/// It never blocks waiting for records: to follow a log, wait with a [`super::Watch`] (or a timer) and go on reading. A
-/// rotation loses and repeats nothing as long as the writer does not rotate all kept files away before it is read from or
-/// told to [keep up](Reader::keep_up).
+/// It never blocks waiting for records: to follow a log, wait with a [`super::Watch`] (or a timer) and go on reading. Who
+/// [follows](Reader::follow) has the newest file that it knows locked (`flock`), and the writer takes the one behind it
+/// away only when that is released, or after a while.
 #[derive(Debug)]
 pub struct Reader {
     path: PathBuf,
@@ -60,6 +63,8 @@ pub struct Reader {
     past_until: bool,
     /// The rest of an overlong line is being skipped.
     skipping: bool,
+    /// The writer is to wait for us.
+    following: bool,
 }
 
 impl Reader {
@@ -69,6 +74,16 @@ impl Reader {
         reader.since = selection.since;
         reader.until = selection.until;
         reader.seek_tail(selection.tail).map_err(|cause| reader.failed(cause))?;
+        reader.keep_up()?;
+        Ok(reader)
+    }
+
+    /// Opens the log at `path` to read it to its end and on: rotations lose and repeat nothing as long as the reader is
+    /// read from, or told to [keep up](Reader::keep_up), within two seconds of one.
+    pub fn follow(path: &Path, selection: Selection) -> Result<Reader> {
+        let mut reader = Reader::at_nothing(path);
+        (reader.since, reader.until, reader.following) = (selection.since, selection.until, true);
+        reader.begin(selection.tail).map_err(|cause| reader.failed(cause))?;
         reader.keep_up()?;
         Ok(reader)
     }
@@ -104,7 +119,33 @@ impl Reader {
             until: None,
             past_until: false,
             skipping: false,
+            following: false,
         }
+    }
+
+    /// Takes its place, in a file that has not been taken away before it was locked.
+    fn begin(&mut self, tail: Option<u64>) -> io::Result<()> {
+        for _ in 0..BEGINNINGS {
+            self.files.clear();
+            self.seek_tail(tail)?;
+            let Some(last) = self.files.pop_back() else { return Ok(()) };
+            let inode = last.metadata()?.ino();
+            self.take(last);
+            if generation_of(&self.path, inode)?.is_some() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a file as the newest that is known.
+    fn take(&mut self, file: File) {
+        if self.following {
+            // Where files cannot be locked the writer does not wait, and all goes well as long as we are quick enough.
+            drop(file.try_lock_shared());
+            drop(self.files.back().map(File::unlock));
+        }
+        self.files.push_back(file);
     }
 
     /// Reads the next selected record; false at the current end of the log.
@@ -173,11 +214,9 @@ impl Reader {
         }
         loop {
             if self.files.is_empty() {
-                self.files.extend(oldest(&self.path)?);
+                let Some(first) = oldest(&self.path)? else { return Ok(false) };
+                self.take(first);
                 self.offset = 0;
-            }
-            if self.files.is_empty() {
-                return Ok(false);
             }
             if self.read_block()? {
                 return Ok(true);
@@ -233,7 +272,7 @@ impl Reader {
             if self.files.len() > HELD_FILES || held > HELD_BYTES {
                 return Ok(());
             }
-            self.files.push_back(next);
+            self.take(next);
         }
         Ok(())
     }

@@ -113,6 +113,39 @@ fn a_reader_that_keeps_up_loses_nothing_that_was_removed_before_it_was_read() {
 }
 
 #[test]
+fn who_follows_is_waited_for() {
+    for max_files in [1, 2, 4] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = writer(&folder, Some(200), max_files);
+        let mut reader = Reader::follow(log.path(), Selection::default()).unwrap();
+        let writing = std::thread::spawn(move || write(&mut log, 0..400));
+        let mut all = Vec::new();
+        loop {
+            let done = writing.is_finished();
+            // By far not as quick as the writer.
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            reader.keep_up().unwrap();
+            all.extend(numbers(&mut reader));
+            if done {
+                break;
+            }
+        }
+        assert_eq!(all, (0..400).collect::<Vec<_>>(), "with {max_files} files");
+    }
+}
+
+#[test]
+fn who_follows_and_does_nothing_is_waited_for_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = writer(&folder, Some(200), 1);
+    let reader = Reader::follow(log.path(), Selection::default()).unwrap();
+    let begun = std::time::Instant::now();
+    write(&mut log, 0..400);
+    assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
+    assert!(reader.position().is_some());
+}
+
+#[test]
 fn what_is_held_for_a_slow_reader_has_an_end() {
     let folder = tempfile::tempdir().unwrap();
     let mut log = writer(&folder, Some(1), 1);

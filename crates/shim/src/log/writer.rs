@@ -1,6 +1,6 @@
 //! Writes a container's output to its log.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
@@ -18,9 +18,11 @@ const FLUSH_BYTES: usize = 192 * 1024;
 /// The most that is kept for the next records.
 const KEPT_BYTES: usize = 256 * 1024;
 
-/// How long a file is written to at least: who follows the log has to open it before later rotations take it away. A log
-/// whose files are filled faster than that is slowed.
-const LEAST_TURN: Duration = Duration::from_millis(5);
+/// How long a rotation waits for those who follow the log to open the file that it would take away. They need a
+/// moment; one that is stopped is left behind.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long between two looks whether they have.
+const LOOK: Duration = Duration::from_micros(500);
 
 /// The container's log, open for appending.
 ///
@@ -33,7 +35,8 @@ pub struct Writer {
     encoded: Vec<u8>,
     lines: [Line; 2],
     lost_bytes: u64,
-    rotated: Option<Instant>,
+    /// The file that was removed last. Who follows the log and knows nothing newer yet has it locked.
+    removed: Option<File>,
 }
 
 /// What of a stream's current line was not recorded yet, and how its records end.
@@ -53,7 +56,7 @@ impl Writer {
         let size_bytes = file.metadata().map_err(failed)?.len().max(size_bytes);
         let lines = [Stream::Stdout, Stream::Stderr]
             .map(|stream| Line { rest: Vec::new(), middle: record_middle(stream, &config) });
-        Ok(Writer { config, file, size_bytes, encoded: Vec::new(), lines, lost_bytes: 0, rotated: None })
+        Ok(Writer { config, file, size_bytes, encoded: Vec::new(), lines, lost_bytes: 0, removed: None })
     }
 
     /// Records a chunk of output, received at `time`. The end of the chunk that is no whole line is held back.
@@ -161,12 +164,13 @@ impl Writer {
 
     /// Moves the files on by one and starts a new one. If that fails the current file simply goes on growing.
     fn rotate(&mut self) {
-        if let Some(last) = self.rotated {
-            std::thread::sleep(LEAST_TURN.saturating_sub(last.elapsed()));
-        }
-        self.rotated = Some(Instant::now());
         let path = &self.config.path;
         let keep = self.config.max_files.max(1);
+        if let Ok(oldest) = File::open(rotated(path, keep - 1))
+            && let Some(before) = self.removed.replace(oldest)
+        {
+            await_followers(&before);
+        }
         let mut moved = Ok(());
         for generation in (1..keep).rev() {
             moved = std::fs::rename(rotated(path, generation - 1), rotated(path, generation));
@@ -183,6 +187,14 @@ impl Writer {
             self.file = file;
             self.size_bytes = 0;
         }
+    }
+}
+
+/// Waits until nobody who follows the log has `file` for the newest that he knows, and so still has to open the next.
+fn await_followers(file: &File) {
+    let deadline = Instant::now() + PATIENCE;
+    while matches!(file.try_lock(), Err(TryLockError::WouldBlock)) && Instant::now() < deadline {
+        std::thread::sleep(LOOK);
     }
 }
 

@@ -178,7 +178,9 @@ impl Supervisor<'_> {
             && let Err(detail) = self.attach(key, attach, client)?
         {
             self.processes.remove(&key);
-            return Ok(Err(detail));
+            let failure = failure("stdio", &detail);
+            self.tell(Event::ExecFailed { exec_id: exec.exec_id, failure }, None)?;
+            return Ok(Ok(()));
         }
         match self.spawn_exec(key, &exec) {
             Ok(pid) => {

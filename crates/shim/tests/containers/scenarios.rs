@@ -15,6 +15,7 @@ use crate::plain::Program;
 /// Name and body of every scenario.
 pub(crate) const ALL: &[(&str, fn())] = &[
     ("output_reaches_client_and_log_before_the_exit", output_reaches_client_and_log_before_the_exit),
+    ("an_exec_whose_client_cannot_be_served_has_failed", an_exec_whose_client_cannot_be_served_has_failed),
     ("old_clients_get_merged_raw_output", old_clients_get_merged_raw_output),
     ("input_passes_and_its_end_closes_stdin_once", input_passes_and_its_end_closes_stdin_once),
     ("stdin_stays_open_across_clients_without_once", stdin_stays_open_across_clients_without_once),
@@ -267,6 +268,27 @@ fn an_exec_outlives_its_client() {
     });
     assert_eq!(code, 6);
     container.send(&Command::Signal { exec_id: None, signal: 15 }, None);
+    container.exit();
+    container.release();
+}
+
+fn an_exec_whose_client_cannot_be_served_has_failed() {
+    let mut container = Container::new();
+    container.start("sleep 1000", Stdio::default());
+    let exec = Exec {
+        exec_id: "e1".to_owned(),
+        process: script("exit 1"),
+        stdio: Stdio::default(),
+        attach: Some(Attach { attach_id: 5, stdout: true, ..Attach::default() }),
+    };
+    container.send(&Command::Exec(Box::new(exec)), None);
+    let failed = container.until(|event| match event {
+        Event::ExecFailed { exec_id, failure } => Some((exec_id, failure.detail)),
+        Event::Refused { detail, .. } => panic!("whoever waits for its start is not told: {detail}"),
+        _ => None,
+    });
+    assert_eq!(failed, ("e1".to_owned(), "the client's descriptor is missing".to_owned()));
+    container.send(&Command::Signal { exec_id: None, signal: 9 }, None);
     container.exit();
     container.release();
 }

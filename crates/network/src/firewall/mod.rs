@@ -23,6 +23,9 @@ pub(crate) use ruleset::Policy;
 use transaction::Transaction;
 pub(crate) use watch::Watch;
 
+/// How often the kernel's elements are listed again until a listing is like the one before.
+const LISTINGS: usize = 16;
+
 /// Multicast group with the changes of all tables (`NFNLGRP_NFTABLES`).
 const CHANGES_GROUP: u32 = 7;
 
@@ -157,8 +160,20 @@ impl Firewall {
         Ok(())
     }
 
-    /// The elements that the kernel has now.
+    /// The elements that the kernel has now. A set that has just grown is still being spread out anew by the kernel, and a
+    /// listing then may lack some of it: what two listings agree on counts.
     fn installed(&mut self) -> Result<BTreeSet<Element>> {
+        let mut elements = self.listed()?;
+        for _ in 0..LISTINGS {
+            let before = std::mem::replace(&mut elements, self.listed()?);
+            if before == elements {
+                break;
+            }
+        }
+        Ok(elements)
+    }
+
+    fn listed(&mut self) -> Result<BTreeSet<Element>> {
         let mut elements = BTreeSet::new();
         for set in Set::ALL {
             elements.extend(transaction::elements(&mut self.socket, &self.table, set)?);

@@ -98,7 +98,7 @@ impl Lease<'_> {
     /// # Errors
     /// Those of [`storage::Storage::import`].
     pub fn import(&self, tar: impl Read, parent: Option<&ChainId>) -> Result<Layer> {
-        self.made(self.images.storage.import(tar, parent)?)
+        Ok(self.made(self.images.storage.import(tar, parent)?))
     }
 
     /// As [`Lease::import`], on a parent that may be made at the same time; `awaited` waits for it, and says false if it will
@@ -112,12 +112,13 @@ impl Lease<'_> {
         parent: Option<&ChainId>,
         awaited: &(dyn Fn() -> bool + Sync),
     ) -> Result<Layer> {
-        self.made(self.images.storage.import_above(tar, parent, awaited)?)
+        Ok(self.made(self.images.storage.import_above(tar, parent, awaited)?))
     }
 
-    fn made(&self, layer: Layer) -> Result<Layer> {
+    /// Keeps a layer until the lease ends.
+    fn made(&self, layer: Layer) -> Layer {
         self.made.lock().unwrap_or_else(PoisonError::into_inner).push(layer.chain_id);
-        Ok(layer)
+        layer
     }
 
     /// Makes a layer with the contents of another on top of `parent`, as [`storage::Storage::graft`] does.
@@ -125,9 +126,7 @@ impl Lease<'_> {
     /// # Errors
     /// Those of [`storage::Storage::graft`].
     pub fn graft(&self, contents: &ChainId, parent: Option<&ChainId>) -> Result<Layer> {
-        let layer = self.images.storage.graft(contents, parent)?;
-        self.made.lock().unwrap_or_else(PoisonError::into_inner).push(layer.chain_id);
-        Ok(layer)
+        Ok(self.made(self.images.storage.graft(contents, parent)?))
     }
 
     pub(crate) fn is_of(&self, images: &Images) -> bool {

@@ -30,6 +30,7 @@ mod network;
 mod options;
 mod program;
 mod registries;
+mod registry_blobs;
 mod registry_proxies;
 mod registry_servers;
 mod space;

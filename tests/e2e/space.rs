@@ -142,7 +142,8 @@ enum Doing {
 #[test]
 fn killed_at_any_byte_nothing_is_left_that_belongs_to_nobody() {
     let rounds = std::env::var(ROUNDS_VARIABLE).ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS);
-    let mut daemon = Daemon::with_busybox();
+    let mut daemon = Daemon::with(&["--keep-blobs=all"]);
+    daemon.import_busybox();
     let archives = Archives::make(&daemon);
     let registry = Registry::start(&daemon);
     daemon.docker(&["load", "-i", &daemon.path("saved.tar").display().to_string()]).ok();

@@ -61,7 +61,7 @@ pub struct Changeable {
     /// `None`: as long as they take.
     pub shutdown_timeout: Option<Duration>,
     /// Mirrors, registries without trusted TLS, transfers at a time (`--registry-mirror`, `--insecure-registry`,
-    /// `--max-concurrent-downloads`, `--max-concurrent-uploads`).
+    /// `--max-concurrent-downloads`, `--max-concurrent-uploads`), and which blobs are kept (`--keep-blobs`).
     pub registries: ::registry::Settings,
     /// Features of the file, which are shown and decide nothing.
     pub features: BTreeMap<String, bool>,

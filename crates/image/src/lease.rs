@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use model::ChainId;
-use storage::Layer;
+use storage::{KeptBlob, Layer};
 
 use crate::{Images, Result};
 
@@ -102,7 +102,7 @@ impl Lease<'_> {
     }
 
     /// As [`Lease::import`], on a parent that may be made at the same time; `awaited` waits for it, and says false if it will
-    /// never be there.
+    /// never be there. `blob`: what comes is this, and is kept as it is too.
     ///
     /// # Errors
     /// Those of [`storage::Storage::import_above`].
@@ -111,8 +111,9 @@ impl Lease<'_> {
         tar: impl Read,
         parent: Option<&ChainId>,
         awaited: &(dyn Fn() -> bool + Sync),
+        blob: Option<&KeptBlob>,
     ) -> Result<Layer> {
-        Ok(self.made(self.images.storage.import_above(tar, parent, awaited)?))
+        Ok(self.made(self.images.storage.import_above(tar, parent, awaited, blob)?))
     }
 
     /// Keeps a layer until the lease ends.

@@ -40,6 +40,7 @@ pub use load::Progress;
 pub use remove::{Removal, Removed, Usage, Use};
 pub use save::ArchiveForm;
 pub use snapshot::Snapshot;
+pub use storage::KeptBlob;
 pub use store::{StoredBlob, StoredManifest};
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! What registries are known to have of our images, so that nothing is sent twice and digests stay what they were.
 
+use std::fs::File;
 use std::io::Write;
 
 use model::{ChainId, DiffId, Digest, ImageId, Reference};
+use storage::KeptBlob;
 use store::{StoredBlob, StoredManifest};
 
 use crate::{Image, Images, Result, save};
@@ -77,6 +79,22 @@ impl Images {
     /// The storage's, among them that the layer's files were changed; what was written is to be thrown away then.
     pub fn export_layer(&self, chain: &ChainId, out: impl Write) -> Result<()> {
         Ok(self.storage.export_layer(chain, out)?)
+    }
+
+    /// The blob that was kept of a layer when it was pulled: whoever reads it compares its digest.
+    ///
+    /// # Errors
+    /// The storage's.
+    pub fn kept_blob(&self, chain: &ChainId) -> Result<Option<(KeptBlob, File)>> {
+        Ok(self.storage.kept_blob(chain)?)
+    }
+
+    /// Drops the blob that was kept of a layer.
+    ///
+    /// # Errors
+    /// The storage's.
+    pub fn drop_blob(&self, chain: &ChainId) -> Result<()> {
+        Ok(self.storage.drop_blob(chain)?)
     }
 
     /// Length in bytes of a layer's uncompressed tar stream.

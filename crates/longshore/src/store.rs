@@ -80,10 +80,12 @@ fn told(report: &Report) -> String {
     let mut lines = vec![
         format!("{}: {daemon}", report.data_root.display()),
         format!(
-            "checked {} images, {} layers ({} MB by digest), {} containers, {} volumes, {} rows",
+            "checked {} images, {} layers ({} MB by digest), {} kept blobs ({} MB by digest), {} containers, {} volumes, {} rows",
             checked.images,
             checked.layers,
             checked.layer_bytes / 1_000_000,
+            checked.blobs,
+            checked.blob_bytes / 1_000_000,
             checked.containers,
             checked.volumes,
             checked.rows

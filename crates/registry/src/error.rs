@@ -147,6 +147,9 @@ pub enum Error {
         /// Why.
         source: Box<Error>,
     },
+    /// The blob that was kept of a layer is not what it was.
+    #[error("the blob that was kept of it is damaged: {0}")]
+    Kept(io::Error),
     /// A file of certificates or a temporary file failed.
     #[error("{path}: {source}")]
     File {
@@ -196,6 +199,11 @@ impl Error {
             Self::Refused(complaint) => matches!(complaint.status, 429 | 499..),
             _ => false,
         }
+    }
+
+    /// Whether what is uploaded cannot be had as it should be, so that there is nothing to upload.
+    pub(crate) fn is_of_contents(&self) -> bool {
+        matches!(self, Self::Origin { .. } | Self::Kept(_))
     }
 
     /// How long the registry wants to be left alone.

@@ -44,7 +44,7 @@ pub use pull::Pull;
 pub use push::Push;
 pub use registries::Registries;
 pub use search::{Search, SearchResult};
-pub use settings::{InvalidSetting, Settings};
+pub use settings::{InvalidSetting, KeepBlobs, Settings};
 
 #[cfg(test)]
 mod tests;

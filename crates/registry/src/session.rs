@@ -106,6 +106,11 @@ impl Session {
         Self { client, base, authorizer, protocol: self.protocol }
     }
 
+    /// Whether the registry wanted to see something, and the client gave something to show.
+    pub(crate) fn has_shown_credentials(&self) -> bool {
+        self.challenge() != Challenge::None && self.authorizer.has_credentials()
+    }
+
     /// Whether the client gave name and secret.
     pub(crate) fn has_pair(&self) -> bool {
         self.authorizer.has_pair()

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use http::Uri;
@@ -43,6 +44,36 @@ pub enum InvalidSetting {
     /// `--default-registry`.
     #[error("invalid default registry: {0:?}: host[:port] is wanted")]
     Default(String),
+    /// `--keep-blobs`.
+    #[error("invalid keep-blobs: {0:?}: private, all or none is wanted")]
+    KeepBlobs(String),
+}
+
+/// Of which pulled layers the blobs are kept (`--keep-blobs`), so that a push sends them as they came: what another program
+/// compressed cannot be made again from a layer's files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KeepBlobs {
+    /// Of those that the registry gives to nobody without the client's credentials: what it gives to everybody a push fetches
+    /// there again.
+    #[default]
+    Private,
+    /// Of all: for what is pulled here and pushed to where the first registry is out of reach.
+    All,
+    /// Of none: they take up to as much room again as the layers' files.
+    None,
+}
+
+impl FromStr for KeepBlobs {
+    type Err = InvalidSetting;
+
+    fn from_str(text: &str) -> Result<Self, InvalidSetting> {
+        match text {
+            "private" => Ok(Self::Private),
+            "all" => Ok(Self::All),
+            "none" => Ok(Self::None),
+            _ => Err(InvalidSetting::KeepBlobs(text.to_owned())),
+        }
+    }
 }
 
 /// What the daemon's flags say about registries.
@@ -58,6 +89,8 @@ pub struct Settings {
     pub uploads: usize,
     /// Layers of one image that are unpacked at the same time.
     pub unpackings: usize,
+    /// Which blobs stay beside their layers.
+    pub keep_blobs: KeepBlobs,
     /// Folder with a folder of certificates for each registry.
     pub certificates: PathBuf,
     /// How we call ourselves to registries.
@@ -75,6 +108,7 @@ impl Default for Settings {
             downloads: DOWNLOADS,
             uploads: UPLOADS,
             unpackings: unpackings(),
+            keep_blobs: KeepBlobs::default(),
             certificates: CERTIFICATES.into(),
             user_agent: concat!("longshore/", env!("CARGO_PKG_VERSION")).to_owned(),
             legacy: true,
@@ -298,6 +332,7 @@ mod tests {
 
     #[test]
     fn refusals() {
+        assert!("some".parse::<KeepBlobs>().is_err() && "".parse::<KeepBlobs>().is_err());
         for bad in ["m", "ftp://m", "http://", "http://u:p@m", "http://m?x"] {
             assert!(settings(&[bad], &[]).is_err(), "{bad}");
         }

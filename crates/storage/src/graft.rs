@@ -1,13 +1,12 @@
 //! One layer's contents on several parents.
 
 use std::path::Path;
-use std::sync::PoisonError;
 
 use model::ChainId;
 use sys::root::Root;
 
 use crate::layer::{Kept, folder};
-use crate::{Error, Layer, Result, Storage, chain_id, copy};
+use crate::{Layer, Result, Storage, chain_id, copy};
 
 impl Storage {
     /// Makes a layer with the contents of another on top of `parent`: same tar, same diff id. No file is copied; what both
@@ -19,8 +18,7 @@ impl Storage {
     /// # Errors
     /// One of the two does not exist, or the file system's.
     pub fn graft(&self, contents: &ChainId, parent: Option<&ChainId>) -> Result<Layer> {
-        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner).get(contents).cloned();
-        let Kept { layer, shadows } = kept.ok_or(Error::NoLayer(*contents))?;
+        let Kept { layer, shadows, .. } = self.kept(contents)?;
         let layer = Layer { chain_id: chain_id(parent, &layer.diff_id), parent: parent.copied(), ..layer };
         if let Some(parent) = parent {
             self.layer(parent)?;
@@ -41,6 +39,6 @@ impl Storage {
             copy::directory_like(&lower, &scratch.root.open_dir("diff")?)?;
         }
         source.hard_link_into(Path::new("split.zst"), &scratch.root, Path::new("split.zst"))?;
-        self.keep_layer(&scratch, Kept { layer, shadows })
+        self.keep_layer(&scratch, Kept { layer, shadows, blob: None })
     }
 }

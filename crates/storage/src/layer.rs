@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use sys::root::Root;
 
 use crate::apply::{Applier, Flavour, LayerFlavour, Placed, Shadow};
+use crate::blob::{self, Keeping, KeptBlob};
 use crate::error::Doing;
 use crate::lower::Lower;
 use crate::pipeline::{self, Incoming};
@@ -40,6 +41,9 @@ pub(crate) struct Kept {
     pub(crate) layer: Layer,
     #[serde(default)]
     pub(crate) shadows: Vec<Shadow>,
+    /// What it was imported from, if that was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) blob: Option<KeptBlob>,
 }
 
 const DESCRIPTION: &str = "layer.json";
@@ -83,23 +87,31 @@ impl Storage {
         if let Some(parent) = parent {
             self.layer(parent)?;
         }
-        self.import_above(tar, parent, &|| true)
+        self.import_above(tar, parent, &|| true, None)
     }
 
     /// As [`Storage::import`], on a parent that may be made at the same time: `awaited` waits until it is there, and says
     /// false if it will never be. It is waited for when the archive first leaves something to it, and before this layer
     /// gets its name.
+    ///
+    /// `blob`: what comes is this, and is kept beside the files, to its end. The caller sees to it that the stream ends well
+    /// only if the digest is right.
     pub fn import_above(
         &self,
         tar: impl Read,
         parent: Option<&ChainId>,
         awaited: &(dyn Fn() -> bool + Sync),
+        blob: Option<&KeptBlob>,
     ) -> Result<Layer> {
         let scratch = self.scratch()?;
         scratch.root.mkdir("diff", 0o755)?;
         scratch.root.mkdir("aside", 0o700)?;
         let lower = parent.map(|parent| Lower::new(self, *parent, awaited));
-        let (stream, unpacked) = pipeline::run(tar, |incoming| unpack(&scratch.root, lower.as_ref(), incoming))?;
+        let file = blob.map(|_| scratch.root.create_new(blob::NAME, 0o600)).transpose()?;
+        let mut tar = Keeping::new(tar, file);
+        let (stream, unpacked) = pipeline::run(&mut tar, |incoming| unpack(&scratch.root, lower.as_ref(), incoming))?;
+        let size_bytes = tar.finish()?;
+        let blob = blob.map(|blob| KeptBlob { size_bytes, ..blob.clone() });
         let diff_id = DiffId(Digest::new(stream.sha256));
         let layer = Layer {
             chain_id: chain_id(parent, &diff_id),
@@ -108,7 +120,7 @@ impl Storage {
             size_bytes: unpacked.size_bytes,
             tar_bytes: stream.bytes,
         };
-        self.keep_layer(&scratch, Kept { layer, shadows: unpacked.shadows })
+        self.keep_layer(&scratch, Kept { layer, shadows: unpacked.shadows, blob })
     }
 
     /// Writes the description, and gives the layer its name.
@@ -165,6 +177,12 @@ impl Storage {
         Ok(kept.values().map(|kept| kept.layer.clone()).collect())
     }
 
+    /// The description of a layer.
+    pub(crate) fn kept(&self, chain_id: &ChainId) -> Result<Kept> {
+        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
+        kept.get(chain_id).cloned().ok_or(Error::NoLayer(*chain_id))
+    }
+
     /// Removes a layer. The caller sees to it that no image, layer or container stands on it.
     pub fn remove_layer(&self, chain_id: &ChainId) -> Result<()> {
         let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
@@ -180,8 +198,7 @@ impl Storage {
     /// Writes the layer's uncompressed tar, byte for byte what was imported. Fails, after having written, if the layer's
     /// files were changed on disk since.
     pub fn export_layer(&self, chain_id: &ChainId, out: impl Write) -> Result<()> {
-        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner).get(chain_id).cloned();
-        let kept = kept.ok_or(Error::NoLayer(*chain_id))?;
+        let kept = self.kept(chain_id)?;
         export(&self.root.open_dir(folder(chain_id))?, &kept, out)
     }
 }

@@ -2,13 +2,15 @@
 //!
 //! Everything here blocks; nothing here knows images or containers beyond their ids. On disk, beneath one root:
 //!
-//! - `layers/<chain id>/`: `diff/` (the files), `layer.json` (what it is), `split.zst` (what the tar had beside the files);
+//! - `layers/<chain id>/`: `diff/` (the files), `layer.json` (what it is), `split.zst` (what the tar had beside the files),
+//!   perhaps `blob` (what it was imported from);
 //! - `init/<chain id>/diff`: the files every container of an image finds (`/etc/hosts`, `/proc`, ...), made once an image;
 //! - `containers/<id>/{upper,work}` and `parent`: a container's writable layer;
 //! - `volume-data/<name>/_data`;
 //! - `tmp/`, `trash/`: what is not whole yet and what is being deleted; swept when the storage is opened.
 
 mod apply;
+mod blob;
 mod changes;
 mod copy;
 mod error;
@@ -30,6 +32,7 @@ pub mod tar;
 pub mod volume;
 
 pub use archive::{PathStat, Unarchive};
+pub use blob::KeptBlob;
 pub use error::{Error, Result};
 pub use inspect::{Inspection, LayerFault};
 pub use layer::{Layer, chain_id};

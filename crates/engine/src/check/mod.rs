@@ -57,6 +57,10 @@ pub struct Checked {
     pub layers: usize,
     /// Bytes of the layers' tars.
     pub layer_bytes: u64,
+    /// Blobs that were kept of layers, each by its digest.
+    pub blobs: usize,
+    /// Bytes of these.
+    pub blob_bytes: u64,
     /// Containers in the database.
     pub containers: usize,
     /// Volumes in the database.
@@ -151,7 +155,7 @@ impl Look {
         let mut look = Self {
             problems: rows.problems.iter().cloned().collect(),
             unfinished: disk.unfinished.clone(),
-            checked: rows.checked(&database, &disk),
+            checked: rows.checked(&database, &disk)?,
             users: BTreeMap::new(),
             disk,
         };
@@ -206,7 +210,11 @@ impl Look {
     fn damaged(&self, chain: ChainId, fault: storage::LayerFault) -> Problem {
         let users = self.users.get(&chain).map(Vec::as_slice).unwrap_or_default();
         let of = if users.is_empty() { String::new() } else { format!(" of {}", users.join(", ")) };
-        let repair = if users.is_empty() {
+        let repair = if fault.of_blob {
+            "the layer's next push drops the blob and makes another, with another digest; to keep its digest remove what stands on \
+             the layer and pull it again"
+                .to_owned()
+        } else if users.is_empty() {
             "nothing needs this layer: the daemon's next start removes it".to_owned()
         } else {
             "remove what stands on the layer (docker rm, docker rmi -f), then pull, load or build it again".to_owned()

@@ -60,15 +60,21 @@ impl Rows {
     }
 
     /// How much there is.
-    pub(super) fn checked(&self, database: &store::Inspection, disk: &storage::Inspection) -> Checked {
-        Checked {
+    ///
+    /// # Errors
+    /// The disk cannot be read.
+    pub(super) fn checked(&self, database: &store::Inspection, disk: &storage::Inspection) -> crate::Result<Checked> {
+        let blobs = disk.blobs()?;
+        Ok(Checked {
             rows: database.tables.values().map(Vec::len).sum(),
             images: database.rows("images").len(),
             layers: disk.layers().count(),
             layer_bytes: disk.layers().map(|layer| layer.tar_bytes).sum(),
+            blobs: blobs.len(),
+            blob_bytes: blobs.iter().map(|blob| blob.size_bytes).sum(),
             containers: database.rows("containers").len(),
             volumes: database.rows("volumes").len(),
-        }
+        })
     }
 
     /// An image in a reader's words.

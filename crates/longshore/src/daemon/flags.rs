@@ -73,6 +73,7 @@ flags! {
     Switch "ip-forward" ["--ip-forward"] "switch on IP forwarding (default true)";
     Switch "ip-masq" ["--ip-masq"] "hide containers behind the host's address (default true)";
     Switch "iptables" ["--iptables"] "keep firewall rules (default true)";
+    Text "keep-blobs" ["--keep-blobs"] "of which pulled layers the blobs are kept, so that pushes send them unchanged: private (those that need credentials), all or none (default private)";
     List "labels" ["--label"] "label of the daemon: name=value";
     Switch "live-restore" ["--live-restore"] "containers outlive the daemon (default true)";
     Text "log-driver" ["--log-driver"] "logging driver of containers: json-file, local or none";

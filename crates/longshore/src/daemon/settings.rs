@@ -18,6 +18,7 @@ const CHANGEABLE: &[&str] = &[
     "debug",
     "features",
     "insecure-registries",
+    "keep-blobs",
     "labels",
     "live-restore",
     "log-level",

@@ -130,6 +130,7 @@ pub(super) fn changeable(settings: &Settings) -> Result<Changeable> {
     }
     registries.legacy = !settings.switch("disable-legacy-registry", false);
     registries.downloads = at_once("max-concurrent-downloads", registries.downloads)?;
+    registries.keep_blobs = settings.text_or("keep-blobs", "private").parse()?;
     registries.uploads = at_once("max-concurrent-uploads", registries.uploads)?;
     let labels = settings.list("labels");
     if let Some(label) = labels.iter().find(|label| !label.contains('=')) {
@@ -256,6 +257,7 @@ mod tests {
             "--registry-mirror m",
             "--default-registry https://r/",
             "--insecure-registry http://r",
+            "--keep-blobs some",
             "--add-runtime a=/b",
             "-s aufs",
             "-e lxc",

@@ -39,6 +39,11 @@ impl Authorizer {
         self.credentials.pair().is_some()
     }
 
+    /// Whether there is anything to show.
+    pub(crate) fn has_credentials(&self) -> bool {
+        self.has_pair() || !self.credentials.registrytoken.is_empty() || !self.credentials.identitytoken.is_empty()
+    }
+
     /// Takes note of a challenge; tokens obtained before are of no use any more.
     pub(crate) fn challenged(&self, challenge: Challenge) {
         *self.challenge.lock().unwrap_or_else(PoisonError::into_inner) = challenge;

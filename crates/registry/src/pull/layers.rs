@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
-use image::NewImage;
+use image::{KeptBlob, NewImage};
 use model::{ChainId, DiffId, Digest, ImageId, Reference};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
@@ -29,6 +29,8 @@ pub(crate) struct Plan {
     pub(crate) check: Check,
     /// What it must unpack to, and where it stands; unknown with manifests of schema 1 and the first protocol.
     pub(crate) expected: Option<(DiffId, ChainId)>,
+    /// What is kept of it as it comes.
+    pub(crate) keep: Option<KeptBlob>,
 }
 
 /// How bytes are verified.
@@ -52,7 +54,8 @@ impl Plan {
         let mut id = digest.hex();
         id.truncate(12);
         let url = session.url(&format!("{path}/blobs/{digest}"));
-        Self { id, url, size_bytes: None, check: Check { before: Vec::new(), digest: Some(digest) }, expected: None }
+        let check = Check { before: Vec::new(), digest: Some(digest) };
+        Self { id, url, size_bytes: None, check, expected: None, keep: None }
     }
 }
 

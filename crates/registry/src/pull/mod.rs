@@ -1,6 +1,7 @@
 //! Pulling: tags, manifests, and then the layers.
 
 mod blob;
+mod keep;
 mod layers;
 mod schema1;
 mod unpack;
@@ -221,7 +222,9 @@ impl Run<'_> {
     }
 
     async fn modern(&self, image: &manifest::Image, names: &[Reference]) -> Result<ImageId> {
-        let config = distribution::document(self.session, self.path, &image.config).await?;
+        let config = distribution::document(self.session, self.path, &image.config);
+        let (config, keep) = tokio::join!(config, self.keeps_blobs(&image.config));
+        let config = config?;
         let parsed: image::Config = serde_json::from_slice(&config)
             .map_err(|error| Error::Document { what: "config", reason: error.to_string() })?;
         if !parsed.os.is_empty() && parsed.os != "linux" {
@@ -239,6 +242,7 @@ impl Run<'_> {
         let plans = layers.map(|((layer, diff), chain)| Plan {
             size_bytes: Some(layer.size_bytes),
             expected: Some((diff, chain)),
+            keep: keep.then(|| layer.kept()),
             ..Plan::blob(self.session, self.path, layer.digest)
         });
         let names = names.to_vec();

@@ -169,7 +169,7 @@ fn one(
     board: &Board,
 ) -> Result<(DiffId, ChainId)> {
     let mut reader = Counting { reader, board, id: &plan.id, done: 0, total: plan.size_bytes, cut: false };
-    let layer = match lease.import_above(&mut reader, parent, awaited) {
+    let layer = match lease.import_above(&mut reader, parent, awaited, plan.keep.as_ref()) {
         Ok(layer) => layer,
         // The fetching side knows why, and will say so.
         Err(_) if reader.cut => return Err(Error::Cancelled),

@@ -1,5 +1,5 @@
-//! One layer of a push: what the registry has is not sent, what it has elsewhere is mounted, what is known to
-//! be at another is carried over as it is there, and the rest is compressed on its way.
+//! One layer of a push: what the registry has is not sent, what it has elsewhere is mounted, what was kept as it was pulled is
+//! sent so, what is known to be at another is carried over as it is there, and the rest is compressed on its way.
 
 use std::sync::Arc;
 
@@ -48,6 +48,9 @@ impl Run<'_> {
             if is_ours(known) {
                 self.forget(known).await?;
             }
+        }
+        if let Some(found) = self.kept(&id, diff, chain).await? {
+            return Ok(found);
         }
         let mut lost = None;
         for known in elsewhere.iter().filter(|known| !is_ours(known)) {
@@ -121,7 +124,7 @@ impl Run<'_> {
     }
 
     /// Keeps in mind that the repository has a blob too; how it calls it.
-    async fn noted(&self, known: StoredBlob) -> Result<Descriptor> {
+    pub(super) async fn noted(&self, known: StoredBlob) -> Result<Descriptor> {
         let images = Arc::clone(&self.registries.images);
         let blob = StoredBlob { repository: self.repository.clone(), ..known };
         let found =

@@ -1,6 +1,7 @@
 //! Pushing: layers and config side by side, then the manifest.
 
 mod gzip;
+mod kept;
 mod layer;
 mod origin;
 mod upload;

@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Run;
 use super::gzip::Gzip;
+use super::kept::Original;
 use super::origin::Origin;
 use crate::http::{Answer, Body, Call, Feed, feed, resolve};
 use crate::pull::blocking;
@@ -94,13 +95,15 @@ pub(super) enum Contents<'a> {
     Compressed(ChainId),
     /// A blob of another repository, as it is.
     Carried(&'a Origin<'a>),
+    /// The blob that was kept of a layer.
+    Kept(&'a Original),
 }
 
 impl Upload<'_> {
     /// Brings the layer into the registry; its digest and length there.
     ///
     /// # Errors
-    /// [`Error::Origin`] if it cannot be had where it should come from: nothing of it stays in the registry.
+    /// [`Error::Origin`] or [`Error::Kept`] if it cannot be had where it should come from: nothing of it stays in the registry.
     pub(super) async fn run(&self) -> Result<(Digest, u64)> {
         let mut backoff = Backoff::default();
         let mut resume = None;
@@ -112,7 +115,7 @@ impl Upload<'_> {
                 Err(error) => error,
             };
             tracing::debug!(%error, layer = self.id, "an upload broke off");
-            if let (Error::Origin { .. }, Some(place)) = (&error, &place) {
+            if let (true, Some(place)) = (error.is_of_contents(), &place) {
                 self.run.give_up(place).await;
             }
             let Some(pause) = backoff.after(&error) else { return Err(error) };
@@ -153,7 +156,7 @@ impl Upload<'_> {
         let (answer, written) = tokio::join!(self.run.session.send(call, &scopes), self.write(feed, skip));
         let (answer, (digest, size)) = match (answer, written) {
             (Ok(answer), Ok(written)) => (succeeded(answer).await?, written),
-            (_, Err(error @ Error::Origin { .. })) => return Err(error),
+            (_, Err(error)) if error.is_of_contents() => return Err(error),
             // A refusal while the body was under way: the other side only noticed that nobody reads.
             (Ok(answer), Err(error)) => match succeeded(answer).await {
                 Ok(_) => return Err(error),
@@ -175,6 +178,7 @@ impl Upload<'_> {
         let tell = move |done| board.count(&id, "Pushing", done, Some(length));
         match &self.contents {
             Contents::Carried(origin) => origin.write(feed, skip, tell).await,
+            Contents::Kept(original) => original.write(feed, skip, tell).await,
             Contents::Compressed(chain) => {
                 let (images, chain) = (Arc::clone(&self.run.registries.images), *chain);
                 blocking(move || compress(&images, &chain, feed, skip, tell)).await
@@ -221,6 +225,11 @@ impl Tail {
     /// Passes on nothing of the first bytes.
     pub(super) fn after(self, skip: u64) -> Self {
         Self { skip, ..self }
+    }
+
+    /// Digest of all that passed so far.
+    pub(super) fn digest(&self) -> Digest {
+        Digest::new(self.hash.clone().finalize().into())
     }
 
     /// Ends the body; digest and length of all.

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::fake::{Asked, Fake, Reply, Wire, reply};
 use super::place::{Place, credentials, follow, pull, says};
 use crate::manifest::{DOCKER_LIST, OCI_INDEX};
-use crate::{Credentials, Search};
+use crate::{Credentials, KeepBlobs, Search};
 
 const MIB: usize = 1 << 20;
 
@@ -244,7 +244,8 @@ async fn redirects_carry_no_credentials() {
         Some(_) => honest,
     })
     .await;
-    let place = Place::new();
+    // Nobody asks what the registry gives to strangers.
+    let place = Place::keeping(KeepBlobs::None);
     let wanted = crate::Pull {
         meta: vec![("X-Meta-Secret".into(), "s".into())],
         ..pull(&fake.name("app:1"), credentials("a", "b"))
@@ -278,7 +279,8 @@ async fn tokens() {
         _ => reply(401, "{}").with("www-authenticate", format!("Bearer realm=\"{realm}\",service=\"s\"")),
     })
     .await;
-    let place = Place::new();
+    // Nobody asks what the registry gives to strangers.
+    let place = Place::keeping(KeepBlobs::None);
     let name = fake.name("app:1");
     place.pull_as(&name, credentials("joe", "good")).await.1.unwrap();
     let asked = server.asked.lock().unwrap().clone();

@@ -2,6 +2,7 @@
 
 mod fake;
 mod hostile;
+mod kept;
 mod layers;
 mod origin;
 mod place;

@@ -13,7 +13,7 @@ use storage::Storage;
 use store::Store;
 use tempfile::TempDir;
 
-use crate::{Credentials, Error, Message, Pull, Push, Registries, Settings};
+use crate::{Credentials, Error, KeepBlobs, Message, Pull, Push, Registries, Settings};
 
 /// An engine's images and registries, on tmpfs.
 pub(super) struct Place {
@@ -25,6 +25,12 @@ pub(super) struct Place {
 impl Place {
     pub(super) fn new() -> Self {
         Self::with(Settings::default())
+    }
+
+    pub(super) fn keeping(keep_blobs: KeepBlobs) -> Self {
+        let mut settings = Settings::default();
+        settings.keep_blobs = keep_blobs;
+        Self::with(settings)
     }
 
     pub(super) fn with(settings: Settings) -> Self {

@@ -170,6 +170,7 @@ impl Pulling<'_> {
             size_bytes: None,
             check: link.check.clone(),
             expected: None,
+            keep: None,
         });
         let (plans, name) = (plans.collect(), reference.clone());
         let (lineage, top) = match &base {

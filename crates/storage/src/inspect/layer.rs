@@ -95,10 +95,10 @@ impl Listing {
                 None if self.folders.contains(found) && metadata.is_dir() => None,
                 None => Some("the layer has no such file".to_owned()),
             };
-            faults.extend(reason.map(|reason| LayerFault { path: path.join(found), reason }));
+            faults.extend(reason.map(|reason| LayerFault::new(path.join(found), reason)));
             Ok(())
         })?;
-        let missing = |found: &PathBuf| LayerFault { path: path.join(found), reason: "it is missing".to_owned() };
+        let missing = |found: &PathBuf| LayerFault::new(path.join(found), "it is missing".to_owned());
         faults.extend(self.expected.keys().map(missing));
         Ok(faults)
     }

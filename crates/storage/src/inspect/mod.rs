@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use model::{ChainId, DiffId};
 use sys::root::{Kind, Root};
 
+use crate::blob::{self, KeptBlob};
 use crate::error::Doing;
 use crate::layer::{Kept, chain_id, export, folder};
 use crate::snapshot::SCRATCH;
@@ -42,6 +43,14 @@ pub struct LayerFault {
     pub path: PathBuf,
     /// What is wrong with it.
     pub reason: String,
+    /// It is the blob that was kept of the layer; the layer itself may be whole.
+    pub of_blob: bool,
+}
+
+impl LayerFault {
+    fn new(path: PathBuf, reason: String) -> Self {
+        Self { path, reason, of_blob: false }
+    }
 }
 
 impl Inspection {
@@ -168,6 +177,21 @@ impl Inspection {
         self.kept.values().map(|kept| &kept.layer)
     }
 
+    /// The blobs that were kept of layers, and not dropped since.
+    ///
+    /// # Errors
+    /// One of them cannot be looked at.
+    pub fn blobs(&self) -> Result<Vec<&KeptBlob>> {
+        let mut blobs = Vec::new();
+        for (chain, kept) in &self.kept {
+            let Some(blob) = &kept.blob else { continue };
+            if self.root.lookup(folder(chain).join(blob::NAME))?.is_some_and(|file| file.size() > 0) {
+                blobs.push(blob);
+            }
+        }
+        Ok(blobs)
+    }
+
     /// The layer of this chain id.
     pub fn layer(&self, chain: &ChainId) -> Option<&Layer> {
         self.kept.get(chain).map(|kept| &kept.layer)
@@ -194,12 +218,12 @@ impl Inspection {
 
     fn compare(&self, chain: &ChainId, kept: &Kept) -> Result<Vec<LayerFault>> {
         let path = folder(chain);
-        let fault = |error: Error| LayerFault { path: error_path(&path, &error), reason: error.to_string() };
+        let fault = |error: Error| LayerFault::new(error_path(&path, &error), error.to_string());
         let layer = &kept.layer;
         let mut faults = Vec::new();
         if chain_id(layer.parent.as_ref(), &layer.diff_id) != layer.chain_id {
             let reason = "the layer that layer.json describes has another chain id".to_owned();
-            faults.push(LayerFault { path: path.join("layer.json"), reason });
+            faults.push(LayerFault::new(path.join("layer.json"), reason));
         }
         let files = match self.root.open_dir(&path) {
             Ok(files) => files,
@@ -221,10 +245,16 @@ impl Inspection {
             (Ok(()), Ok(_)) => {}
         }
         for entry in self.root.read_dir(&path)? {
-            if !["aside", "diff", "layer.json", "split.zst"].map(Some).contains(&entry.name.to_str()) {
-                let reason = "nothing of a layer has this name".to_owned();
-                faults.push(LayerFault { path: path.join(entry.name), reason });
+            let is_blob = entry.name == blob::NAME && kept.blob.is_some();
+            if !is_blob && !["aside", "diff", "layer.json", "split.zst"].map(Some).contains(&entry.name.to_str()) {
+                faults.push(LayerFault::new(path.join(entry.name), "nothing of a layer has this name".to_owned()));
             }
+        }
+        let blob = path.join(blob::NAME);
+        if let Some(kept) = &kept.blob
+            && let Some(reason) = blob::damage(&self.root, &blob, kept)?
+        {
+            faults.push(LayerFault { path: blob, reason, of_blob: true });
         }
         Ok(faults)
     }

@@ -319,7 +319,7 @@ fn a_layer_is_made_while_the_one_beneath_it_is() {
     let told = std::sync::Mutex::new(told);
     let awaited = || told.lock().unwrap().recv().unwrap();
     std::thread::scope(|scope| {
-        let made = scope.spawn(|| place.import_above(above.as_slice(), Some(&one.chain_id), &awaited).unwrap());
+        let made = scope.spawn(|| place.import_above(above.as_slice(), Some(&one.chain_id), &awaited, None).unwrap());
         assert!(place.layer(&two.chain_id).is_err());
         place.import(beneath.as_slice(), None).unwrap();
         tell.send(true).unwrap();
@@ -338,6 +338,6 @@ fn a_layer_is_made_while_the_one_beneath_it_is() {
     assert_eq!(listing(&place), listing(&other));
     // One whose parent never comes leaves nothing; the end of the test looks for it.
     let empty = Place::new();
-    let error = empty.import_above(above.as_slice(), Some(&one.chain_id), &|| false).unwrap_err();
+    let error = empty.import_above(above.as_slice(), Some(&one.chain_id), &|| false, None).unwrap_err();
     assert!(matches!(error, crate::Error::NoLayer(_)), "{error}");
 }

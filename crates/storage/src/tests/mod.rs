@@ -1,6 +1,7 @@
 //! Tests of the storage as a whole, on a tmpfs.
 
 mod archives;
+mod blobs;
 mod bombs;
 mod hostile;
 mod layers;

@@ -1,0 +1,46 @@
+//! Whether the blobs of a pull are kept as they come, beside the layers' files.
+//!
+//! Only what a manifest of today names is: from a manifest of schema 1, and from a registry of the first protocol, an image is put
+//! together that has another manifest anyway when it is pushed. A layer that is here already stays as it is.
+
+use http::{HeaderMap, Method};
+use image::KeptBlob;
+
+use super::Run;
+use crate::Result;
+use crate::auth::scope;
+use crate::manifest::Descriptor;
+use crate::session::Protocol;
+use crate::settings::KeepBlobs;
+
+impl Run<'_> {
+    /// The decision, for the image with this config.
+    pub(super) async fn keeps_blobs(&self, config: &Descriptor) -> bool {
+        match self.registries.terms().settings.keep_blobs {
+            KeepBlobs::All => true,
+            KeepBlobs::None => false,
+            KeepBlobs::Private => {
+                self.session.has_shown_credentials() && !self.is_for_everybody(config).await.unwrap_or(false)
+            }
+        }
+    }
+
+    /// Whether the registry gives a blob also to those who show nothing. Clients that are logged in show what they have
+    /// wherever they pull.
+    async fn is_for_everybody(&self, blob: &Descriptor) -> Result<bool> {
+        let session = self.registries.strangers(self.pull.reference.domain()).await.next().await?;
+        if session.protocol != Protocol::V2 {
+            return Ok(false);
+        }
+        let url = session.url(&format!("{}/blobs/{}", self.path, blob.digest));
+        let answer = session.get(Method::HEAD, &url, &[scope(self.path, false)], &HeaderMap::new()).await?;
+        Ok(answer.status.is_success())
+    }
+}
+
+impl Descriptor {
+    /// This as a blob that is kept.
+    pub(super) fn kept(&self) -> KeptBlob {
+        KeptBlob { digest: self.digest, media_type: self.media_type.clone(), size_bytes: self.size_bytes }
+    }
+}

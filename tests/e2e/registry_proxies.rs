@@ -53,7 +53,7 @@ fn proxies_of_the_environment_are_used_but_for_hosts_that_are_named_as_direct() 
     daemon.on_host(&["ip", "address", "add", &format!("{ADDRESS}/32"), "dev", "lo"]).ok();
     let plain = Served::today(&daemon, 8800, false, None);
     let _secure = Served::today(&daemon, 8801, false, Some(folder.path()));
-    let proxy = Served::proxy(&daemon, PORT, AUTHORIZATION);
+    let proxy = Served::proxy(&daemon, PORT, AUTHORIZATION, None);
 
     // Without TLS the proxy sees every request, whole; with TLS only a tunnel.
     there_and_back(&daemon, "plain.test:8800/app:1");
@@ -99,4 +99,66 @@ fn proxies_of_the_environment_are_used_but_for_hosts_that_are_named_as_direct() 
     let refused = daemon.docker(&["pull", "plain.test:8800/app:1"]).fails(1);
     assert!(refused.contains("407 Proxy Authentication Required"), "{refused}");
     assert_eq!(daemon.get("/info").json()["HttpProxy"], stranger);
+}
+
+#[test]
+fn proxies_by_tls_and_by_socks() {
+    let folder = tempfile::tempdir_in(testkit::environment("LONGSHORE_TEST_DISK")).expect("a folder");
+    let (known, other) = (folder.path().join("known"), folder.path().join("other"));
+    let roots = [&known, &other].map(|folder| {
+        std::fs::create_dir(folder).expect("a folder can be made");
+        certificate(folder).display().to_string()
+    });
+    let flags = ["--insecure-registry=plain.test:8800", "--insecure-registry=secure.test:8801"];
+    let mut daemon = Daemon::with_environment(&environment(&[]), &flags);
+    let plain = Served::today(&daemon, 8800, false, None);
+    let secure = Served::today(&daemon, 8801, false, Some(&known));
+    let proxies = [(3130, Some(known.as_path())), (3131, None)]
+        .map(|(port, folder)| Served::proxy(&daemon, port, AUTHORIZATION, folder));
+    let reach = |daemon: &mut Daemon, proxy: &str, roots: &str| {
+        daemon.end();
+        let set = [("HTTP_PROXY", proxy), ("HTTPS_PROXY", proxy), ("SSL_CERT_FILE", roots)];
+        daemon.set_environment(&environment(&set));
+        daemon.restart();
+    };
+    let (inner, outer) = ("plain.test:8800/app:1", "secure.test:8801/app:1");
+    let by_tls = format!("https://{USER}@127.0.0.1:3130");
+    reach(&mut daemon, &by_tls, &roots[0]);
+    there_and_back(&daemon, inner);
+    let lines = asked(&proxies[0]);
+    assert!(lines.iter().any(|line| line == "GET http://plain.test:8800/v2/app/manifests/1"), "{lines:?}");
+    there_and_back(&daemon, outer);
+    let lines = asked(&proxies[0]);
+    assert!(!lines.is_empty() && lines.iter().all(|line| line == "CONNECT secure.test:8801"), "{lines:?}");
+
+    for (version, port) in [("socks5", 8800), ("socks5h", 8801)] {
+        reach(&mut daemon, &format!("{version}://{USER}@127.0.0.1:3131"), &roots[0]);
+        let name = [inner, outer][usize::from(port == 8801)];
+        there_and_back(&daemon, name);
+        let (lines, wanted) = (asked(&proxies[1]), format!("SOCKS {}", name.trim_end_matches("/app:1")));
+        assert!(!lines.is_empty() && lines.iter().all(|line| *line == wanted), "{lines:?}");
+    }
+    // What is not as it should be is said, and nobody goes round a proxy.
+    for (proxy, roots, words) in [
+        (
+            by_tls.as_str(),
+            &roots[1],
+            "proxyconnect tcp: tls: failed to verify certificate: x509: certificate signed by unknown authority",
+        ),
+        ("https://127.0.0.1:3130", &roots[0], "proxyconnect tcp: tunnel error: proxy authorization required"),
+        ("socks5://joe:wrong@127.0.0.1:3131", &roots[0], "proxyconnect tcp: SOCKS error: credentials not accepted"),
+        (
+            "socks5://127.0.0.1:3132",
+            &roots[0],
+            "proxyconnect tcp: dial tcp 127.0.0.1:3132: connect: connection refused",
+        ),
+        ("socks4://127.0.0.1:3131", &roots[0], "a proxy must be http, https, socks5 or socks5h, not socks4"),
+        ("ftp://127.0.0.1:3131", &roots[0], "invalid proxy address \"ftp://127.0.0.1:3131\""),
+    ] {
+        reach(&mut daemon, proxy, roots);
+        // By TLS or not at all.
+        let told = daemon.docker(&["pull", "strict.test:8801/app:1"]).fails(1);
+        assert!(told.contains(words), "{proxy}: {told}");
+    }
+    drop((plain, secure));
 }

@@ -90,12 +90,15 @@ impl Served {
         served
     }
 
-    /// A proxy that finds every host on this machine. What it is asked is in the file `log` of its folder.
-    pub(crate) fn proxy(daemon: &Daemon, port: u16, authorization: &str) -> Self {
+    /// A proxy that finds every host on this machine, by TLS if there is a certificate. What it is asked is in the file `log` of
+    /// its folder.
+    pub(crate) fn proxy(daemon: &Daemon, port: u16, authorization: &str, certificate: Option<&Path>) -> Self {
         let folder = folder();
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/proxy.py");
         let (port_text, log) = (port.to_string(), folder.path().join("log").display().to_string());
-        let words = ["python3", script, &port_text, &log, authorization];
+        let certificate = certificate.map(|folder| folder.display().to_string());
+        let mut words = vec!["python3", script, &port_text, &log, authorization];
+        words.extend(certificate.as_deref());
         let served = Self { child: daemon.host_program(&words).start(), port, folder };
         served.wait(daemon);
         served

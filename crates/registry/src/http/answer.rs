@@ -11,7 +11,9 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde::Deserialize;
 
+use super::dial::ProxyFailure;
 use crate::error::Failure;
+use crate::settings::host_of;
 use crate::{Complaint, Error, Result};
 
 /// How long a body may be silent.
@@ -143,11 +145,23 @@ fn shown(text: &str) -> String {
     text.chars().filter(|letter| !letter.is_control()).take(SHOWN).collect()
 }
 
+/// What failed while `authority` was dialled, in Go's words.
+pub(crate) fn dialled(words: String, authority: &str) -> String {
+    match words.as_str() {
+        "connect: connection refused" | "i/o timeout" => format!("dial tcp {authority}: {words}"),
+        "no such host" => format!("dial tcp: lookup {}: {words}", host_of(authority)),
+        _ => words,
+    }
+}
+
 /// Why a connection failed, in Go's words where they are well known.
 pub(crate) fn reason(error: &(dyn StdError + 'static)) -> (Failure, String) {
     let mut deepest = error;
     let mut next = Some(error);
     while let Some(error) = next {
+        if let Some(proxy) = error.downcast_ref::<ProxyFailure>() {
+            return (proxy.failure, proxy.to_string());
+        }
         if let Some(tls) = error.downcast_ref::<rustls::Error>() {
             return tls_reason(tls);
         }
@@ -182,7 +196,8 @@ fn tls_reason(error: &rustls::Error) -> (Failure, String) {
     use rustls::CertificateError as Bad;
     let words = match error {
         rustls::Error::InvalidMessage(_) => "http: server gave HTTP response to HTTPS client".to_owned(),
-        rustls::Error::InvalidCertificate(Bad::UnknownIssuer) => {
+        // The second: by another authority of the same name.
+        rustls::Error::InvalidCertificate(Bad::UnknownIssuer | Bad::BadSignature) => {
             "tls: failed to verify certificate: x509: certificate signed by unknown authority".to_owned()
         }
         rustls::Error::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => {

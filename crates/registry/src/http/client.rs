@@ -11,7 +11,7 @@ use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use super::answer::{Answer, reason};
+use super::answer::{Answer, dialled, reason};
 use super::body::Body;
 use super::dial::{Dial, proxy_authorization};
 use super::proxies::{Proxies, ProxyVariables};
@@ -91,7 +91,7 @@ impl Clients {
     fn pool(&self, endpoint: &Endpoint) -> Result<Pool> {
         let config = tls::config(&self.certificates.join(&endpoint.authority), endpoint.lenient)?;
         let timeout = if endpoint.mirror { CONNECT_MIRROR } else { CONNECT };
-        let dial = Dial::new(Arc::clone(&self.proxies), timeout);
+        let dial = Dial::new(Arc::clone(&self.proxies), self.certificates.clone(), timeout);
         let connector =
             hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(config).https_or_http().enable_http1();
         Ok(legacy::Client::builder(TokioExecutor::new())
@@ -180,12 +180,7 @@ impl Client {
         };
         let answer = answer.map_err(|error| {
             let (failure, words) = reason(&error);
-            let words = match words.as_str() {
-                "connect: connection refused" | "i/o timeout" => format!("dial tcp {host}: {words}"),
-                "no such host" => format!("dial tcp: lookup {}: {words}", crate::settings::host_of(&host)),
-                _ => words,
-            };
-            failed(failure, words)
+            failed(failure, dialled(words, &host))
         })?;
         let (head, body) = answer.into_parts();
         Ok(Answer { method, url: call.url, status: head.status, headers: head.headers, body })

@@ -57,6 +57,8 @@ fn masked(address: &str) -> String {
 #[derive(Debug)]
 pub(crate) struct Proxies {
     matcher: Matcher,
+    /// What the variables for plain HTTP and for HTTPS say, without secrets: it may be no address.
+    named: [String; 2],
     direct: Vec<Direct>,
 }
 
@@ -78,19 +80,26 @@ impl Proxies {
     pub(crate) fn new(variables: &ProxyVariables) -> Self {
         let matcher = Matcher::builder().http(&variables.http).https(&variables.https).build();
         let direct = variables.no.split(',').filter_map(|entry| Direct::parse(entry.trim())).collect();
-        Self { matcher, direct }
+        Self { matcher, named: [masked(&variables.http), masked(&variables.https)], direct }
     }
 
     /// The proxy for an address; what is on this machine is never behind one.
-    pub(crate) fn for_address(&self, uri: &Uri) -> Option<Intercept> {
+    ///
+    /// # Errors
+    /// A proxy is named for it, in a way that nobody understands: whoever wants a proxy does not want to go without.
+    pub(crate) fn for_address(&self, uri: &Uri) -> Result<Option<Intercept>, String> {
         let host = uri.host().map_or("", bare).trim_end_matches('.').to_ascii_lowercase();
         let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
         let address: Option<IpAddr> = host.parse().ok();
         let is_local = host == "localhost" || address.is_some_and(|address| address.is_loopback());
         if is_local || self.direct.iter().any(|direct| direct.covers(&host, address, port)) {
-            return None;
+            return Ok(None);
         }
-        self.matcher.intercept(uri)
+        let named = &self.named[usize::from(uri.scheme_str() == Some("https"))];
+        match self.matcher.intercept(uri) {
+            None if !named.is_empty() => Err(format!("invalid proxy address {named:?}")),
+            found => Ok(found),
+        }
     }
 }
 
@@ -152,7 +161,7 @@ mod tests {
     fn is_proxied(no: &str, address: &str) -> bool {
         let at = "http://proxy.test:3128".to_owned();
         let variables = ProxyVariables { http: at.clone(), https: at, no: no.to_owned() };
-        Proxies::new(&variables).for_address(&address.parse().unwrap()).is_some()
+        Proxies::new(&variables).for_address(&address.parse().unwrap()).unwrap().is_some()
     }
 
     #[test]
@@ -179,6 +188,23 @@ mod tests {
             assert!(proxied.is_empty() || is_proxied(no, proxied), "{no}: {proxied}");
         }
         assert!(is_proxied("10.0.0.0/33,:5000,.,a.test:x,,", "http://a.test:5000/"));
+    }
+
+    #[test]
+    fn a_proxy_that_nobody_understands_is_not_gone_round() {
+        let proxies = |named: &str| {
+            let variables = ProxyVariables { http: named.to_owned(), ..ProxyVariables::default() };
+            let proxies = Proxies::new(&variables);
+            assert!(proxies.for_address(&Uri::from_static("https://a.test/")).unwrap().is_none());
+            proxies.for_address(&Uri::from_static("http://a.test/")).map(|found| found.is_some())
+        };
+        for good in ["proxy:3128", "http://proxy", "https://proxy", "socks5://u:s@proxy", "socks5h://proxy"] {
+            assert_eq!(proxies(good), Ok(true), "{good}");
+        }
+        for bad in ["ftp://proxy", "http://", "a b", "://"] {
+            assert_eq!(proxies(bad), Err(format!("invalid proxy address {bad:?}")));
+        }
+        assert_eq!(proxies(""), Ok(false));
     }
 
     #[test]

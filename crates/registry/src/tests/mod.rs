@@ -6,6 +6,7 @@ mod kept;
 mod layers;
 mod origin;
 mod place;
+mod proxies;
 mod real;
 mod schema1;
 mod secure;

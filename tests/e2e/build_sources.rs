@@ -8,10 +8,12 @@ use crate::build::{archive, build, context, post};
 use crate::lifecycle::eventually;
 
 /// A server in the daemon's network, ended on drop.
-struct Server(Child);
+/// A server that is ended on drop.
+pub(crate) struct Server(Child);
 
 impl Server {
-    fn start(daemon: &Daemon, words: &[&str], port: &str) -> Self {
+    /// Starts it, and waits until somebody listens on the port.
+    pub(crate) fn start(daemon: &Daemon, words: &[&str], port: &str) -> Self {
         let server = Self(daemon.host_program(words).start());
         let knock = format!("exec 3<>/dev/tcp/127.0.0.1/{port}");
         eventually(|| daemon.on_host(&["bash", "-c", &knock]).code == Some(0));

@@ -29,6 +29,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("script", "bsdutils"),
     ("skopeo", "skopeo"),
     ("socat", "socat"),
+    ("ssh", "openssh-client"),
 ];
 
 /// Everything the tests start or read, by name, for the tests' environment.
@@ -39,6 +40,8 @@ pub(crate) struct Installed {
     pub(crate) python2: Option<PathBuf>,
     /// The program behind `docker buildx`.
     pub(crate) buildx: PathBuf,
+    /// The SSH server.
+    pub(crate) sshd: PathBuf,
 }
 
 /// Installs what is missing.
@@ -46,7 +49,7 @@ pub(crate) fn all() -> Result<Installed> {
     ensure!(is_root(), "the tests need root: they make containers, networks and mounts; run `sudo cargo xtask test`");
     programs(PROGRAMS)?;
     let busybox = find("busybox").context("busybox is not installed")?;
-    Ok(Installed { busybox, python2: python27(), buildx: buildx()? })
+    Ok(Installed { busybox, python2: python27(), buildx: buildx()?, sshd: sshd()? })
 }
 
 /// Where Debian's package of `docker buildx` puts it.
@@ -95,6 +98,42 @@ fn buildx() -> Result<PathBuf> {
     let package = package.context("apt-get downloaded no package of docker-buildx")?;
     succeed(Command::new("dpkg-deb").arg("-x").arg(package).arg(&folder))?;
     Ok(plugin)
+}
+
+/// An SSH server: the machine's, or Debian's with what it needs and is not here, unpacked beneath `target`. To install it would
+/// start it, and open this machine.
+fn sshd() -> Result<PathBuf> {
+    if let Some(sshd) = find("sshd") {
+        return Ok(sshd);
+    }
+    let (folder, sshd) = (target().join("openssh"), target().join("openssh/usr/sbin/sshd"));
+    if folder.join("complete").exists() {
+        return Ok(sshd);
+    }
+    let archives = folder.join("archives");
+    std::fs::create_dir_all(archives.join("partial"))?;
+    succeed(apt().args(["update", "-q"]))?;
+    let mut download = apt();
+    download.arg("-o").arg(format!("Dir::Cache::Archives={}", archives.display()));
+    download.args([
+        "-o",
+        "APT::Sandbox::User=root",
+        "install",
+        "-q",
+        "-y",
+        "--download-only",
+        "--no-install-recommends",
+    ]);
+    succeed(download.arg("openssh-server"))?;
+    for package in std::fs::read_dir(&archives)? {
+        let package = package?.path();
+        if package.extension().is_some_and(|extension| extension == "deb") {
+            succeed(Command::new("dpkg-deb").arg("-x").arg(package).arg(&folder))?;
+        }
+    }
+    ensure!(sshd.is_file(), "Debian's package openssh-server has no {}", sshd.display());
+    std::fs::write(folder.join("complete"), "")?;
+    Ok(sshd)
 }
 
 /// The address that this machine takes Debian's packages from.

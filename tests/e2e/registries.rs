@@ -209,19 +209,23 @@ fn a_pulled_image_keeps_its_digest_wherever_it_is_pushed_as_long_as_a_registry_h
 }
 
 /// What a pull or push may add to the daemon's memory, in kB: a layer of 2 GB must fit as well.
-const MEMORY_KB: u64 = 64 << 10;
+pub(crate) const MEMORY_KB: u64 = 64 << 10;
+
+/// How large the large layer is: with `LONGSHORE_LAYER_MB=2048` as large as is promised; 192 show the same in seconds.
+pub(crate) fn large_megabytes() -> u64 {
+    std::env::var("LONGSHORE_LAYER_MB").map_or(192, |text| text.parse().expect("a number"))
+}
 
 /// The most memory that the daemon has had resident, in kB.
-fn peak_kb(daemon: &Daemon) -> u64 {
+pub(crate) fn peak_kb(daemon: &Daemon) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.pid())).expect("a running process");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
-/// With `LONGSHORE_LAYER_MB=2048` the size that is promised; 192 show the same in seconds.
 #[test]
 fn a_large_layer_takes_little_memory() {
-    let megabytes = std::env::var("LONGSHORE_LAYER_MB").map_or(192, |text| text.parse().expect("a number"));
+    let megabytes = large_megabytes();
     let mut daemon = Daemon::start();
     let registry = Served::generated(&daemon, 8700, megabytes);
     // So that much of the large layer is there before it can be unpacked.

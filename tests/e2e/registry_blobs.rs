@@ -3,13 +3,13 @@
 use serde_json::Value;
 use testkit::Daemon;
 
-use crate::registries::forget;
+use crate::registries::{MEMORY_KB, forget, large_megabytes, peak_kb};
 use crate::registry_servers::{Served, USER};
 
 /// The image `big:1` of a registry that may be ended, and the digest of its manifest. Its layers are not as this engine writes
 /// them: Python's gzip made one, the other is not compressed.
-fn pulled(daemon: &Daemon, port: u16) -> (Served, String, String) {
-    let origin = Served::generated(daemon, port, 3);
+fn pulled(daemon: &Daemon, port: u16, megabytes: u64) -> (Served, String, String) {
+    let origin = Served::generated(daemon, port, megabytes);
     std::fs::write(origin.gate(), "").expect("a file can be written");
     let name = origin.name("big:1");
     let pulled = daemon.docker(&["pull", &name]).ok();
@@ -33,7 +33,7 @@ fn kept(daemon: &Daemon) -> Value {
 #[test]
 fn a_layer_that_needed_a_login_keeps_its_digest_when_its_registry_is_gone() {
     let mut daemon = Daemon::start();
-    let (origin, first, digest) = pulled(&daemon, 8900);
+    let (origin, first, digest) = pulled(&daemon, 8900, 3);
     assert_eq!(kept(&daemon), 0, "what everybody gets is not kept");
     let private = Served::today(&daemon, 8901, true, None);
     let host = format!("127.0.0.1:{}", private.port);
@@ -59,12 +59,15 @@ fn a_layer_that_needed_a_login_keeps_its_digest_when_its_registry_is_gone() {
 #[test]
 fn a_daemon_that_keeps_all_blobs_needs_no_registry_to_keep_digests() {
     let daemon = Daemon::with(&["--keep-blobs=all"]);
-    let (origin, first, digest) = pulled(&daemon, 8910);
+    let (origin, first, digest) = pulled(&daemon, 8910, large_megabytes());
     drop(origin);
     let wanted = format!("1: digest: {digest} ");
     let one = Served::today(&daemon, 8911, false, None);
     let pushed = push(&daemon, &first, &one);
     assert!(pushed.contains(&wanted), "{pushed}");
+    let peak = peak_kb(&daemon);
+    assert!(peak < MEMORY_KB, "a pull and a push of a large blob took {peak} kB");
+    eprintln!("{peak} kB for a pull that keeps its blobs, and a push of them");
     drop(one);
     // A byte of one of them changes.
     let layers = std::fs::read_dir(daemon.path("data/layers")).expect("a folder");

@@ -27,11 +27,13 @@ fn is_layer(wire: &Wire, asked: &Asked) -> bool {
 
 /// Pulls, expects a failure that says this, and that nothing stays.
 async fn fails(fake: &Fake, words: &str) {
-    let place = Place::new();
-    let error = place.pull(&fake.name("app:1")).await.1.unwrap_err().to_string();
-    assert!(error.contains(words), "{error}");
-    assert_eq!(place.images.snapshot().images().count(), 0);
-    place.remains_nothing().await;
+    for keep in [KeepBlobs::None, KeepBlobs::All] {
+        let place = Place::keeping(keep);
+        let error = place.pull(&fake.name("app:1")).await.1.unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+        assert_eq!(place.images.snapshot().images().count(), 0);
+        place.remains_nothing().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

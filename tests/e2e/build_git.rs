@@ -1,5 +1,7 @@
 //! Repositories that are reached by way of SSH, where a client's agent logs in: OpenSSH at both ends.
 
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 
@@ -62,7 +64,7 @@ impl Agent {
         let mut listening = daemon.host_program(&["ssh-agent", "-D", "-a"]);
         listening = listening.args([&socket]);
         let agent = Self { child: listening.start(), socket };
-        crate::lifecycle::eventually(|| agent.socket.exists());
+        crate::lifecycle::eventually(|| UnixStream::connect(&agent.socket).is_ok());
         Program::new("ssh-add").args(["-q", key]).env("SSH_AUTH_SOCK", &agent.socket).run().ok();
         agent
     }
@@ -104,4 +106,37 @@ fn a_client_s_agent_opens_repositories() {
     // Last, for servers remember whom they did not let in.
     let refused = build(&stranger, &["--ssh", "default", &folder]).fails(1);
     assert!(refused.contains("git@127.0.0.1: Permission denied (publickey)"), "{refused}");
+}
+
+/// `ssh` as on a machine whose administrator has written down servers' keys in the file `known_hosts` beside it.
+const ADMINISTERED: &str = "#!/bin/sh
+exec unshare --mount --propagation=private sh -ec \
+    'mount -t tmpfs none /etc/ssh; cp \"$0\" /etc/ssh/ssh_known_hosts; exec SSH \"$@\"' \"${0%/*}/known_hosts\" \"$@\"
+";
+
+#[test]
+fn a_server_with_another_key_than_the_administrator_knows_is_refused() {
+    let mut daemon = Daemon::with_busybox();
+    repository(&daemon);
+    let mine = key(&daemon, "mine");
+    let _server = server(&daemon, &mine);
+    let agent = Agent::with(&daemon, &mine);
+    let ssh = Program::new("sh").args(["-c", "command -v ssh"]).run().ok();
+    let programs = context(&daemon, "bin", &[("ssh", &ADMINISTERED.replace("SSH", &ssh))]);
+    std::fs::set_permissions(format!("{programs}/ssh"), PermissionsExt::from_mode(0o755)).expect("a mode can be set");
+    daemon.end();
+    daemon.set_environment(&[("PATH", &format!("{programs}:{}", std::env::var("PATH").unwrap_or_default()))]);
+    daemon.restart();
+    let knows = |name: &str| {
+        let key = std::fs::read_to_string(daemon.path(name)).expect("a file can be read");
+        std::fs::write(format!("{programs}/known_hosts"), format!("127.0.0.1 {key}")).expect("a file can be written");
+    };
+    let file = format!("FROM busybox\nADD git@127.0.0.1:{} /src/\n", daemon.path("served/r.git").display());
+    let folder = context(&daemon, "add", &[("Dockerfile", &file)]);
+    let build = || buildx(&daemon, &["--ssh", "default", &folder]).env("SSH_AUTH_SOCK", &agent.socket).run();
+    knows("mine.pub");
+    let told = build().fails(1);
+    assert!(told.contains("Host key verification failed"), "{told}");
+    knows("host.pub");
+    build().ok();
 }

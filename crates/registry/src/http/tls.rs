@@ -1,4 +1,4 @@
-//! Whom a registry's certificate must come from, and which certificate we show.
+//! Whom the certificate of a registry or a proxy must come from, and which certificate we show.
 //!
 //! `/etc/docker/certs.d/HOST[:PORT]/` may hold `*.crt` (further roots), and pairs of `NAME.cert` and `NAME.key`.
 

@@ -1,4 +1,4 @@
-//! A daemon for the contract and the benchmark: its own network namespace, host name, root folder and socket.
+//! A daemon for the contract and the benchmark, ours or a peer's: its own network namespace, host name, root folder and socket.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -32,12 +32,11 @@ impl Daemon {
     pub(crate) fn start(root: &Path, flags: &[&str]) -> Result<Self> {
         let binary = binary()?;
         std::fs::create_dir_all(root)?;
-        let (socket, begun) = (root.join("docker.sock"), root.join("begun"));
-        let started = Instant::now();
+        let socket = root.join("docker.sock");
         let process = Command::new("unshare")
             // What comes before the daemon's exec is not its time.
             .args(["--net", "--uts", "sh", "-c", PRELUDE])
-            .arg(&begun)
+            .arg(root.join("begun"))
             .arg(binary)
             .arg("daemon")
             .args(flags)
@@ -51,6 +50,14 @@ impl Daemon {
             .arg(root.join("pid"))
             .spawn()
             .context("cannot start the daemon")?;
+        Self::answering(process, root)
+    }
+
+    /// A daemon just started, as soon as it answers: its socket and the time of its exec (`begun`, in ns) lie beneath `root`. One
+    /// with a pipe for its standard input ends when that ends, another one by a signal.
+    pub(crate) fn answering(process: Child, root: &Path) -> Result<Self> {
+        let started = Instant::now();
+        let (socket, begun) = (root.join("docker.sock"), root.join("begun"));
         let mut daemon = Self { process, socket, first_answer_ms: 0.0 };
         while daemon.ping().is_err() {
             ensure!(daemon.process.try_wait()?.is_none(), "the daemon ended at its start");
@@ -75,13 +82,16 @@ impl Daemon {
     }
 
     fn end(&mut self) -> Result<()> {
-        succeed(Command::new("kill").arg(self.process.id().to_string()))?;
+        match self.process.stdin.take() {
+            Some(stdin) => drop(stdin),
+            None => succeed(Command::new("kill").arg(self.process.id().to_string()))?,
+        }
         let late = Instant::now() + END_WITHIN;
         while self.process.try_wait()?.is_none() {
             if Instant::now() > late {
                 self.process.kill()?;
                 self.process.wait()?;
-                bail!("it did not end within {END_WITHIN:?} of SIGTERM");
+                bail!("it did not end within {END_WITHIN:?}");
             }
             std::thread::sleep(Duration::from_millis(2));
         }

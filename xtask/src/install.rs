@@ -137,10 +137,10 @@ fn sshd() -> Result<PathBuf> {
 }
 
 /// The address that this machine takes Debian's packages from.
-fn debian() -> Result<String> {
+pub(crate) fn debian() -> Result<String> {
     let sites = output(Command::new("apt-get").args(["indextargets", "--format", "$(SITE)", "Created-By: Packages"]))?;
     let archive = sites.lines().find(|site| site.trim_end_matches('/').ends_with("/debian"));
-    Ok(archive.context("apt knows no archive of Debian: docker-buildx is not to be had")?.to_owned())
+    Ok(archive.context("apt knows no archive of Debian")?.to_owned())
 }
 
 /// Installs the packages of those programs (program, package) that are missing.

@@ -6,6 +6,7 @@ mod clients;
 mod daemon;
 mod disk;
 mod install;
+mod peers;
 mod run;
 mod test;
 
@@ -15,8 +16,7 @@ const USAGE: &str = "\
 cargo xtask test [unit|e2e|contract|check]...   all tests, or only the named parts
 cargo xtask check                               formatting, lints, licences, direction of dependencies
 cargo xtask clients                             every client of the package registries, into docs/clients.md
-cargo xtask bench [--docker SOCKET] [--podman SOCKET]
-                                                the benchmark, as ratios against peers that already run";
+cargo xtask bench [image|build]                 the benchmark beside Docker Engine and podman, or only a part of it";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

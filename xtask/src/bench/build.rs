@@ -1,14 +1,16 @@
-//! Builds over the API: ten small steps, and a context of 20,000 files and 200 MB, each cold and wholly cached.
+//! Builds: ten small steps, and a context of 20,000 files and 200 MB, each cold and wholly cached, the engines taking turns.
 
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
-use crate::bench::{Rows, docker, median};
-use crate::daemon::Daemon;
+use crate::bench::Columns;
+use crate::bench::engine::{Engine, Samples, seconds, timed};
 use crate::run::{output, succeed};
 
 /// Steps that each run a command.
@@ -19,30 +21,83 @@ const FILE_BYTES: usize = 10_000;
 const FOLDER: usize = 200;
 /// Runs whose median counts: cached ones cost little.
 const COLD_RUNS: usize = 3;
-const CACHED_RUNS: usize = 9;
+const CACHED_RUNS: usize = 5;
 
-/// Measures a daemon of ours.
-pub(super) fn measure(disk: &Path, rootfs: &Path) -> Result<Rows> {
-    let steps = context(&disk.join("build-steps"), &steps(), 0)?;
-    let files = context(&disk.join("build-files"), "FROM busybox\nCOPY . /files\n", FILES)?;
-    let daemon = Daemon::start(&disk.join("build-daemon"), &[])?;
-    output(docker(&daemon).arg("import").arg(rootfs).arg("busybox:latest"))?;
-    let mut rows = Rows::new();
-    for (name, tar) in [("10 RUN", &steps), ("COPY of 20,000 files", &files)] {
-        for (state, runs, query) in [("cold", COLD_RUNS, "?nocache=1"), ("cached", CACHED_RUNS, "")] {
-            let mut seconds = Vec::new();
-            for _ in 0..runs {
-                // What was written before must not be waited for in this run.
-                succeed(&mut Command::new("sync"))?;
-                let begun = Instant::now();
-                build(&daemon, tar, query)?;
-                seconds.push(begun.elapsed().as_secs_f64());
+/// A context: its name, its folder, and a tar of it.
+struct Case {
+    name: &'static str,
+    folder: PathBuf,
+    tar: PathBuf,
+}
+
+/// Measures all engines: Docker's classic builder over the API, podman by its program (both in the rows `build`), and BuildKit by
+/// the program `docker buildx`, which finds its settings in the folder.
+pub(super) fn measure(disk: &Path, rootfs: &Path, buildx: &Path, engines: &[Engine]) -> Result<Columns> {
+    let cases = [
+        Case::make("10 RUN", disk.join("build-steps"), &steps(), 0)?,
+        Case::make("COPY of 20,000 files", disk.join("build-files"), "FROM busybox\nCOPY . /files\n", FILES)?,
+    ];
+    let config = settings(disk, buildx)?;
+    for engine in engines {
+        output(engine.docker().arg("import").arg(rootfs).arg("busybox:latest"))?;
+    }
+    let mut samples = Samples::default();
+    for case in &cases {
+        for way in ["build", "buildx"] {
+            for (state, runs, cached) in [("cold", COLD_RUNS, false), ("cached", CACHED_RUNS, true)] {
+                let metric = format!("{way} {}, {state}", case.name);
+                for engine in std::iter::repeat_n(engines, runs).flatten() {
+                    let took = match (way, engine.name) {
+                        ("build", "podman") => seconds(engine.name, &metric, &mut by_podman(engine, case, cached)?)?,
+                        ("build", _) => timed(engine.name, &metric, || post(engine, case, cached))?,
+                        // It has no BuildKit.
+                        (_, "podman") => continue,
+                        _ => seconds(engine.name, &metric, &mut by_buildx(engine, &config, case, cached))?,
+                    };
+                    samples.add(engine.name, &metric, "s", took);
+                }
             }
-            eprintln!("build {name}, {state}: {seconds:.3?} s");
-            rows.insert(format!("build {name}, {state}"), (median(seconds), "s".to_owned()));
         }
     }
-    Ok(rows)
+    Ok(samples.into_columns())
+}
+
+/// Docker's classic builder, with no program between us that would have to be started.
+fn post(engine: &Engine, case: &Case, cached: bool) -> Result<()> {
+    let (mut stream, mut tar) = (UnixStream::connect(&engine.daemon.socket)?, File::open(&case.tar)?);
+    let (query, bytes) = (if cached { "" } else { "?nocache=1" }, tar.metadata()?.len());
+    let head =
+        format!("POST /build{query} HTTP/1.1\r\nHost: d\r\nConnection: close\r\nContent-Type: application/x-tar\r\n");
+    write!(stream, "{head}Content-Length: {bytes}\r\n\r\n")?;
+    std::io::copy(&mut tar, &mut stream)?;
+    let mut told = String::new();
+    stream.read_to_string(&mut told)?;
+    // An answer of 200 may end with an error.
+    ensure!(told.contains("Successfully built"), "the build failed: {told}");
+    Ok(())
+}
+
+/// podman's own program.
+fn by_podman(engine: &Engine, case: &Case, cached: bool) -> Result<Command> {
+    let mut podman = engine.program()?;
+    podman.args(["build", "--layers"]).args((!cached).then_some("--no-cache")).arg(&case.folder);
+    Ok(podman)
+}
+
+/// BuildKit.
+fn by_buildx(engine: &Engine, config: &Path, case: &Case, cached: bool) -> Command {
+    let mut docker = engine.docker();
+    docker.env("DOCKER_CONFIG", config).args(["buildx", "build", "--progress=plain"]);
+    docker.args((!cached).then_some("--no-cache")).arg(&case.folder);
+    docker
+}
+
+/// A folder of settings of the `docker` program that has the plugin.
+fn settings(disk: &Path, buildx: &Path) -> Result<PathBuf> {
+    let config = disk.join("docker-config");
+    std::fs::create_dir_all(config.join("cli-plugins"))?;
+    std::fs::copy(buildx, config.join("cli-plugins/docker-buildx")).context("no program for docker buildx")?;
+    Ok(config)
 }
 
 fn steps() -> String {
@@ -54,29 +109,21 @@ fn steps() -> String {
     dockerfile
 }
 
-/// A tar of a context with so many files beside its Dockerfile.
-fn context(folder: &Path, dockerfile: &str, files: usize) -> Result<PathBuf> {
-    std::fs::create_dir_all(folder)?;
-    std::fs::write(folder.join("Dockerfile"), dockerfile)?;
-    for file in 0..files {
-        let parent = folder.join(format!("folder-{}", file / FOLDER));
-        if file % FOLDER == 0 {
-            std::fs::create_dir_all(&parent)?;
+impl Case {
+    /// Writes so many files beside a Dockerfile.
+    fn make(name: &'static str, folder: PathBuf, dockerfile: &str, files: usize) -> Result<Self> {
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(folder.join("Dockerfile"), dockerfile)?;
+        for file in 0..files {
+            let parent = folder.join(format!("folder-{}", file / FOLDER));
+            if file % FOLDER == 0 {
+                std::fs::create_dir_all(&parent)?;
+            }
+            let text = format!("file {file} of a build\n");
+            std::fs::write(parent.join(format!("file-{file}")), text.repeat(FILE_BYTES / text.len()))?;
         }
-        let text = format!("file {file} of a build\n");
-        std::fs::write(parent.join(format!("file-{file}")), text.repeat(FILE_BYTES / text.len()))?;
+        let tar = folder.with_extension("tar");
+        succeed(Command::new("tar").arg("-C").arg(&folder).arg("-cf").arg(&tar).arg("."))?;
+        Ok(Self { name, folder, tar })
     }
-    let tar = folder.with_extension("tar");
-    succeed(Command::new("tar").arg("-C").arg(folder).arg("-cf").arg(&tar).arg("."))?;
-    std::fs::remove_dir_all(folder)?;
-    Ok(tar)
-}
-
-fn build(daemon: &Daemon, tar: &Path, query: &str) -> Result<()> {
-    let mut curl = Command::new("curl");
-    curl.args(["-sS", "-H", "Content-Type: application/x-tar", "-H", "Expect:", "-T"]).arg(tar);
-    curl.args(["-X", "POST", "--unix-socket"]).arg(&daemon.socket).arg(format!("http://x/build{query}"));
-    let told = output(&mut curl)?;
-    ensure!(told.contains("Successfully built"), "the build failed: {told}");
-    Ok(())
 }

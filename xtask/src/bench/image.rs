@@ -1,16 +1,13 @@
-//! Images in and out: load, save and import of an image of three layers and 750 MB, made here and the same each time.
+//! The image whose traffic is measured: three layers and 750 MB, made here and the same each time.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
-use crate::bench::{Rows, docker, median};
-use crate::daemon::Daemon;
-use crate::run::{output, succeed};
+use crate::bench::engine::Engines;
+use crate::run::output;
 
 /// Layers: how many files of how many bytes each. Like a base system, a language's libraries, and data.
 const LAYERS: [(u64, u64); 3] = [(20_000, 10_000), (5_000, 60_000), (50, 5_000_000)];
@@ -19,26 +16,7 @@ const FOLDER: u64 = 200;
 /// Of each block of this many bytes the first part is noise, so that gzip makes 36 % of the whole, as of usual images.
 const BLOCK_BYTES: usize = 4096;
 const NOISE_BYTES: usize = 1400;
-/// Runs whose median counts.
-const RUNS: usize = 3;
 const WORDS: &[u8] = b"the quick brown fox jumps over the lazy dog; pack my box with five dozen liquor jugs. ";
-
-/// Measures a daemon of ours, and podman's program if the machine has it.
-pub(super) fn measure(disk: &Path) -> Result<(Rows, Option<Rows>)> {
-    let (archive, rootfs) = make(disk)?;
-    let daemon = Daemon::start(&disk.join("image-daemon"), &[])?;
-    let ours = rows(&archive, &rootfs, "docker", &|| docker(&daemon))?;
-    drop(daemon);
-    let podman = || {
-        let mut podman = Command::new("podman");
-        podman.arg("--root").arg(disk.join("podman")).arg("--runroot").arg(disk.join("podman-run"));
-        podman.args(["--storage-driver", "overlay"]);
-        podman
-    };
-    let has_podman = podman().arg("version").output().is_ok_and(|output| output.status.success());
-    let podman = if has_podman { Some(rows(&archive, &rootfs, "podman", &podman)?) } else { None };
-    Ok((ours, podman))
-}
 
 /// Makes the image, unless it was made before: as an archive, and as one tar of all its files.
 pub(super) fn make(disk: &Path) -> Result<(PathBuf, PathBuf)> {
@@ -49,47 +27,13 @@ pub(super) fn make(disk: &Path) -> Result<(PathBuf, PathBuf)> {
     }
     std::fs::create_dir_all(&folder)?;
     layers(&folder)?;
-    let daemon = Daemon::start(&disk.join("image-maker"), &[])?;
-    let build = ["build", "-q", "-t", "bench", "."];
-    output(docker(&daemon).env("DOCKER_BUILDKIT", "0").current_dir(&folder).args(build))?;
-    output(docker(&daemon).args(["save", "bench", "-o"]).arg(&archive))?;
-    output(docker(&daemon).args(["rmi", "bench"]))?;
+    for maker in Engines::on(disk, None).start("maker")? {
+        let build = ["build", "-q", "-t", "bench", "."];
+        output(maker.docker().env("DOCKER_BUILDKIT", "0").current_dir(&folder).args(build))?;
+        output(maker.docker().args(["save", "bench", "-o"]).arg(&archive))?;
+        output(maker.docker().args(["rmi", "bench"]))?;
+    }
     Ok((archive, rootfs))
-}
-
-/// Times each way, in millions of bytes of the tar a second.
-fn rows(archive: &Path, rootfs: &Path, name: &str, program: &dyn Fn() -> Command) -> Result<Rows> {
-    let mut rows = Rows::new();
-    let mut row = |metric: &str, tar: &Path, run: &mut dyn FnMut() -> Result<()>, undo: &[&str]| -> Result<()> {
-        let megabytes = tar.metadata()?.len() as f64 / 1e6;
-        let mut rates = Vec::new();
-        for _ in 0..RUNS {
-            // What was written before must not be waited for in this run.
-            succeed(&mut Command::new("sync"))?;
-            let begun = Instant::now();
-            run()?;
-            rates.push(megabytes / begun.elapsed().as_secs_f64());
-            if !undo.is_empty() {
-                output(program().args(undo))?;
-            }
-        }
-        eprintln!("{name}: {metric} {rates:.0?} MB/s");
-        rows.insert(metric.to_owned(), (median(rates), "MB/s".to_owned()));
-        Ok(())
-    };
-    let load = &mut || output(program().args(["load", "-q", "-i"]).arg(archive)).map(drop);
-    row("load image", archive, load, &["rmi", "bench"])?;
-    output(program().args(["load", "-q", "-i"]).arg(archive))?;
-    let save = &mut || {
-        let status = program().args(["save", "bench"]).stdout(Stdio::from(File::create("/dev/null")?)).status()?;
-        ensure!(status.success(), "save failed: {status}");
-        Ok(())
-    };
-    row("save image", archive, save, &[])?;
-    output(program().args(["rmi", "bench"]))?;
-    let import = &mut || output(program().arg("import").arg(rootfs).arg("imported")).map(drop);
-    row("import image", rootfs, import, &["rmi", "imported"])?;
-    Ok(rows)
 }
 
 /// Writes a tar a layer, a Dockerfile that adds them, and one tar with everything.

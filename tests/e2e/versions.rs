@@ -30,6 +30,51 @@ fn a_version_newer_than_ours_is_served_as_our_newest() {
     assert_eq!(strict.get("/v1.99/_ping").status, 400);
 }
 
+/// People write `filters={"name":["web"]}` into a shell as it stands; Docker takes it.
+#[test]
+fn filters_are_taken_as_people_write_them() {
+    let daemon = Daemon::with_busybox();
+    daemon.docker(&["create", "--name", "web", "busybox", "true"]).ok();
+    let socket = daemon.socket().display().to_string();
+    let addresses = ["web", "other"]
+        .map(|name| format!("http://x/v1.41/containers/json?all=1&filters={{\"name\":[\"^/{name}$\"]}}"));
+    let [first, second] = addresses;
+    // Both on one connection.
+    let both = ["-s", "-g", "--unix-socket", &socket, &first, &second];
+    let told = testkit::Program::new("curl").args(both).run().ok();
+    assert!(told.contains("\"Names\":[\"/web\"]") && told.ends_with("[]"), "{told}");
+}
+
+/// As Docker Engine 28.5.2 tells them at these versions.
+#[test]
+fn an_image_tells_at_each_version_what_it_told_then() {
+    let daemon = Daemon::with_busybox();
+    daemon.docker(&["create", "--name", "made", "--label", "a=b", "busybox", "true"]).ok();
+    daemon.docker(&["commit", "made", "made"]).ok();
+    let image = |minor: u32, name: &str| daemon.get(&format!("/v1.{minor}/images/{name}/json")).json();
+    for (minor, is_told) in [(51, false), (45, false), (44, true), (25, true)] {
+        let shown = image(minor, "made");
+        assert_eq!(shown["ContainerConfig"].is_object(), is_told, "1.{minor}: {shown}");
+        assert_eq!(shown["Container"].as_str().is_some_and(|id| id.len() == 64), is_told, "1.{minor}: {shown}");
+    }
+    let empty = json!({
+        "Cmd": null, "Entrypoint": null, "Env": null, "Labels": null, "OnBuild": null, "User": "", "Volumes": null,
+        "WorkingDir": "",
+    });
+    assert_eq!(image(51, "busybox")["Config"], empty);
+    assert_eq!(daemon.get("/v1.51/containers/made/json").json()["Config"]["Labels"], json!({"a": "b"}));
+    let names =
+        |minor: u32| daemon.get(&format!("/v1.{minor}/images/json?filters={{\"reference\":[\"made\"]}}")).json();
+    assert_eq!(names(42)[0]["RepoDigests"], json!(null));
+    assert_eq!(names(43)[0]["RepoDigests"], json!([]));
+    let used = |minor: u32| daemon.get(&format!("/v1.{minor}/system/df")).json()["Images"].clone();
+    for minor in [30, 51] {
+        let counts: Vec<_> =
+            used(minor).as_array().into_iter().flatten().map(|image| image["Containers"].clone()).collect();
+        assert!(counts.contains(&json!(1)) && counts.contains(&json!(0)), "1.{minor}: {counts:?}");
+    }
+}
+
 #[test]
 fn version_1_14_speaks_as_in_2014() {
     let daemon = Daemon::with_busybox();

@@ -316,7 +316,7 @@ pub struct ContainerSummary {
     pub created: i64,
     /// Exposed and published ports.
     pub ports: Vec<PortSummary>,
-    /// Bytes written; only if asked for.
+    /// Bytes written; only if asked for, and if there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size_rw: Option<i64>,
     /// Bytes of everything; only if asked for.

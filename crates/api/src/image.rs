@@ -145,21 +145,16 @@ pub struct UnpackedSize {
 #[serde(rename_all = "PascalCase", default)]
 #[expect(missing_docs, reason = "each is ContainerConfig's field of that name")]
 pub struct ImageConfig {
-    #[serde(skip_serializing_if = "is_default")]
     pub user: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exposed_ports: Option<KeySet>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub env: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "crate::decode::words")]
+    #[serde(deserialize_with = "crate::decode::words")]
     pub entrypoint: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "crate::decode::words")]
+    #[serde(deserialize_with = "crate::decode::words")]
     pub cmd: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub volumes: Option<KeySet>,
-    #[serde(skip_serializing_if = "is_default")]
     pub working_dir: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<StringMap>,
     #[serde(skip_serializing_if = "is_default")]
     pub stop_signal: String,
@@ -167,7 +162,6 @@ pub struct ImageConfig {
     pub args_escaped: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub healthcheck: Option<HealthConfig>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub on_build: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "crate::decode::words")]
     pub shell: Option<Vec<String>>,

@@ -124,7 +124,7 @@ impl Engine {
             container_config: config.container_config.as_ref().and_then(convert),
             docker_version: config.docker_version.clone(),
             author: config.author.clone(),
-            config: config.config.as_ref().and_then(convert),
+            config: Some(config.config.as_ref().and_then(convert).unwrap_or_default()),
             architecture: config.architecture.clone(),
             variant: config.variant.clone(),
             os: config.os.clone(),

@@ -68,6 +68,11 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
     if first && rest && (2..=255).contains(&name.len()) {
         return Ok(());
     }
+    if name.len() < 2 {
+        return Err(Error::invalid(format!(
+            "create {name}: volume name is too short, names should be at least two alphanumeric characters"
+        )));
+    }
     Err(Error::invalid(format!(
         "create {name}: \"{name}\" includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host directory, use absolute path"
     )))
@@ -229,10 +234,11 @@ impl Engine {
     }
 
     pub(crate) fn make_volume(&self, request: VolumeCreateRequest) -> Result<Volume> {
-        check_driver(&request.driver)?;
+        let context = |error: Error| error.context(format!("create {}", request.name));
+        check_driver(&request.driver).map_err(context)?;
         let options = request.driver_opts.filter(|options| !options.is_empty());
         if let Some(options) = &options {
-            check_options(options)?;
+            check_options(options).map_err(context)?;
         }
         self.volumes.ensure(self, &request.name, request.labels, options)
     }

@@ -61,6 +61,9 @@ pub const QUIET_COMMANDS_HEADER: &str = "x-longshore-quiet-commands";
 /// `Size` as that of the image's own layer beside `VirtualSize` of all (below 1.22).
 pub const STORED_IMAGE_HEADER: &str = "x-longshore-stored-image";
 
+/// On a climbed `GET /images/{name}/json`: the container that the image was made from is wanted, and its configuration (below 1.45).
+pub const IMAGE_CONTAINER_HEADER: &str = "x-longshore-image-container";
+
 /// On a climbed push: a registry that does not answer is a refusal rather than a message, and the first message tells how many tags
 /// there are as `aux.Tags` (below 1.15).
 pub const ENDPOINT_FIRST_HEADER: &str = "x-longshore-endpoint-first";

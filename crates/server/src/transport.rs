@@ -146,24 +146,43 @@ impl Transport {
     }
 }
 
-/// Keeps a `#` of a request line in the path.
+/// The bytes of a request with its target as the HTTP library reads it; `None` if nothing is to be changed.
 ///
-/// To Docker it is a character like any other, so that such a page is not there; the HTTP library would cut the path off before
-/// it. A `%` that begins no code stays as it is, and is in no page's path either.
-fn keep_fragment(bytes: &mut [u8]) {
-    let Some(end) = bytes.iter().position(|byte| *byte == b'\r') else { return };
-    let line = &mut bytes[..end];
-    if line.first().is_some_and(u8::is_ascii_uppercase) && line.ends_with(b" HTTP/1.1") {
-        line.iter_mut().filter(|byte| **byte == b'#').for_each(|byte| *byte = b'%');
+/// Docker takes characters as they come that the library refuses or cuts the target off at: people write
+/// `filters={"name":["web"]}` without codes for the quotes, and a `#` is part of the path. They become codes here; so that a
+/// `#` still leads to no page, its code is one that stands for nothing.
+fn plain_target(bytes: &[u8]) -> Option<Vec<u8>> {
+    const END: &[u8] = b" HTTP/1.1";
+    let (line, rest) = bytes.split_at(bytes.iter().position(|byte| *byte == b'\r')?);
+    let target = line.strip_suffix(END).filter(|target| target.first().is_some_and(u8::is_ascii_uppercase))?;
+    let is_foreign = |byte: &u8| matches!(byte, b'"' | b'<' | b'>' | b'`' | b'#');
+    if !target.iter().any(is_foreign) {
+        return None;
     }
+    let mut plain = Vec::with_capacity(bytes.len() + 64);
+    for byte in target {
+        match byte {
+            b'#' => plain.push(b'%'),
+            foreign if is_foreign(foreign) => plain.extend_from_slice(format!("%{foreign:02X}").as_bytes()),
+            usual => plain.push(*usual),
+        }
+    }
+    plain.extend_from_slice(END);
+    plain.extend_from_slice(rest);
+    Some(plain)
 }
 
 impl AsyncRead for Transport {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.wire).poll_read(cx, buffer))?;
-        if !self.slot.is_busy() {
-            keep_fragment(&mut buffer.filled_mut()[before..]);
+        if !self.slot.is_busy()
+            && let Some(plain) = plain_target(&buffer.filled()[before..])
+            // The library's buffers have room for far more than the first line of a request; one that is full is not touched.
+            && plain.len() <= buffer.capacity() - before
+        {
+            buffer.set_filled(before);
+            buffer.put_slice(&plain);
         }
         let ended = buffer.filled().len() == before && buffer.remaining() > 0;
         // With a route that may take over, that route wakes the connection; the socket reports its end again then.
@@ -209,16 +228,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fragment_is_part_of_the_path() {
-        for (sent, kept) in [
-            ("GET /_ping#frag HTTP/1.1\r\nHost: #\r\n", "GET /_ping%frag HTTP/1.1\r\nHost: #\r\n"),
-            ("GET /_ping HTTP/1.1\r\n", "GET /_ping HTTP/1.1\r\n"),
-            ("{\"Cmd\": \"#\"}\r\n", "{\"Cmd\": \"#\"}\r\n"),
-            ("GET /#", "GET /#"),
+    fn targets_are_taken_as_they_come() {
+        for (sent, plain) in [
+            ("GET /_ping#frag HTTP/1.1\r\nHost: #\r\n", Some("GET /_ping%frag HTTP/1.1\r\nHost: #\r\n")),
+            ("GET /a?f={\"b\":[\"<c>`\"]} HTTP/1.1\r\n", Some("GET /a?f={%22b%22:[%22%3Cc%3E%60%22]} HTTP/1.1\r\n")),
+            ("GET /_ping HTTP/1.1\r\nHost: \"\r\n", None),
+            ("{\"Cmd\": \"#\"}\r\n", None),
+            ("GET /#", None),
         ] {
-            let mut bytes = sent.as_bytes().to_vec();
-            keep_fragment(&mut bytes);
-            assert_eq!(bytes, kept.as_bytes());
+            assert_eq!(plain_target(sent.as_bytes()).as_deref(), plain.map(str::as_bytes), "{sent}");
         }
     }
 }

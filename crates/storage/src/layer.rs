@@ -16,7 +16,7 @@ use crate::lower::Lower;
 use crate::pipeline::{self, Incoming};
 use crate::split::{Record, Source, SplitReader, SplitWriter, locate};
 use crate::storage::Scratch;
-use crate::tar::{Entry, Reader};
+use crate::tar::{Entry, EntryKind, Reader};
 use crate::{Error, Result, Storage, copy, snapshot};
 
 /// A layer that is whole and on disk.
@@ -268,6 +268,8 @@ fn record(
     placed: Placed,
 ) -> Result<u64> {
     let (source, counts) = match placed {
+        // Its target is all that a symbolic link holds; Docker counts it, and so does a container's own size.
+        Placed::Nowhere if entry.kind == EntryKind::Symlink => return Ok(entry.link.len() as u64),
         Placed::Nowhere => return Ok(0),
         Placed::File(path) => (Source::Diff(path), entry.unpacked_size()),
         Placed::Aside(path) => (Source::Aside(path), 0),

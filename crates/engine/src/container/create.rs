@@ -124,11 +124,11 @@ fn make(engine: &Engine, name: &str, request: CreateRequest, of_build: bool) -> 
         other => other.into(),
     })?;
     merge(&mut config, &crate::images::container_config(&image));
+    normalise(engine, &mut host);
+    validate(&config, &host)?;
     let Some((path, args)) = command_line(&config) else {
         return Err(Error::invalid("no command specified"));
     };
-    normalise(engine, &mut host);
-    validate(&config, &host)?;
     let warnings = warnings(&host);
     let endpoint = endpoint(&host, networking_config)?;
     let id = ContainerId::random().map_err(|error| Error::system("no random numbers for an id").caused_by(error))?;
@@ -207,7 +207,7 @@ pub(crate) fn normalise(engine: &Engine, host: &mut HostConfig) {
     if host.memory > 0 && host.memory_swap == 0 {
         host.memory_swap = host.memory.saturating_mul(2);
     }
-    if host.shm_size == 0 && host.ipc_mode != "host" {
+    if host.shm_size == 0 {
         let configured = engine.config.default_shm_size_bytes;
         host.shm_size = if configured > 0 { configured } else { DEFAULT_SHM_BYTES as i64 };
     }

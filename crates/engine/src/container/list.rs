@@ -80,7 +80,7 @@ impl Engine {
             }
             if options.size {
                 let (rw, root) = self.sizes(&record).await?;
-                (shown.size_rw, shown.size_root_fs) = (Some(rw), Some(root));
+                (shown.size_rw, shown.size_root_fs) = (Some(rw).filter(|bytes| *bytes > 0), Some(root));
             }
             list.push(shown);
         }
@@ -90,7 +90,9 @@ impl Engine {
     fn wanted<'a>(&self, filters: &'a Filters) -> Result<Wanted<'a>> {
         for state in filters.values("status") {
             if !STATES.contains(&state.as_str()) {
-                return Err(invalid_value("status", state));
+                let known = STATES.join(", ");
+                let reason = format!("invalid value for state ({state}): must be one of {known}");
+                return Err(Error::invalid(reason).context(format!("invalid filter 'status={state}'")));
             }
         }
         for health in filters.values("health") {

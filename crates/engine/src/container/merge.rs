@@ -14,6 +14,8 @@ pub(crate) fn merge(config: &mut ContainerConfig, image: &ContainerConfig) {
     unite(&mut config.exposed_ports, image.exposed_ports.as_ref());
     unite(&mut config.volumes, image.volumes.as_ref());
     unite(&mut config.labels, image.labels.as_ref());
+    // Docker's containers have labels, if none at all, and never null.
+    config.labels.get_or_insert_default();
     merge_env(config, image);
     merge_command(config, image);
     if is_empty(config.shell.as_deref()) {

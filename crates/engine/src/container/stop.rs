@@ -60,11 +60,12 @@ impl Engine {
 
     /// See [`Engine::kill`].
     pub(crate) async fn kill_container(&self, name: &str, signal: &str) -> Result<()> {
-        let signal = if signal.is_empty() { Signal::KILL } else { parse(signal)? };
         let container = self.containers.find(name)?;
+        let context = |error: Error| error.context(format!("cannot kill container: {name}"));
+        let signal = if signal.is_empty() { Signal::KILL } else { parse(signal).map_err(context)? };
         let mut life = container.life();
         let ends = life.borrow().ends;
-        container.step(move |actor| Box::pin(async move { actor.kill(signal) })).await?;
+        container.step(move |actor| Box::pin(async move { actor.kill(signal) })).await.map_err(context)?;
         if signal == Signal::KILL {
             let dead = tokio::time::timeout(KILL_PATIENCE, life.wait_for(|life| life.ends > ends || !life.up)).await;
             if dead.is_err() {
@@ -128,7 +129,9 @@ async fn stop_for_now(container: Arc<Container>) -> Result<()> {
 /// Ends a container: its stop signal, patience, then SIGKILL. Returns when it is down.
 async fn bring_down(container: &Arc<Container>, record: &Record, options: &StopOptions) -> Result<()> {
     let signal = match options.signal.as_deref().filter(|signal| !signal.is_empty()) {
-        Some(signal) => parse(signal)?,
+        Some(signal) => {
+            parse(signal).map_err(|error| error.context(format!("cannot stop container: {}", record.id)))?
+        }
         None => stop_signal(record),
     };
     let seconds = options.timeout_seconds.or(record.config.stop_timeout).unwrap_or(DEFAULT_TIMEOUT_SECONDS);
@@ -166,7 +169,7 @@ fn stop_signal(record: &Record) -> Signal {
 
 /// Reads a signal in Docker's words.
 pub(crate) fn parse(signal: &str) -> Result<Signal> {
-    signal.parse().map_err(|_| Error::invalid(format!("Invalid signal: {signal}")))
+    signal.parse().map_err(|_| Error::invalid(format!("invalid signal: {signal}")))
 }
 
 impl Actor {
@@ -194,10 +197,7 @@ impl Actor {
             return self.stop(signal);
         }
         if !self.record.state.status.has_process() {
-            return Err(Error::conflict(format!(
-                "cannot kill container: {}: container {0} is not running",
-                self.record.id
-            )));
+            return Err(Error::conflict(format!("container {} is not running", self.record.id)));
         }
         // What ends the container on purpose also ends its restarts.
         if signal == Signal::KILL || signal == stop_signal(&self.record) {
@@ -260,7 +260,7 @@ impl Actor {
     /// Thaws them.
     pub(crate) fn unpause(&mut self, part_of_commit: bool) -> Result<()> {
         if self.record.state.status != Status::Paused {
-            return Err(Error::conflict(format!("Container {} is not paused", self.record.id)));
+            return Err(Error::system(format!("Container {} is not paused", self.record.id)));
         }
         self.thaw(part_of_commit)
     }

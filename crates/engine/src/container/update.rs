@@ -16,7 +16,7 @@ impl Engine {
     pub(crate) async fn update_container(&self, name: &str, request: UpdateRequest) -> Result<UpdateResponse> {
         let container = self.containers.find(name)?;
         container.step(move |actor| Box::pin(async move { actor.update(request) })).await?;
-        Ok(UpdateResponse { warnings: Some(Vec::new()) })
+        Ok(UpdateResponse { warnings: None })
     }
 }
 
@@ -24,11 +24,13 @@ impl Actor {
     fn update(&mut self, request: UpdateRequest) -> Result<()> {
         let mut host = self.record.host.as_ref().clone();
         apply(&mut host, request);
-        let context = |error: Error| error.context(format!("Cannot update container {}", self.record.id));
-        validate::host_config(&host).map_err(context)?;
+        validate::host_config(&host)?;
         if self.record.state.status.has_process() {
             let plan = self.engine.cgroup_plan(&self.record, &resources::limits(&host)?)?;
-            cgroup::update(&plan).map_err(|error| context(Error::system(error.to_string()).caused_by(error)))?;
+            cgroup::update(&plan).map_err(|error| {
+                let context = format!("Cannot update container {}", self.record.id);
+                Error::system(error.to_string()).caused_by(error).context(context)
+            })?;
         }
         self.record.host = Arc::new(host);
         self.save()?;

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::exchange::{Request, Response};
-use crate::json::{each, keep, map_text, text};
+use crate::json::{default, each, keep, map_text, text};
 use crate::rung::Asked;
 
 /// Reads `filters` as its time did: an object of lists of texts.
@@ -73,6 +73,9 @@ pub(super) fn containers_down(list: &mut Value, asked: &Asked) {
     }
     each(list, |container| {
         keep(container, &["Command", "Created", "Id", "Image", "Names", "Ports", "SizeRootFs", "SizeRw", "Status"]);
+        if container.contains_key("SizeRootFs") {
+            default(container, "SizeRw", json!(0));
+        }
         map_text(container.get_mut("Command"), |command| Some(read_back(command)));
         if container.get("Ports").is_none_or(Value::is_null) {
             container.insert("Ports".into(), json!([]));

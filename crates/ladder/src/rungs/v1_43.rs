@@ -2,11 +2,11 @@
 
 use api::quirk;
 use api::routes::Endpoint::{ContainerCreate, ContainerInspect, ImageInspect, ImageList};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::v1_15::AS_WRITTEN;
 use crate::exchange::{Request, Response};
-use crate::json::{each, is_empty, object, remove};
+use crate::json::{each, is_empty, object, remove, set};
 use crate::rung::{Asked, Change, Rung};
 use crate::version::Version;
 
@@ -17,19 +17,28 @@ pub(super) const RUNG: Rung = Rung {
         Change::to(&[ContainerCreate, ContainerInspect], "Containers have `HostConfig.Annotations`.")
             .up(no_annotations)
             .down(annotations),
-        Change::to(&[ImageList], "Images without a name have empty `RepoTags` and `RepoDigests` rather than `<none>`.")
-            .down(|images, _| {
-                each(images, |image| {
-                    for (key, none) in [("RepoTags", "<none>:<none>"), ("RepoDigests", "<none>@<none>")] {
-                        if image.get(key).is_none_or(is_empty) {
-                            image.insert(key.to_owned(), json!([none]));
-                        }
-                    }
-                });
-            }),
+        Change::to(
+            &[ImageList],
+            "Images without tags or digests have empty `RepoTags` and `RepoDigests` rather than null, and those without both \
+             rather than `<none>`.",
+        )
+        .down(|images, _| each(images, names_of_nameless)),
         Change::to(&[ImageInspect], "`VirtualSize` is deprecated."),
     ],
 };
+
+fn names_of_nameless(image: &mut Map<String, Value>) {
+    let lacks = |key: &str| image.get(key).is_none_or(is_empty);
+    match (lacks("RepoTags"), lacks("RepoDigests")) {
+        (true, true) => {
+            set(image, "RepoTags", json!(["<none>:<none>"]));
+            set(image, "RepoDigests", json!(["<none>@<none>"]));
+        }
+        (true, false) => set(image, "RepoTags", Value::Null),
+        (false, true) => set(image, "RepoDigests", Value::Null),
+        (false, false) => {}
+    }
+}
 
 fn no_annotations(request: &mut Request) -> Result<(), Response> {
     if let Some(annotations) = request.body.json().and_then(|body| object(body, &["HostConfig", "Annotations"])) {
@@ -57,10 +66,13 @@ mod tests {
 
     #[test]
     fn images_without_a_name_said_none() {
-        let list = json!([{"RepoTags": [], "RepoDigests": []}]);
+        let list = json!([{"RepoTags": [], "RepoDigests": []}, {"RepoTags": ["a:1"], "RepoDigests": []}]);
         assert_eq!(
             down("1.43", "1.42", ImageList, list),
-            json!([{"RepoTags": ["<none>:<none>"], "RepoDigests": ["<none>@<none>"]}])
+            json!([
+                {"RepoTags": ["<none>:<none>"], "RepoDigests": ["<none>@<none>"]},
+                {"RepoTags": ["a:1"], "RepoDigests": null},
+            ])
         );
     }
 

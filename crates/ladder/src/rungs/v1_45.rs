@@ -4,7 +4,7 @@ use api::routes::Endpoint::{ContainerCreate, ContainerInspect, ImageInspect};
 use serde_json::{Value, json};
 
 use super::shapes::{empty_config, endpoints, mounts};
-use crate::exchange::{Request, Response};
+use crate::exchange::{IMAGE_CONTAINER_HEADER, Request, Response};
 use crate::json::{default, text};
 use crate::rung::{Asked, Change, Rung};
 use crate::version::Version;
@@ -20,6 +20,10 @@ pub(super) const RUNG: Rung = Rung {
             "Images no longer tell the container they were made from (`Container`, \
              `ContainerConfig`).",
         )
+        .up(|request| {
+            request.set_header(IMAGE_CONTAINER_HEADER, "1");
+            Ok(())
+        })
         .down(container_of_image),
         Change::to(&[ContainerInspect], "`Aliases` of an endpoint no longer hold the short id of the container.")
             .down(short_id_alias),
@@ -50,10 +54,10 @@ fn short_id_alias(container: &mut Value, _: &Asked) {
     let default_network = container
         .pointer("/HostConfig/NetworkMode")
         .and_then(Value::as_str)
-        .is_some_and(|mode| matches!(mode, "default" | "bridge"));
+        .is_some_and(|mode| matches!(mode, "default" | "bridge" | "host" | "none"));
     endpoints(container, |endpoint| match endpoint.get_mut("Aliases") {
         Some(Value::Array(aliases)) if !aliases.iter().any(|alias| *alias == id) => aliases.push(json!(id)),
-        // The bridge of old has no aliases at all.
+        // Docker's own networks have no aliases at all.
         Some(aliases @ Value::Null) if !default_network => *aliases = json!([id]),
         _ => {}
     });

@@ -1,6 +1,6 @@
 //! API 1.51, Docker 28.3.
 
-use api::routes::Endpoint::{DiskUsage, ImageList};
+use api::routes::Endpoint::ImageList;
 use serde_json::Value;
 
 use crate::json::{each, set};
@@ -10,19 +10,12 @@ use crate::version::Version;
 pub(super) const RUNG: Rung = Rung {
     version: Version::new(1, 51),
     release: "28.3",
-    changes: &[
-        Change::to(
-            &[ImageList],
-            "`GET /images/json` counts the containers that use an image in `Containers`; before \
+    changes: &[Change::to(
+        &[ImageList],
+        "`GET /images/json` counts the containers that use an image in `Containers`; before \
              it was always -1.",
-        )
-        .down(uncounted),
-        Change::to(&[DiskUsage], "`GET /system/df` counts them too.").down(|usage, asked| {
-            if let Some(images) = usage.get_mut("Images") {
-                uncounted(images, asked);
-            }
-        }),
-    ],
+    )
+    .down(uncounted)],
 };
 
 fn uncounted(images: &mut Value, _: &Asked) {

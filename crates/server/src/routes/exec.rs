@@ -14,7 +14,7 @@ use crate::reply::Reply;
 pub(crate) async fn create(call: &mut Call) -> Result<Reply, Error> {
     let request: ExecCreateRequest = call.json().await?;
     if request.cmd.as_ref().is_none_or(Vec::is_empty) {
-        return Err(Error::invalid("no exec command specified"));
+        return Err(Error::invalid("No exec command specified"));
     }
     let id = call.server.engine.exec_create(call.name(), request).await?;
     Ok(Reply::json_with(StatusCode::CREATED, id))

@@ -96,6 +96,9 @@ pub(crate) async fn inspect(call: &mut Call) -> Result<Reply, Error> {
             image.manifests = Some(engine.image_manifests(&image.id).await?);
         }
         provides(&image, platform, call.name())?;
+        if !call.headers.contains_key(ladder::IMAGE_CONTAINER_HEADER) {
+            (image.container, image.container_config) = (String::new(), None);
+        }
         return Ok(Reply::json(image));
     }
     let mut line = engine.image_layers(call.name()).await?;

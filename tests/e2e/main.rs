@@ -28,6 +28,7 @@ mod inside;
 mod lifecycle;
 mod network;
 mod options;
+mod peers;
 mod program;
 mod registries;
 mod registry_blobs;

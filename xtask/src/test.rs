@@ -56,6 +56,7 @@ fn end_to_end(disk: &Path, installed: &Installed) -> Result<()> {
     let few = clients::install(clients::Choice::Few, installed.python2.as_deref())?;
     command.env("LONGSHORE_BUSYBOX", &installed.busybox).env("LONGSHORE_CLIENTS", few);
     command.env("LONGSHORE_BUILDX", &installed.buildx).env("LONGSHORE_SSHD", &installed.sshd);
+    command.env("LONGSHORE_PEERS", crate::peers::installed()?);
     // Debian's packages for base images: kept, so that they come once.
     command.env("LONGSHORE_DEBS", target().join("debs"));
     succeed_within(LIMIT, &mut command)

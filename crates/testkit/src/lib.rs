@@ -3,7 +3,7 @@
 //! What a test needs from outside comes in the environment, set by `cargo xtask test`: `LONGSHORE_BIN` (the release
 //! binary), `LONGSHORE_TEST_DISK` (a folder for data roots), `LONGSHORE_BUSYBOX` (a static busybox),
 //! `LONGSHORE_CLIENTS` (a list of clients to be tried), `LONGSHORE_BUILDX` (the program behind `docker buildx`),
-//! `LONGSHORE_SSHD` (an SSH server).
+//! `LONGSHORE_SSHD` (an SSH server), `LONGSHORE_PEERS` (a root file system with Docker Engine and podman of today).
 //! When a [`Daemon`] is dropped it is ended, and the test fails if anything was left behind. A test that holds one for very long
 //! is named, shown, and ended with all others.
 

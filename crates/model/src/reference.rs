@@ -81,13 +81,15 @@ impl Reference {
         format!("{}/{}", self.domain, self.path)
     }
 
-    /// The name as people type it, without tag and digest: `busybox`, `user/app`, `host:5000/app`.
+    /// The name as people type it, without tag and digest: `busybox`, `user/app`, `host:5000/app`. Read again it is the same.
     pub fn familiar_name(&self) -> String {
         if self.domain != DEFAULT_DOMAIN {
             return self.name();
         }
         match self.path.split_once('/') {
             Some((OFFICIAL, rest)) if !rest.contains('/') => rest.to_owned(),
+            // Without the default registry before it, it would be a host itself.
+            Some((first, _)) if looks_like_host(first) => self.name(),
             _ => self.path.clone(),
         }
     }
@@ -332,6 +334,7 @@ mod tests {
             ("busybox:1.36", "docker.io/library/busybox:1.36", "busybox:1.36"),
             ("library/busybox", "docker.io/library/busybox", "busybox"),
             ("docker.io/busybox", "docker.io/library/busybox", "busybox"),
+            ("docker.io/user.name/app", "docker.io/user.name/app", "docker.io/user.name/app"),
             ("index.docker.io/a/b", "docker.io/a/b", "a/b"),
             ("library/a/b", "docker.io/library/a/b", "library/a/b"),
             ("localhost/app", "localhost/app", "localhost/app"),

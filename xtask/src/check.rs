@@ -14,6 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("build", &["dockerfile", "image", "model", "storage", "sys"]),
     ("buildkit", &["api", "build", "dockerfile", "engine", "model", "sys"]),
     ("client", &["api"]),
+    ("deflate", &[]),
     ("dockerfile", &["model"]),
     (
         "engine",
@@ -45,7 +46,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("model", &[]),
     ("network", &["model", "store", "sys"]),
-    ("registry", &["image", "model"]),
+    ("registry", &["deflate", "image", "model"]),
     ("runtime", &["model", "sys"]),
     ("server", &["api", "buildkit", "engine", "ladder", "model", "sys"]),
     ("shim", &["model", "runtime", "sys"]),

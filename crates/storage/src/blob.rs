@@ -7,11 +7,12 @@ use std::path::Path;
 use std::sync::PoisonError;
 
 use model::{ChainId, Digest};
+use sha2::Sha256;
 use sys::root::Root;
 
 use crate::error::Doing;
 use crate::layer::folder;
-use crate::pipeline::Hashing;
+use crate::sum::Witnessed;
 use crate::{Error, Result, Storage};
 
 /// Its name in a layer's folder. An empty one was dropped.
@@ -71,9 +72,9 @@ pub(crate) fn damage(root: &Root, path: &Path, blob: &KeptBlob) -> Result<Option
         Err(error) if error.is_not_found() => return Ok(Some("it is missing".to_owned())),
         Err(error) => return Err(error.into()),
     };
-    let mut hash = Hashing::new(io::sink());
+    let mut hash = Witnessed::<_, Sha256>::new(io::sink());
     let length = io::copy(&mut file, &mut hash).doing("reading a layer's blob")?;
-    let found = Digest::new(hash.digest());
+    let found = Digest::new(hash.verdict());
     Ok((length > 0 && found != blob.digest).then(|| format!("its digest is {found}, and was {}", blob.digest)))
 }
 

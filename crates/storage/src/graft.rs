@@ -18,7 +18,7 @@ impl Storage {
     /// # Errors
     /// One of the two does not exist, or the file system's.
     pub fn graft(&self, contents: &ChainId, parent: Option<&ChainId>) -> Result<Layer> {
-        let Kept { layer, shadows, .. } = self.kept(contents)?;
+        let Kept { layer, shadows, sum, .. } = self.kept(contents)?;
         let layer = Layer { chain_id: chain_id(parent, &layer.diff_id), parent: parent.copied(), ..layer };
         if let Some(parent) = parent {
             self.layer(parent)?;
@@ -39,6 +39,6 @@ impl Storage {
             copy::directory_like(&lower, &scratch.root.open_dir("diff")?)?;
         }
         source.hard_link_into(Path::new("split.zst"), &scratch.root, Path::new("split.zst"))?;
-        self.keep_layer(&scratch, Kept { layer, shadows, blob: None })
+        self.keep_layer(&scratch, Kept { layer, shadows, sum, blob: None })
     }
 }

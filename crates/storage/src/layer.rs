@@ -16,6 +16,7 @@ use crate::lower::Lower;
 use crate::pipeline::{self, Incoming};
 use crate::split::{Record, Source, SplitReader, SplitWriter, locate};
 use crate::storage::Scratch;
+use crate::sum::{Sum, Summing, Witness, Witnessed};
 use crate::tar::{Entry, EntryKind, Reader};
 use crate::{Error, Result, Storage, copy, snapshot};
 
@@ -41,6 +42,9 @@ pub(crate) struct Kept {
     pub(crate) layer: Layer,
     #[serde(default)]
     pub(crate) shadows: Vec<Shadow>,
+    /// Of its tar. Layers that earlier builds made have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sum: Option<Sum>,
     /// What it was imported from, if that was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) blob: Option<KeptBlob>,
@@ -120,7 +124,7 @@ impl Storage {
             size_bytes: unpacked.size_bytes,
             tar_bytes: stream.bytes,
         };
-        self.keep_layer(&scratch, Kept { layer, shadows: unpacked.shadows, blob })
+        self.keep_layer(&scratch, Kept { layer, shadows: unpacked.shadows, sum: Some(stream.sum), blob })
     }
 
     /// Writes the description, and gives the layer its name.
@@ -203,12 +207,39 @@ impl Storage {
     }
 }
 
-/// Writes the tar of the layer in `folder`, and compares its digest.
-pub(crate) fn export(folder: &Root, kept: &Kept, out: impl Write) -> Result<()> {
+/// Writes the tar of the layer in `folder`, and makes sure that it is what was imported: by its sum if that was kept.
+fn export(folder: &Root, kept: &Kept, out: impl Write) -> Result<()> {
+    let Some(sum) = kept.sum else { return export_by_digest(folder, kept, out) };
+    if write::<Summing>(folder, kept, out)? == sum {
+        return Ok(());
+    }
+    // What it gives now is told by its digest.
+    export_by_digest(folder, kept, std::io::sink())?;
+    let path = self::folder(&kept.layer.chain_id);
+    Err(Error::Damaged { path, reason: "its files changed while they were read".to_owned() })
+}
+
+/// Writes the tar of the layer in `folder`, and compares its digest and what is known by it.
+pub(crate) fn export_by_digest(folder: &Root, kept: &Kept, out: impl Write) -> Result<()> {
+    let (digest, sum) = write::<(Sha256, Summing)>(folder, kept, out)?;
+    let Layer { chain_id, diff_id: expected, .. } = kept.layer;
+    let found = DiffId(Digest::new(digest));
+    if found != expected {
+        return Err(Error::LayerChanged { chain_id, expected, found });
+    }
+    if kept.sum.is_some_and(|kept| kept != sum) {
+        let reason = "the sum in it is not that of the layer's tar, whose digest is right".to_owned();
+        return Err(Error::Damaged { path: self::folder(&chain_id).join(DESCRIPTION), reason });
+    }
+    Ok(())
+}
+
+/// Writes the tar of the layer in `folder`; what the witness says of it.
+fn write<H: Witness>(folder: &Root, kept: &Kept, out: impl Write) -> Result<H::Verdict> {
     let mut split = SplitReader::new(folder.open_file("split.zst")?).doing("opening the layer's tar headers")?;
     let aside = if folder.lookup("aside")?.is_some() { folder.open_dir("aside")? } else { folder.try_clone()? };
-    let mut export =
-        Export { diff: folder.open_dir("diff")?, aside, out: pipeline::Hashing::new(out), buffer: vec![0; 256 * 1024] };
+    let out = Witnessed::<_, H>::new(out);
+    let mut export = Export { diff: folder.open_dir("diff")?, aside, out, buffer: vec![0; 256 * 1024] };
     let mut number = 0;
     while let Some(record) = split.next_record()? {
         match record {
@@ -220,12 +251,7 @@ pub(crate) fn export(folder: &Root, kept: &Kept, out: impl Write) -> Result<()> 
         }
     }
     export.out.flush().doing("writing the tar stream")?;
-    let found = DiffId(Digest::new(export.out.digest()));
-    if found != kept.layer.diff_id {
-        let Layer { chain_id, diff_id: expected, .. } = kept.layer;
-        return Err(Error::LayerChanged { chain_id, expected, found });
-    }
-    Ok(())
+    Ok(export.out.verdict())
 }
 
 struct Unpacked {
@@ -284,14 +310,14 @@ fn record(
     Ok(counts)
 }
 
-struct Export<W> {
+struct Export<W, H> {
     diff: Root,
     aside: Root,
-    out: pipeline::Hashing<W>,
+    out: Witnessed<W, H>,
     buffer: Vec<u8>,
 }
 
-impl<W: Write> Export<W> {
+impl<W: Write, H: Witness> Export<W, H> {
     fn file(&mut self, source: &Source, size: u64, segments: &[crate::tar::Segment]) -> Result<()> {
         let file = match source {
             Source::Diff(path) => self.diff.open_file(path)?,

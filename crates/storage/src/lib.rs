@@ -20,6 +20,7 @@ mod inspect;
 mod pipeline;
 mod split;
 mod storage;
+mod sum;
 mod trash;
 mod tree;
 

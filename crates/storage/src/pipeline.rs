@@ -1,11 +1,12 @@
 //! A stream read, decompressed and hashed on one thread and used on another, a bounded number of buffers in between.
 
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, BufRead, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 
 use crate::compression::decompress;
+use crate::sum::{Sum, Summing, Witness};
 use crate::{Error, Result};
 
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -16,6 +17,7 @@ const BUFFERS: usize = 16;
 pub(crate) struct Stream {
     /// Digest of the plain stream.
     pub(crate) sha256: [u8; 32],
+    pub(crate) sum: Sum,
     /// Its length.
     pub(crate) bytes: u64,
 }
@@ -50,7 +52,7 @@ pub(crate) fn run<T: Send>(
 
 /// Reads to the end, or until the other side has gone. Errors of the input are handed to the other side, which reports them.
 fn pump(input: &mut dyn Read, sender: &SyncSender<io::Result<Vec<u8>>>, fresh: &Receiver<Vec<u8>>) -> Stream {
-    let (mut hash, mut bytes) = (Sha256::new(), 0);
+    let (mut witness, mut bytes) = (<(Sha256, Summing)>::default(), 0);
     loop {
         let mut buffer = fresh.try_recv().unwrap_or_default();
         buffer.resize(BUFFER_BYTES, 0);
@@ -60,11 +62,12 @@ fn pump(input: &mut dyn Read, sender: &SyncSender<io::Result<Vec<u8>>>, fresh: &
         });
         let is_last = !matches!(&message, Ok(buffer) if !buffer.is_empty());
         if let Ok(buffer) = &message {
-            hash.update(buffer);
+            witness.see(buffer);
             bytes += buffer.len() as u64;
         }
         if sender.send(message).is_err() || is_last {
-            return Stream { sha256: hash.finalize().into(), bytes };
+            let (sha256, sum) = witness.verdict();
+            return Stream { sha256, sum, bytes };
         }
     }
 }
@@ -109,33 +112,5 @@ impl Read for Incoming {
         buffer[..length].copy_from_slice(&available[..length]);
         self.consume(length);
         Ok(length)
-    }
-}
-
-/// A writer that hashes what passes.
-pub(crate) struct Hashing<W> {
-    out: W,
-    hash: Sha256,
-}
-
-impl<W: Write> Hashing<W> {
-    pub(crate) fn new(out: W) -> Self {
-        Hashing { out, hash: Sha256::new() }
-    }
-
-    pub(crate) fn digest(self) -> [u8; 32] {
-        self.hash.finalize().into()
-    }
-}
-
-impl<W: Write> Write for Hashing<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let length = self.out.write(bytes)?;
-        self.hash.update(&bytes[..length]);
-        Ok(length)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
     }
 }

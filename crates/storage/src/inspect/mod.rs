@@ -14,7 +14,7 @@ use sys::root::{Kind, Root};
 
 use crate::blob::{self, KeptBlob};
 use crate::error::Doing;
-use crate::layer::{Kept, chain_id, export, folder};
+use crate::layer::{Kept, chain_id, export_by_digest, folder};
 use crate::snapshot::SCRATCH;
 use crate::volume::FOLDER as VOLUMES;
 use crate::{Error, Layer, Result};
@@ -233,7 +233,8 @@ impl Inspection {
         let (listed, exported) = std::thread::scope(|scope| {
             let listing = scope.spawn(|| layer::Listing::read(reader, &files, layer.parent.is_some()));
             let mut writer = io::BufWriter::with_capacity(1 << 16, writer);
-            let exported = export(&files, kept, &mut writer).and_then(|()| writer.flush().doing("verifying a layer"));
+            let exported =
+                export_by_digest(&files, kept, &mut writer).and_then(|()| writer.flush().doing("verifying a layer"));
             drop(writer);
             (listing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), exported)
         });

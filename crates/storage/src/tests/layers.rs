@@ -77,6 +77,45 @@ fn a_layer_keeps_everything_and_comes_out_as_it_went_in() {
     assert!(matches!(place.layer(&layer.chain_id), Err(Error::NoLayer(_))));
 }
 
+/// What a changed layer gives is told by its digest, whether its sum was kept or not.
+#[test]
+fn a_layer_that_was_changed_on_disk_is_not_exported() {
+    let mut place = Place::new();
+    let layer = place.import(rich().as_slice(), None).unwrap();
+    let root = Root::open(place.path.join("layers").join(layer.chain_id.hex())).unwrap();
+    let whole = root.read("layer.json", 1 << 20).unwrap();
+    let mut description: serde_json::Value = serde_json::from_slice(&whole).unwrap();
+    assert!(description["sum"].as_str().unwrap().starts_with("xxh3:"), "{description}");
+    let changed = |place: &Place| match place.export_layer(&layer.chain_id, std::io::sink()) {
+        Err(Error::LayerChanged { expected, found, .. }) => {
+            assert_eq!(expected, layer.diff_id);
+            found
+        }
+        other => panic!("{other:?}"),
+    };
+    root.write("diff/bin/data", b"some Contents", 0o644).unwrap();
+    let by_sum = changed(&place);
+    root.write("diff/bin/data", b"some contents", 0o644).unwrap();
+    assert_eq!(exported(&place, &layer), rich());
+    // As a layer without a sum, of an earlier build.
+    description.as_object_mut().unwrap().remove("sum");
+    root.write("layer.json", description.to_string().as_bytes(), 0o600).unwrap();
+    place.reopen();
+    assert_eq!(exported(&place, &layer), rich());
+    root.write("diff/bin/data", b"some Contents", 0o644).unwrap();
+    assert_eq!(changed(&place), by_sum);
+    root.write("diff/bin/data", b"some contents", 0o644).unwrap();
+    // A sum that is itself wrong is no reason to trust what was written.
+    description["sum"] = "xxh3:00000000000000000000000000000000".into();
+    root.write("layer.json", description.to_string().as_bytes(), 0o600).unwrap();
+    place.reopen();
+    let error = place.export_layer(&layer.chain_id, std::io::sink()).unwrap_err();
+    assert!(matches!(&error, Error::Damaged { path, .. } if path.ends_with("layer.json")), "{error}");
+    let faults = crate::Inspection::read(&place.path, &[]).unwrap().verify(&layer.chain_id).unwrap();
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    root.write("layer.json", &whole, 0o600).unwrap();
+}
+
 #[test]
 fn compressed_layers_are_the_same_layers() {
     let place = Place::new();

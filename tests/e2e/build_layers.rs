@@ -37,7 +37,7 @@ fn layers_stand_on_any_base() {
         let argument = format!("BASE={base}");
         build(&daemon, &["--build-arg", &argument, "-t", &format!("on-{base}"), &folder]).ok()
     };
-    let expected = "/data 755 7 8\n/data/deep 755 7 8\n/data/deep/f 640 7 8\n/l 755 0 0\n/w/here 644 0 0\nunpacked";
+    let expected = "/data 640 7 8\n/data/deep 640 7 8\n/data/deep/f 640 7 8\n/l 755 0 0\n/w/here 644 0 0\nunpacked";
     let told = on("plain");
     assert!(told.contains(expected) && !told.contains("Using cache"), "{told}");
     // Neither of the base's links is followed, and none of the layers is made again.

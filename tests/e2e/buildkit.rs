@@ -111,6 +111,22 @@ fn one_dockerfile_s_own_ignore_file_and_the_platform() {
     assert!(told.contains(" seen\n") && !told.contains(" skipped\n") && !told.contains("<>"), "{told}");
 }
 
+/// As BuildKit 0.23 (Docker Engine 28.5.2) does it.
+#[test]
+fn folders_that_copying_makes_and_slashes_before_ignored_names() {
+    let daemon = Daemon::with_busybox();
+    let dockerfile = "FROM busybox\nCOPY --chmod=750 a /by/number/\nCOPY --chmod=u=rwX,go= a /by-letters/\n\
+        COPY . /all/\nRUN find /all/tree; stat -c 'mode %a %n' /by /by/number /by-letters\n";
+    let files = [("Dockerfile", dockerfile), (".dockerignore", "/tree/a\n"), ("a", ""), ("tree/a", ""), ("tree/c", "")];
+    let folder = context(&daemon, "folders", &files);
+    let told = told(&buildx(&daemon, &[&folder]).run());
+    let there = ["/all/tree/c", "mode 750 /by", "mode 750 /by/number", "mode 755 /by-letters"];
+    for line in there {
+        assert!(told.contains(&format!(" {line}\n")), "{line:?}: {told}");
+    }
+    assert!(!told.contains("/all/tree/a\n"), "{told}");
+}
+
 #[test]
 fn results_as_files() {
     let daemon = Daemon::with_busybox();

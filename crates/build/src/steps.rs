@@ -1,9 +1,9 @@
 //! What each instruction does.
 
 use dockerfile::{Command, Expander, Instruction};
-use sys::root::{Owner, Root};
+use sys::root::Root;
 
-use crate::copy::{Layered, Place};
+use crate::copy::{Layered, Made, Place};
 use crate::stage::{Stage, Wording};
 use crate::work::Work;
 use crate::{Error, Result};
@@ -93,7 +93,7 @@ impl Work<'_> {
         }
         self.add_layer(&container, &config, &|out| {
             let mut layer = Layered::new(out, &lower);
-            layer.folder(&real, Owner { uid: 0, gid: 0 })?;
+            layer.folder(&real, Made::default())?;
             layer.finish()
         })
     }

@@ -33,6 +33,7 @@ impl Work<'_> {
         let transfer = &Transfer { owner, mode, ..transfer.clone() };
         let destination = self.destination(name, transfer)?;
         let found = self.sources(name, transfer)?;
+        // BuildKit says so too, and then writes each over the one before.
         if found.sources.len() > 1 && !destination.path.ends_with('/') {
             return Err(Error::Step(format!(
                 "When using {name} with more than one source file, the destination must be a directory and end with a /"

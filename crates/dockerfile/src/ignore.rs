@@ -35,10 +35,12 @@ impl Ignore {
             if bare.is_empty() {
                 return Err(Error::Invalid("illegal exclusion pattern: \"!\"".to_owned()));
             }
-            let pattern = Pattern::new(&path::clean(bare)[1..], true)
-                .map_err(|_| Error::Invalid(format!("syntax error in pattern: {bare:?}")))?;
+            let clean = &path::clean(bare)[1..];
+            let pattern =
+                Pattern::new(clean, true).map_err(|_| Error::Invalid(format!("syntax error in pattern: {bare:?}")))?;
             ignore.rules.push(Rule { pattern, kept });
-            ignore.lines.push(line.to_owned());
+            let mark = if kept { "!" } else { "" };
+            ignore.lines.push(format!("{mark}{}", if clean.is_empty() { "." } else { clean }));
         }
         Ok(ignore)
     }
@@ -56,7 +58,8 @@ impl Ignore {
         excluded
     }
 
-    /// The patterns as they were written, `!` before those that keep: for a client that leaves out by itself.
+    /// The patterns without what does not count in them (`a/b` for `/a/../a/b/`), `!` before those that keep: for a client that
+    /// leaves out by itself and takes them as they are.
     pub fn lines(&self) -> &[String] {
         &self.lines
     }
@@ -112,6 +115,8 @@ mod tests {
                 "{lines:?} {path}"
             );
         }
+        let ignore = Ignore::parse("/a/../b/\n! /c\n.\nd").expect("patterns");
+        assert_eq!(ignore.lines(), ["b", "!c", ".", "d"]);
         assert!(Ignore::parse("[bad").is_err());
         assert!(Ignore::parse("!").is_err());
     }

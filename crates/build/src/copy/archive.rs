@@ -33,7 +33,7 @@ pub(crate) fn unpack<W: Write>(layer: &mut Layered<'_, W>, root: &Root, path: &P
             continue;
         }
         let real = layer.place.resolve_folder(&target.join(&inside))?;
-        layer.folders(&real, sys::root::Owner { uid: 0, gid: 0 })?;
+        layer.folders(&real, super::Made::default())?;
         if entry.kind == EntryKind::HardLink {
             entry.link = layer.place.resolve_folder(&target.join(member(&entry.link)?))?.into_os_string();
         }

@@ -7,10 +7,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use storage::tar::{Entry, EntryKind, Writer};
-use sys::root::{Kind, Metadata, Owner, Root, Time};
+use sys::root::{Kind, Metadata, Root, Time};
 
 use super::source::CAPABILITY;
-use super::{Destination, Place, Source, archive};
+use super::{Destination, Made, Place, Source, archive};
 use crate::{Error, Result};
 
 /// What begins the names that mark deletions in layers.
@@ -68,7 +68,7 @@ impl<'a, W: Write> Layered<'a, W> {
             && metadata.kind() == Kind::File
             && archive::is_archive(root, path)?
         {
-            self.folder(&target, Owner { uid: 0, gid: 0 })?;
+            self.folder(&target, Made::default())?;
             return archive::unpack(self, root, path, &target);
         }
         let inside = several
@@ -76,7 +76,7 @@ impl<'a, W: Write> Layered<'a, W> {
             || destination.path.ends_with('/')
             || self.place.is_folder(&target)?;
         let path = if inside { target.join(source.name()) } else { target };
-        self.folders(&path, destination.owner)?;
+        self.folders(&path, destination.made())?;
         if self.place.lookup(&path)?.is_some_and(|metadata| metadata.is_dir()) {
             return Err(Error::Step(format!("cannot copy to directory: /{}", path.display())));
         }
@@ -94,39 +94,40 @@ impl<'a, W: Write> Layered<'a, W> {
         if self.place.lookup(target)?.is_some_and(|metadata| !metadata.is_dir()) {
             return Err(Error::Step(format!("cannot copy to non-directory: /{}", target.display())));
         }
-        self.folder(target, destination.owner)?;
+        self.folder(target, destination.made())?;
         let left_out = &destination.left_out;
         let sparse = left_out.has_exceptions();
         source.visit(left_out, &mut |path, dir, name, metadata| {
             let path = target.join(path);
             if sparse {
                 // The folder that it is in may have been left out.
-                self.folders(&path, destination.owner)?;
+                self.folders(&path, destination.made())?;
             }
             self.entry(dir, name, &path, metadata, destination)
         })
     }
 
     /// Makes a folder and those it is in, if they are missing.
-    pub(crate) fn folder(&mut self, path: &Path, owner: Owner) -> Result<()> {
-        self.folders(path, owner)?;
+    pub(crate) fn folder(&mut self, path: &Path, made: Made) -> Result<()> {
+        self.folders(path, made)?;
         if path.as_os_str().is_empty() || self.place.is_folder(path)? {
             return Ok(());
         }
         self.place.wrote(path);
-        self.made_folder(path, owner)
+        self.made_folder(path, made)
     }
 
     /// Makes the folders that something is in, if they are missing.
-    pub(crate) fn folders(&mut self, path: &Path, owner: Owner) -> Result<()> {
+    pub(crate) fn folders(&mut self, path: &Path, made: Made) -> Result<()> {
         for folder in self.place.missing_folders(path)? {
-            self.made_folder(&folder, owner)?;
+            self.made_folder(&folder, made)?;
         }
         Ok(())
     }
 
-    fn made_folder(&mut self, path: &Path, owner: Owner) -> Result<()> {
-        let entry = Entry { owner, modified: self.now, ..Entry::new(path, EntryKind::Directory) };
+    fn made_folder(&mut self, path: &Path, made: Made) -> Result<()> {
+        let Made { owner, mode } = made;
+        let entry = Entry { owner, mode, modified: self.now, ..Entry::new(path, EntryKind::Directory) };
         self.append(&entry, io::empty())
     }
 

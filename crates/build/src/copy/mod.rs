@@ -39,6 +39,27 @@ pub(crate) struct Destination {
     pub(crate) left_out: Ignore,
 }
 
+/// What folders are like that are made on the way to what is copied.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Made {
+    pub(crate) owner: Owner,
+    pub(crate) mode: u32,
+}
+
+impl Default for Made {
+    fn default() -> Self {
+        Self { owner: Owner { uid: 0, gid: 0 }, mode: 0o755 }
+    }
+}
+
+impl Destination {
+    /// Folders on the way to it: a `--chmod` by number is theirs too, one by letters is not (so BuildKit 0.23 does it).
+    pub(crate) fn made(&self) -> Made {
+        let mode = if let Mode::Bits(bits) = self.mode { bits } else { Made::default().mode };
+        Made { owner: self.owner, mode }
+    }
+}
+
 /// The digest of all that is copied, as Docker writes it into the history: `file:…`, `dir:…`, `multi:…`. By name, as in
 /// 2014: what a source is called is part of it.
 pub(crate) fn digest(

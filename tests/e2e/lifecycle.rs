@@ -172,3 +172,28 @@ pub(crate) fn eventually(mut condition: impl FnMut() -> bool) {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
 }
+
+/// `docker` takes a 404 of a create for a missing image, and would pull one.
+#[test]
+fn a_container_that_is_not_there_is_no_missing_image() {
+    let daemon = Daemon::with_busybox();
+    for (flag, value) in [("--link", "nosuch:x"), ("--volumes-from", "nosuch")] {
+        let told = daemon.docker(&["run", "--rm", flag, value, "busybox", "true"]).fails(125);
+        assert!(told.contains("No such container: nosuch") && !told.contains("Unable to find image"), "{told}");
+    }
+}
+
+#[test]
+fn volumes_tell_who_mounts_them() {
+    let daemon = Daemon::with_busybox();
+    daemon.docker(&["run", "--rm", "-v", "data:/d:ro", "-v", "/tmp:/t", "busybox", "true"]).ok();
+    daemon.docker(&["volume", "prune", "-af"]).ok();
+    let format = "{{.Action}} {{index .Actor.Attributes \"destination\"}} {{index .Actor.Attributes \"read/write\"}}";
+    let told = || {
+        let words = ["events", "--since", "1h", "--until", "0s", "--filter", "type=volume", "--format", format];
+        daemon.docker(&words).ok()
+    };
+    let expected = ["create", "mount /d false", "unmount", "destroy", "prune"];
+    let lines = |told: &str| told.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>();
+    eventually(|| lines(&told()) == expected);
+}

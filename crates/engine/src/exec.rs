@@ -165,7 +165,7 @@ fn complain(client: OwnedFd, framed: bool, message: &str) {
 impl Engine {
     pub(crate) fn create_exec(&self, container: &str, request: ExecCreateRequest) -> Result<IdResponse> {
         let record = self.containers.find(container)?.record();
-        check_running(&record)?;
+        check_running(&record, container)?;
         if request.cmd.as_ref().is_none_or(Vec::is_empty) {
             return Err(Error::invalid("No exec command specified"));
         }
@@ -197,7 +197,7 @@ impl Engine {
         if progress.started {
             return Err(Error::conflict(format!("exec command {id} is already running")));
         }
-        check_running(&record)?;
+        check_running(&record, &record.id.hex())?;
         Ok(Session { engine: Arc::clone(self), exec, options })
     }
 
@@ -237,7 +237,7 @@ impl Engine {
         let gone = || Error::not_found(format!("No such exec instance: {}", exec.id));
         let container = self.containers.get(exec.container).ok_or_else(gone)?;
         let record = container.record();
-        check_running(&record)?;
+        check_running(&record, &record.id.hex())?;
         let action = format!("exec_start: {}", exec.command());
         self.container_event(&record, &action, &[("execID", exec.id.clone())]);
         let (command, socket) = self.exec_command(exec, &record, &options, client)?;
@@ -388,11 +388,12 @@ impl Engine {
     }
 }
 
-fn check_running(record: &Record) -> Result<()> {
+/// `name`: what the client calls the container.
+fn check_running(record: &Record, name: &str) -> Result<()> {
     match record.state.status {
         Status::Running => Ok(()),
         Status::Paused => {
-            Err(Error::conflict(format!("Container {} is paused, unpause the container before exec", record.id)))
+            Err(Error::conflict(format!("Container {name} is paused, unpause the container before exec")))
         }
         Status::Restarting => {
             Err(Error::conflict(format!("Container {} is restarting, wait until the container is running", record.id)))
@@ -439,6 +440,6 @@ fn exec_failed(exec: &Exec, failure: &protocol::Failure) -> Error {
     let (text, code) = start_error_text(failure);
     exec.end(code);
     let text = text.strip_prefix("error during container init: ").unwrap_or(&text);
-    let message = format!("OCI runtime exec failed: exec failed: unable to start container process: {text}: unknown");
+    let message = format!("OCI runtime exec failed: exec failed: unable to start container process: {text}");
     if code == 128 { Error::system(message) } else { Error::invalid(message) }
 }

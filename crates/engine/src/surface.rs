@@ -556,6 +556,7 @@ impl Engine {
     /// InvalidParameter for a filter that is none of `until`, `label`, `label!`.
     pub async fn networks_prune(self: &Arc<Self>, filters: &Filters) -> Result<api::network::NetworksPruned> {
         filters.only(&["until", "label", "label!"])?;
+        self.tell("network", "prune", "", [("reclaimed", "0")]);
         Ok(api::network::NetworksPruned::default())
     }
 

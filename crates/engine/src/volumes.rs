@@ -10,6 +10,7 @@ use model::{ContainerId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::container::mounts::{LOCAL, check_driver};
+use crate::container::record::Record;
 use crate::engine::Engine;
 use crate::options::Filters;
 use crate::{Error, Result};
@@ -268,6 +269,23 @@ impl Engine {
                 pruned.volumes_deleted.get_or_insert_default().push(name);
             }
         }
+        let reclaimed = pruned.space_reclaimed.to_string();
+        self.tell("volume", "prune", "", [("reclaimed", reclaimed.as_str())]);
         Ok(pruned)
+    }
+
+    /// Tells the world of each volume that a container gets (`mount`) or gives back (`unmount`).
+    pub(crate) fn volume_events(&self, record: &Record, action: &str) {
+        let id = record.id.hex();
+        for point in record.mounts.iter().map(|mounted| &mounted.point).filter(|point| point.r#type == "volume") {
+            let mut attributes = vec![("container", id.as_str()), ("driver", LOCAL)];
+            if action == "mount" {
+                let writable = if point.rw { "true" } else { "false" };
+                let place = point.destination.as_str();
+                attributes.extend([("destination", place), ("propagation", point.propagation.as_str())]);
+                attributes.push(("read/write", writable));
+            }
+            self.tell("volume", action, &point.name, attributes);
+        }
     }
 }

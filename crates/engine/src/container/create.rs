@@ -310,7 +310,8 @@ fn resolve_links(engine: &Engine, own: ContainerId, host: &HostConfig) -> Result
         let target = engine
             .containers
             .find(name)
-            .map_err(|error| error.context(format!("could not get container for {name}")))?;
+            // Not 404: clients would take it for a missing image, and pull it.
+            .map_err(|error| Error::invalid(format!("could not get container for {name}: {error}")))?;
         if target.id == own {
             return Err(Error::invalid("Cannot set self as child"));
         }
@@ -412,7 +413,7 @@ fn inherit(engine: &Engine, source: &str, mounts: &mut Vec<Mounted>) -> Result<(
         "ro" => true,
         other => return Err(Error::invalid(format!("invalid mode for volumes-from: {other}"))),
     };
-    let other = engine.containers.find(name)?.record();
+    let other = engine.containers.find(name).map_err(|error| Error::invalid(error.to_string()))?.record();
     for mounted in other.mounts.iter() {
         let mut mounted = mounted.clone();
         mounted.point.rw &= !read_only;

@@ -99,11 +99,12 @@ impl Actor {
         if oom_killed {
             self.event("oom", &[]);
         }
-        let duration = ran_for.as_secs().to_string();
-        self.event("die", &[("exitCode", code.to_string()), ("execDuration", duration)]);
         if let NetworkMode::Bridge = self.record.network() {
             self.engine.network_event(&self.record, "disconnect");
         }
+        self.engine.volume_events(&self.record, "unmount");
+        let duration = ran_for.as_secs().to_string();
+        self.event("die", &[("exitCode", code.to_string()), ("execDuration", duration)]);
         self.container.tell(|life| {
             life.ends += 1;
             (life.exit_code, life.signalled, life.up) = (code, signalled, up);

@@ -138,6 +138,7 @@ impl Actor {
         self.watch_health(true);
         self.publish_then_save();
         self.container.tell(|life| (life.up, life.error) = (true, String::new()));
+        self.engine.volume_events(&self.record, "mount");
         if let NetworkMode::Bridge = self.record.network() {
             self.engine.network_event(&self.record, "connect");
         }

@@ -205,7 +205,10 @@ fn supported(host: &HostConfig) -> Result<()> {
     present(host.device_requests.as_ref().is_some_and(|list| !list.is_empty()), "device requests are")?;
     present(host.storage_opt.as_ref().is_some_and(|map| !map.is_empty()), "storage options are")?;
     present(!matches!(host.userns_mode.as_str(), "" | "host"), "user namespaces are")?;
-    present(!matches!(host.isolation.as_str(), "" | "default"), "isolation technologies are")?;
+    if !matches!(host.isolation.as_str(), "" | "default") {
+        let text = format!("invalid isolation ({}): linux only supports 'default'", host.isolation);
+        return Err(Error::invalid(text));
+    }
     present(!host.cgroup.is_empty(), "joining a container's cgroup (Cgroup) is")?;
     if !matches!(host.runtime.as_str(), "" | "runc" | "io.containerd.runc.v2") {
         return Err(Error::invalid(format!("unknown or invalid runtime name: {}", host.runtime)));

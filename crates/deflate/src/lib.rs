@@ -90,14 +90,15 @@ impl Counts {
         let mut seconds = [0; 256];
         let mut left = plain;
         for sequence in sequences {
-            let (run, rest) = left.split_at(sequence.literals);
-            left = rest;
-            let (pairs, odd) = run.as_chunks::<2>();
-            for [first, second] in pairs {
+            let (fours, more) = split(left, sequence.literals);
+            for [first, second, third, fourth] in fours {
                 literals[usize::from(*first)] += 1;
                 seconds[usize::from(*second)] += 1;
+                literals[usize::from(*third)] += 1;
+                seconds[usize::from(*fourth)] += 1;
             }
-            odd.iter().for_each(|byte| literals[usize::from(*byte)] += 1);
+            more.iter().for_each(|(byte, counts)| literals[usize::from(*byte)] += u32::from(*counts));
+            left = &left[sequence.literals..];
             if sequence.length > 0 {
                 literals[usize::from(LENGTH[usize::from(sequence.length)].symbol)] += 1;
                 distances[symbols::distance(sequence.distance)] += 1;
@@ -119,6 +120,16 @@ impl Counts {
     }
 }
 
+/// The next literals: by fours, and up to three more. How many more there are is as good as random, which processors cannot
+/// foresee: it is always three, each with whether it counts.
+#[inline(always)]
+fn split(left: &[u8], literals: usize) -> (&[[u8; 4]], [(u8, bool); 3]) {
+    let (fours, more) = left[..literals].as_chunks();
+    let after = &left[literals - more.len()..];
+    let more = std::array::from_fn(|at| (after.get(at).copied().unwrap_or(0), at < more.len()));
+    (fours, more)
+}
+
 /// Writes what follows the header of a block.
 fn write(
     plain: &[u8],
@@ -135,19 +146,21 @@ fn write(
     });
     let mut left = plain;
     for sequence in sequences {
-        let (run, rest) = left.split_at(sequence.literals);
-        let (fours, odd) = run.as_chunks::<4>();
-        let add = |bits: &mut Bits<'_>, byte: &u8| {
-            let (word, count) = words[usize::from(*byte)];
-            bits.add(u64::from(word), u32::from(count));
-        };
+        let (fours, more) = split(left, sequence.literals);
         for four in fours {
-            four.iter().for_each(|byte| add(bits, byte));
+            for byte in four {
+                let (word, count) = words[usize::from(*byte)];
+                bits.add(u64::from(word), u32::from(count));
+            }
             bits.flush();
         }
-        odd.iter().for_each(|byte| add(bits, byte));
+        for (byte, counts) in more {
+            let (word, count) = words[usize::from(byte)];
+            let mask = u32::from(counts).wrapping_neg();
+            bits.add(u64::from(u32::from(word) & mask), u32::from(count) & mask);
+        }
         bits.flush();
-        left = &rest[usize::from(sequence.length)..];
+        left = &left[sequence.literals + usize::from(sequence.length)..];
         if sequence.length > 0 {
             let (word, count) = lengths[usize::from(sequence.length)];
             bits.add(u64::from(word), u32::from(count));

@@ -99,7 +99,7 @@ impl Samples {
     pub(super) fn into_columns(self) -> Columns {
         let rows = |(engine, metrics): (&'static str, BTreeMap<String, (Vec<f64>, &'static str)>)| {
             let rows = metrics.into_iter().map(|(metric, (values, unit))| {
-                eprintln!("{engine}: {metric} {values:.3?} {unit}");
+                eprintln!("{engine}: {metric} {values:.4?} {unit}");
                 (metric, (median(values), unit.to_owned()))
             });
             (engine, rows.collect())

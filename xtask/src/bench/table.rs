@@ -15,7 +15,7 @@ pub(super) fn print(origin: &str, mut columns: Columns, floor: &Rows) {
     }
     println!();
     for (metric, (value, unit)) in &ours {
-        print!("{metric:<42} {value:>10.3} {unit:<8}");
+        print!("{metric:<42} {value:>10.4} {unit:<8}");
         match floor.get(metric) {
             Some((best, _)) if is_rate(unit) => print!(" {best:>9.3} {:>6.1}x", best / value),
             Some((least, _)) => print!(" {least:>9.3} {:>6.1}x", value / least),
@@ -23,8 +23,8 @@ pub(super) fn print(origin: &str, mut columns: Columns, floor: &Rows) {
         }
         for rows in columns.values() {
             match rows.get(metric) {
-                Some((peer, _)) if is_rate(unit) => print!(" {peer:>9.3} {:>7.1}x", value / peer),
-                Some((peer, _)) => print!(" {peer:>9.3} {:>7.1}x", peer / value),
+                Some((peer, _)) if is_rate(unit) => print!(" {peer:>9.4} {:>7.1}x", value / peer),
+                Some((peer, _)) => print!(" {peer:>9.4} {:>7.1}x", peer / value),
                 None => print!(" {:>9} {:>8}", "-", "-"),
             }
         }

@@ -240,3 +240,29 @@ async fn an_unchanged_image_has_the_manifest_it_came_with() {
     assert_eq!(digest(&messages), pulled);
     drop(Arc::clone(&place.images));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layer_that_was_changed_on_disk_is_not_published() {
+    let (real, place) = (Real::start(false).await, Place::new());
+    let name = real.name("changed:1");
+    place.image(&name, 3 << 20);
+    let folder = place.remains().into_iter().find(|path| path.join("diff").exists()).unwrap();
+    let file = folder.join("diff/file");
+    let whole = std::fs::read(&file).unwrap();
+    let mut changed = whole.clone();
+    changed[2 << 20] ^= 1;
+    std::fs::write(&file, changed).unwrap();
+    let error = place.push(&name).await.1.unwrap_err();
+    assert!(causes(&*error).contains("has been changed on disk"), "{}", causes(&*error));
+    let other = Place::new();
+    assert!(other.pull(&name).await.1.is_err(), "it was published");
+    std::fs::write(&file, whole).unwrap();
+    place.push(&name).await.1.unwrap();
+    other.pull(&name).await.1.unwrap();
+}
+
+/// An error with all that it tells of its causes.
+fn causes(error: &dyn std::error::Error) -> String {
+    let all = std::iter::successors(Some(error), |error| error.source());
+    all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

@@ -86,6 +86,8 @@ driver = "overlay"
 graphroot = "$folder/data"
 runroot = "/run/containers/storage"
 END
+    # Otherwise it takes a start on older data for one after a reboot, and looks at each container.
+    [[ ! -e $folder/data ]] || install -D /dev/null /run/libpod/alive
     date +%s%N >"$folder/begun"
     exec podman "$@" system service --time 0 "unix://$folder/docker.sock"
 }

@@ -26,6 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "api",
             "build",
             "buildkit",
+            "deflate",
             "dockerfile",
             "image",
             "ladder",

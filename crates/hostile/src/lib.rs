@@ -29,6 +29,7 @@ pub const TARGETS: &[Target] = &[
     ("changes", changes),
     ("compression", compression),
     ("create_body", create_body),
+    ("deflate", deflated),
     ("dockerfile", dockerfile),
     ("file_transfer", file_transfer),
     ("ignore_file", ignore_file),
@@ -71,6 +72,19 @@ pub fn create_body(bytes: &[u8]) {
         let again = serde_json::to_value(&request).expect("a request can be written");
         assert_eq!(CreateRequest::decode(&again).expect("what was written can be read"), request);
     }
+}
+
+/// The contents of a layer that is pushed: compressed, and read back by another program. The first byte says how often the
+/// others come, so that blocks of all sizes are made.
+pub fn deflated(bytes: &[u8]) {
+    let Some((times, piece)) = bytes.split_first() else { return };
+    let plain = piece.repeat(usize::from(*times) + 1);
+    let mut packed = Vec::new();
+    deflate::Encoder::default().encode(&plain, &mut packed);
+    packed.extend(deflate::LAST);
+    let mut back = Vec::with_capacity(plain.len());
+    flate2::read::DeflateDecoder::new(&packed[..]).read_to_end(&mut back).expect("what was compressed can be read");
+    assert!(back == plain, "{} bytes became {}", plain.len(), back.len());
 }
 
 /// A Dockerfile: its lines, and the words of its instructions.

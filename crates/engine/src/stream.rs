@@ -84,7 +84,12 @@ impl ByteSender {
 
 /// A pair of ends.
 pub(crate) fn byte_stream() -> (ByteSender, ByteStream) {
-    let (sender, chunks) = mpsc::channel(CHUNKS);
+    byte_stream_of(CHUNKS)
+}
+
+/// A pair of ends, with so many chunks in flight at most: for chunks that are small.
+pub(crate) fn byte_stream_of(chunks: usize) -> (ByteSender, ByteStream) {
+    let (sender, chunks) = mpsc::channel(chunks);
     (ByteSender(sender), ByteStream { chunks })
 }
 

@@ -151,7 +151,10 @@ impl Images {
     pub fn name(&self, image: &Image, reference: &Reference) -> Result<Vec<Happening>> {
         let reference = canonical(reference);
         let record = Record { last_tagged: Some(Timestamp::now()), ..image.record.clone() };
-        self.change(|snapshot, transaction| {
+        let changing = self.changing();
+        // A power cut may take the time of a name that it had already, but no name.
+        let is_new = self.current.load().referenced(&reference).is_none_or(|named| named.id != image.id);
+        self.change_under(&changing, is_new, |snapshot, transaction| {
             if snapshot.get(&image.id).is_none() {
                 return Err(Error::NotFound(image.id.to_string()));
             }
@@ -213,9 +216,20 @@ impl Images {
         &self,
         change: impl FnOnce(&mut Snapshot, &store::Transaction<'_>) -> Result<T>,
     ) -> Result<T> {
-        let _changing = self.changing();
+        let changing = self.changing();
+        self.change_under(&changing, true, change)
+    }
+
+    /// The same under a lock that is held already; `durable`: waits for the disk.
+    fn change_under<T>(
+        &self,
+        _changing: &MutexGuard<'_, ()>,
+        durable: bool,
+        change: impl FnOnce(&mut Snapshot, &store::Transaction<'_>) -> Result<T>,
+    ) -> Result<T> {
         let mut next = Snapshot::clone(&self.current.load());
-        let value = self.store.write_durable(|transaction| change(&mut next, transaction))?;
+        let work = |transaction: &store::Transaction<'_>| change(&mut next, transaction);
+        let value = if durable { self.store.write_durable(work)? } else { self.store.write(work)? };
         self.current.store(Arc::new(next));
         Ok(value)
     }

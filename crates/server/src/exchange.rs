@@ -1,6 +1,7 @@
 //! One request and its answer: version, ladder, route, headers.
 
 use std::any::Any;
+use std::future::ready;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -367,7 +368,8 @@ async fn descend(memo: &Memo, reply: Reply, descent: Box<Descent>) -> Response<B
         }
         Payload::Later(document) => json_down(head, &*document.await, &descent),
         Payload::Messages(messages) if descent.buffers_messages() => {
-            let documents = messages.documents.filter_map(async |document| serde_json::from_slice(&document).ok());
+            // (An async closure here makes rustc 1.95 fail when it compiles this crate a second time.)
+            let documents = messages.documents.filter_map(|document| ready(serde_json::from_slice(&document).ok()));
             let list = LadderBody::Json(serde_json::Value::Array(documents.collect().await));
             lower(descent.response(head(list)))
         }

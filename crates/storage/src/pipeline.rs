@@ -1,6 +1,6 @@
 //! A stream read, decompressed and hashed on one thread and used on another, a bounded number of buffers in between.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, Cursor, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use sha2::Sha256;
@@ -12,6 +12,8 @@ use crate::{Error, Result};
 const BUFFER_BYTES: usize = 256 * 1024;
 /// Buffers on their way: 4 MiB, enough for one thread to go on while the other waits for the disk.
 const BUFFERS: usize = 16;
+/// What is shorter is read to its end before it is used, on one thread: a second one would take longer to start.
+const SHORT_BYTES: u64 = 64 * 1024;
 
 /// What went through.
 pub(crate) struct Stream {
@@ -38,8 +40,17 @@ pub(crate) fn run<T: Send>(
     let mut input = decompress(input)?;
     let (sender, receiver) = sync_channel(BUFFERS);
     let (spent, fresh) = sync_channel(BUFFERS + 2);
+    let incoming = Incoming { receiver, spent, current: Vec::new(), position: 0 };
+    let mut head = Vec::new();
+    let outcome = (&mut input).take(SHORT_BYTES).read_to_end(&mut head);
+    let is_whole = outcome.is_err() || (head.len() as u64) < SHORT_BYTES;
+    let mut input = Cursor::new(head).chain(Failing(outcome.err())).chain(input);
+    if is_whole {
+        let stream = pump(&mut input, &sender, &fresh);
+        drop(sender);
+        return Ok((stream, consumer(incoming)?));
+    }
     std::thread::scope(|scope| {
-        let incoming = Incoming { receiver, spent, current: Vec::new(), position: 0 };
         let thread = std::thread::Builder::new().name("unpack".into());
         let consumer = thread.spawn_scoped(scope, move || consumer(incoming));
         let consumer = consumer.map_err(|source| Error::Io { action: "starting a thread", source })?;
@@ -48,6 +59,15 @@ pub(crate) fn run<T: Send>(
         let outcome = consumer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         Ok((stream, outcome))
     })
+}
+
+/// An error where a stream went no further.
+struct Failing(Option<io::Error>);
+
+impl Read for Failing {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
+    }
 }
 
 /// Reads to the end, or until the other side has gone. Errors of the input are handed to the other side, which reports them.

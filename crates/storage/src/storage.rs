@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use model::ChainId;
 use rustix::io::Errno;
@@ -56,7 +57,10 @@ impl Storage {
         let trash = Trash::new(root.open_dir("trash")?)?;
         let kept = RwLock::new(HashMap::new());
         let (unsynced, syncing) = (Mutex::default(), Mutex::default());
-        let storage = Storage { path, root, kept, unsynced, syncing, next: AtomicU64::new(0), trash };
+        // What an earlier process with this one's number left has names from below this one.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let next = AtomicU64::new(u64::try_from(now.as_nanos()).unwrap_or_default());
+        let storage = Storage { path, root, kept, unsynced, syncing, next, trash };
         storage.sweep()?;
         storage.probe()?;
         Ok(storage)
@@ -87,7 +91,7 @@ impl Storage {
     }
 
     /// A name that nothing in `tmp` and `trash` has.
-    fn fresh(&self) -> String {
+    pub(crate) fn fresh(&self) -> String {
         format!("{}-{}", std::process::id(), self.next.fetch_add(1, Ordering::Relaxed))
     }
 

@@ -14,14 +14,17 @@ use super::remote::RemoteContext;
 use crate::engine::Engine;
 use crate::images::new_name;
 use crate::options::BuildOptions;
-use crate::stream::{ByteSender, ByteStream, Upload, byte_stream};
+use crate::stream::{ByteSender, ByteStream, Upload, byte_stream_of};
 use crate::{Error, Result};
+
+/// Messages that wait for the client at most. Nearly all are a line; steps that are cached need not wait for it to read.
+const MESSAGES: usize = 64;
 
 impl Engine {
     /// See [`Engine::build`].
     pub(crate) async fn build_image(self: &Arc<Self>, options: BuildOptions, body: Upload) -> Result<ByteStream> {
         let names = names(&options)?;
-        let (sender, stream) = byte_stream();
+        let (sender, stream) = byte_stream_of(MESSAGES);
         let (begun, begins) = oneshot::channel();
         let (engine, handle) = (Arc::clone(self), Handle::current());
         tokio::task::spawn_blocking(move || {

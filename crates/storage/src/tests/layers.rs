@@ -266,6 +266,15 @@ fn what_is_not_whole_is_swept() {
     assert_eq!(std::fs::read_dir(place.path.join("tmp")).unwrap().count(), 0);
 }
 
+/// After a reboot a daemon may have the number that the one before had, whose trash is not empty yet.
+#[test]
+fn names_of_what_goes_are_not_used_again() {
+    let mut place = Place::new();
+    let before = place.fresh();
+    place.reopen();
+    assert_ne!(place.fresh(), before);
+}
+
 #[test]
 fn every_format_of_gnu_tar_is_read() {
     use std::os::unix::fs::FileExt;

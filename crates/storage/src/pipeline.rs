@@ -1,4 +1,4 @@
-//! A stream read, decompressed and hashed on one thread and used on another, a bounded number of buffers in between.
+//! A stream read and decompressed on one thread, hashed and used on another, a bounded number of buffers in between.
 
 use std::io::{self, BufRead, Cursor, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -30,6 +30,19 @@ pub(crate) struct Incoming {
     spent: SyncSender<Vec<u8>>,
     current: Vec<u8>,
     position: usize,
+    /// Hashing is done here: decompressing takes longer than using what comes of it.
+    witness: (Sha256, Summing),
+    bytes: u64,
+    /// Gets what the stream was when this is done with.
+    told: SyncSender<Stream>,
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        let (sha256, sum) = std::mem::take(&mut self.witness).verdict();
+        // Nobody waits for it after a failure.
+        drop(self.told.try_send(Stream { sha256, sum, bytes: self.bytes }));
+    }
 }
 
 /// Feeds the plain contents of `input` to `consumer`, which runs on a thread of its own and must read to the end.
@@ -40,24 +53,28 @@ pub(crate) fn run<T: Send>(
     let mut input = decompress(input)?;
     let (sender, receiver) = sync_channel(BUFFERS);
     let (spent, fresh) = sync_channel(BUFFERS + 2);
-    let incoming = Incoming { receiver, spent, current: Vec::new(), position: 0 };
+    let (told, stream) = sync_channel(1);
+    let (witness, current) = (Default::default(), Vec::new());
+    let incoming = Incoming { receiver, spent, current, position: 0, witness, bytes: 0, told };
+    let gone = |source| Error::Io { action: "hashing a stream", source: io::Error::other(source) };
     let mut head = Vec::new();
     let outcome = (&mut input).take(SHORT_BYTES).read_to_end(&mut head);
     let is_whole = outcome.is_err() || (head.len() as u64) < SHORT_BYTES;
     let mut input = Cursor::new(head).chain(Failing(outcome.err())).chain(input);
     if is_whole {
-        let stream = pump(&mut input, &sender, &fresh);
+        pump(&mut input, &sender, &fresh);
         drop(sender);
-        return Ok((stream, consumer(incoming)?));
+        let outcome = consumer(incoming)?;
+        return Ok((stream.recv().map_err(gone)?, outcome));
     }
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("unpack".into());
         let consumer = thread.spawn_scoped(scope, move || consumer(incoming));
         let consumer = consumer.map_err(|source| Error::Io { action: "starting a thread", source })?;
-        let stream = pump(&mut input, &sender, &fresh);
+        pump(&mut input, &sender, &fresh);
         drop(sender);
         let outcome = consumer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        Ok((stream, outcome))
+        Ok((stream.recv().map_err(gone)?, outcome))
     })
 }
 
@@ -71,8 +88,7 @@ impl Read for Failing {
 }
 
 /// Reads to the end, or until the other side has gone. Errors of the input are handed to the other side, which reports them.
-fn pump(input: &mut dyn Read, sender: &SyncSender<io::Result<Vec<u8>>>, fresh: &Receiver<Vec<u8>>) -> Stream {
-    let (mut witness, mut bytes) = (<(Sha256, Summing)>::default(), 0);
+fn pump(input: &mut dyn Read, sender: &SyncSender<io::Result<Vec<u8>>>, fresh: &Receiver<Vec<u8>>) {
     loop {
         let mut buffer = fresh.try_recv().unwrap_or_default();
         buffer.resize(BUFFER_BYTES, 0);
@@ -81,13 +97,8 @@ fn pump(input: &mut dyn Read, sender: &SyncSender<io::Result<Vec<u8>>>, fresh: &
             buffer
         });
         let is_last = !matches!(&message, Ok(buffer) if !buffer.is_empty());
-        if let Ok(buffer) = &message {
-            witness.see(buffer);
-            bytes += buffer.len() as u64;
-        }
         if sender.send(message).is_err() || is_last {
-            let (sha256, sum) = witness.verdict();
-            return Stream { sha256, sum, bytes };
+            return;
         }
     }
 }
@@ -112,6 +123,8 @@ impl BufRead for Incoming {
                 Ok(message) => message?,
                 Err(_) => Vec::new(), // the end was seen already
             };
+            self.witness.see(&next);
+            self.bytes += next.len() as u64;
             let spent = std::mem::replace(&mut self.current, next);
             self.position = 0;
             // If the other side has ended or has enough buffers this one is simply freed.

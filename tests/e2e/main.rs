@@ -26,6 +26,7 @@ mod images;
 mod init;
 mod inside;
 mod lifecycle;
+mod lists;
 mod network;
 mod options;
 mod peers;

@@ -48,6 +48,7 @@ pub use ::build::Dialect;
 pub use ::registry::{Credentials, InvalidSetting, Settings as RegistrySettings};
 pub use config::{Changeable, EngineConfig};
 pub use container::attach::Attachment;
+pub use container::list::Line;
 pub use container::wait::Waiting;
 pub use engine::Engine;
 pub use error::{Error, Result};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use shim::protocol::WindowSize;
 
 use crate::options::*;
-use crate::{Attachment, BuildRequest, ByteStream, Engine, Events, Logs, Result, Session, Upload, Waiting};
+use crate::{Attachment, BuildRequest, ByteStream, Engine, Events, Line, Logs, Result, Session, Upload, Waiting};
 
 impl Engine {
     /// Makes a container. `name`: wanted name (with or without slash), empty makes one up.
@@ -104,12 +104,17 @@ impl Engine {
         self.inspect_container(name, size, signal_code).await
     }
 
-    /// Lists containers, newest first.
+    /// Lists containers, newest first: what [`Engine::summary`] makes a line of each of.
     ///
     /// # Errors
     /// The kinds of [`crate::Error`]: NotFound if the name leads nowhere; see the crate's page.
-    pub async fn list(self: &Arc<Self>, options: &ListOptions) -> Result<Vec<api::container::ContainerSummary>> {
+    pub async fn list(self: &Arc<Self>, options: &ListOptions) -> Result<Vec<Line>> {
         self.list_containers(options).await
+    }
+
+    /// A line of a list.
+    pub fn summary(&self, line: &Line) -> api::container::ContainerSummary {
+        self.show_line(line)
     }
 
     /// Processes of a running container as `ps` with `ps_args` (empty: `-ef`) shows them.

@@ -145,10 +145,14 @@ impl Descent {
             || self.old.is_some_and(|old| old.answer.is_some() && old.message.is_none())
     }
 
-    /// Whether the answer is a list whose items go down one by one with [`Descent::item`], so that a long list is never
-    /// whole in memory. Hand over the head of a successful response with [`Body::Stream`] then.
+    /// Whether the answer is a list whose items go down one by one with [`Descent::item`], whatever the others are. Hand over
+    /// the head of a successful response with [`Body::Stream`] then.
     pub fn lowers_items(&self) -> bool {
-        matches!(self.asked.endpoint, Endpoint::ContainerList) && self.old.is_none_or(|old| old.answer.is_none())
+        let request = &self.asked.request;
+        // Below 1.15 a limit counts what a filter leaves.
+        let counts = request.parameter("limit").is_some() && request.parameter("filters").is_some();
+        let items = matches!(self.asked.endpoint, Endpoint::ContainerList) && !counts;
+        items && self.old.is_none_or(|old| old.answer.is_none())
     }
 
     /// Takes one item of a list down. `None` if older clients were not shown it.
@@ -193,10 +197,14 @@ impl Descent {
         self.messages(message).concat()
     }
 
-    /// What the client asked. The ladder is pure: of two descents of the same version and the same request, the same answer
-    /// becomes the same.
+    /// What the client asked.
     pub fn asked(&self) -> &Asked {
         &self.asked
+    }
+
+    /// Whether the same was asked at the same version. The ladder is pure: the same answer becomes the same then.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.asked.version == other.asked.version && self.asked.request == other.asked.request
     }
 
     /// How the connection behaves.

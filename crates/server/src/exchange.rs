@@ -6,7 +6,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use api::container::ContainerSummary;
 use api::routes::{self, Endpoint};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -21,7 +20,7 @@ use crate::body::Body;
 use crate::call::{Call, JSON_BYTES, Received, RequestBody};
 use crate::error::Error;
 use crate::handover::Slot;
-use crate::lowering;
+use crate::listing::Listing;
 use crate::memo::Memo;
 use crate::message::Messages;
 use crate::path;
@@ -319,7 +318,7 @@ fn written(payload: Payload) -> Result<Body, engine::Error> {
     Ok(match payload {
         Payload::Empty => Body::empty(),
         Payload::Json(document) => Body::whole(document.text()?),
-        Payload::Containers(list) => Body::whole(encode(&list)?),
+        Payload::Containers(listing) => Body::whole(listing.text()?),
         Payload::Text(text) => Body::whole(Bytes::from_static(text.as_bytes())),
         Payload::Bytes(stream) => Body::stream(stream.map(|piece| piece.map(Bytes::from))),
         Payload::Later(document) => later(document),
@@ -358,7 +357,7 @@ async fn descend(memo: &Memo, reply: Reply, descent: Box<Descent>) -> Response<B
             memo.down(descent, &*document, |descent| json_down(head, &*document, descent))
         }
         Payload::Json(document) => json_down(head, &*document, &descent),
-        Payload::Containers(list) => containers_down(head, &list, &descent),
+        Payload::Containers(listing) => containers_down(head, listing, descent.into()),
         Payload::Bytes(stream) => {
             let body = Body::stream(stream.map(|piece| piece.map(Bytes::from)));
             with_body(lower(descent.response(head(LadderBody::Stream))), body)
@@ -402,21 +401,24 @@ fn json_down(
     lower(descent.response(answer))
 }
 
-/// A list of containers on its way down: item by item where that is possible, and never written before it is as the
-/// client wants it.
+/// A list of containers on its way down: item by item where that is possible.
 fn containers_down(
     head: impl FnOnce(LadderBody) -> ladder::Response,
-    list: &[ContainerSummary],
-    descent: &Descent,
+    listing: Listing,
+    descent: Arc<Descent>,
 ) -> Response<Body> {
-    match descent.buffers_body() && descent.lowers_items() {
-        true => streamed_down(head(LadderBody::Stream), lowering::list(list, descent), descent),
-        false => json_down(head, &list, descent),
+    match descent.lowers_items() {
+        true => streamed_down(head(LadderBody::Stream), listing.lowered(&descent), &descent),
+        false => json_down(head, &listing.summaries(), &descent),
     }
 }
 
 /// A head on its way down, before a body that is as the client wants it.
-fn streamed_down(head: ladder::Response, body: Result<Vec<u8>, engine::Error>, descent: &Descent) -> Response<Body> {
+fn streamed_down(
+    head: ladder::Response,
+    body: Result<impl Into<Bytes>, engine::Error>,
+    descent: &Descent,
+) -> Response<Body> {
     match body {
         Ok(bytes) => with_body(lower(descent.response(head)), Body::whole(bytes)),
         Err(error) => lower(descent.response(failed(error))),

@@ -20,7 +20,8 @@ mod error;
 mod exchange;
 mod handover;
 mod listen;
-mod lowering;
+mod listing;
+mod lists;
 mod memo;
 mod message;
 mod path;
@@ -56,6 +57,8 @@ pub struct Server {
     pub activity: Activity,
     /// What went down the ladder a moment ago.
     pub(crate) memo: memo::Memo,
+    /// Lists of containers that were written a moment ago.
+    pub(crate) lists: lists::Lists<engine::Line>,
     /// Those of the last login below API 1.2, in which the daemon kept them.
     pub(crate) kept: Mutex<Option<engine::Credentials>>,
     product: HeaderValue,
@@ -83,6 +86,7 @@ impl Server {
             cors,
             activity: Activity::default(),
             memo: memo::Memo::default(),
+            lists: lists::Lists::default(),
             kept: Mutex::default(),
             product,
             newest,
@@ -92,5 +96,6 @@ impl Server {
     /// Forgets what is kept only to be quick.
     pub fn forget(&self) {
         self.memo.clear();
+        self.lists.clear();
     }
 }

@@ -62,10 +62,9 @@ impl Memo {
     }
 
     fn recall(&self, descent: &Descent, newest: &[u8]) -> Option<Response<Body>> {
-        let (answers, asked) = (self.answers(), descent.asked());
-        let kept = answers.get(&asked.request.path)?;
-        let before = kept.descent.asked();
-        if before.version != asked.version || before.request != asked.request || kept.newest != newest {
+        let answers = self.answers();
+        let kept = answers.get(&descent.asked().request.path)?;
+        if !kept.descent.is_like(descent) || kept.newest != newest {
             return None;
         }
         let mut answer = Response::new(Body::whole(kept.lowered.clone()));

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::error::Error;
 
 /// Decoded parameters in order; the first of a name counts where only one is wanted.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Query(pub(crate) Vec<(String, String)>);
 
 impl Query {

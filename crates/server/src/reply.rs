@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use api::container::ContainerSummary;
 use engine::ByteStream;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Fuse};
@@ -13,6 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::Error;
+use crate::listing::Listing;
 use crate::message::{End, Messages};
 
 /// The type of everything that is JSON.
@@ -56,7 +56,7 @@ pub(crate) enum Payload {
     /// One JSON document.
     Json(Box<dyn Document>),
     /// A list of containers: written only where it is known how.
-    Containers(Vec<ContainerSummary>),
+    Containers(Listing),
     /// Plain text.
     Text(&'static str),
     /// Bytes that nobody looks at.
@@ -107,8 +107,8 @@ impl Reply {
     }
 
     /// A list of containers.
-    pub(crate) fn containers(list: Vec<ContainerSummary>) -> Self {
-        Self::new(StatusCode::OK, Some(JSON), Payload::Containers(list))
+    pub(crate) fn containers(listing: Listing) -> Self {
+        Self::new(StatusCode::OK, Some(JSON), Payload::Containers(listing))
     }
 
     /// Plain text.

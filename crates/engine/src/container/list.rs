@@ -1,10 +1,12 @@
 //! Lists of containers.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use api::container::{ContainerSummary, HostConfigSummary, NetworkSettingsSummary};
+use image::Snapshot;
 use model::{ContainerId, ImageId, Timestamp, units};
 
 use super::inspect::show_mounts;
@@ -45,9 +47,42 @@ struct Wanted<'a> {
     since: Option<Timestamp>,
 }
 
+/// One container of a list before it is written out: what its line is made of. Equal ones make the same line.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// A change of the container makes another one.
+    record: Arc<Record>,
+    /// The image's name, or its id.
+    image: Arc<str>,
+    /// `/parent/alias` of each link that leads to it.
+    links: Vec<String>,
+    /// The state in words, which change with the time.
+    status: String,
+    /// Bytes beside the image and bytes of everything, if they were asked for.
+    sizes: Option<(i64, i64)>,
+    /// Networks are shown.
+    networks: bool,
+}
+
+impl PartialEq for Line {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.record, &other.record)
+            && (&self.status, &self.image, &self.links) == (&other.status, &other.image, &other.links)
+            && (self.sizes, self.networks) == (other.sizes, other.networks)
+    }
+}
+
+impl Eq for Line {}
+
+impl Hash for Line {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.record.id.hash(state);
+    }
+}
+
 impl Engine {
     /// See [`Engine::list`].
-    pub(crate) async fn list_containers(self: &Arc<Self>, options: &ListOptions) -> Result<Vec<ContainerSummary>> {
+    pub(crate) async fn list_containers(self: &Arc<Self>, options: &ListOptions) -> Result<Vec<Line>> {
         options.filters.only(&FILTERS)?;
         let wanted = self.wanted(&options.filters)?;
         let filters = &options.filters;
@@ -59,32 +94,30 @@ impl Engine {
             || wanted.before.is_some()
             || wanted.since.is_some();
         let mut records: Vec<Arc<Record>> = self.containers.all().iter().map(|container| container.record()).collect();
+        let mut links = link_names(&records);
         records.retain(|record| (all || record.state.status.is_up()) && wanted.matches(record));
         records.sort_by_key(|record| Reverse(record.created));
         if let Ok(limit @ 1..) = usize::try_from(options.limit) {
             records.truncate(limit);
         }
         let now = Timestamp::now();
-        let links = self.link_names();
-        let mut list = Vec::with_capacity(records.len());
+        let mut images = ShownImages::of(self.images.snapshot(), options);
+        let mut lines = Vec::with_capacity(records.len());
         for record in records {
-            let mut shown = self.summary(&record, now, links.get(&record.id));
-            if !options.without_networks {
-                shown.network_settings = NetworkSettingsSummary { networks: self.show_endpoints(&record) };
-            }
-            if options.image_names {
-                shown.image = self.image_name(&record);
-            }
-            if options.signal_code == SignalCode::MinusOne && record.state.signalled {
-                shown.status = status(&State { exit_code: -1, ..record.state.clone() }, now);
-            }
-            if options.size {
-                let (rw, root) = self.sizes(&record).await?;
-                (shown.size_rw, shown.size_root_fs) = (Some(rw).filter(|bytes| *bytes > 0), Some(root));
-            }
-            list.push(shown);
+            let status = match options.signal_code == SignalCode::MinusOne && record.state.signalled {
+                true => status(&State { exit_code: -1, ..record.state.clone() }, now),
+                false => status(&record.state, now),
+            };
+            lines.push(Line {
+                image: images.shown(&record),
+                links: links.remove(&record.id).unwrap_or_default(),
+                status,
+                sizes: if options.size { Some(self.sizes(&record).await?) } else { None },
+                networks: !options.without_networks,
+                record,
+            });
         }
-        Ok(list)
+        Ok(lines)
     }
 
     fn wanted<'a>(&self, filters: &'a Filters) -> Result<Wanted<'a>> {
@@ -124,8 +157,9 @@ impl Engine {
         })
     }
 
-    /// One line of a list.
-    fn summary(&self, record: &Record, now: Timestamp, links: Option<&Vec<String>>) -> ContainerSummary {
+    /// See [`Engine::summary`].
+    pub(crate) fn show_line(&self, line: &Line) -> ContainerSummary {
+        let record = &*line.record;
         let mut command = record.path.clone();
         for argument in &record.args {
             command.push(' ');
@@ -136,47 +170,73 @@ impl Engine {
             }
         }
         let mut names = vec![format!("/{}", record.name)];
-        names.extend(links.into_iter().flatten().cloned());
+        names.extend(line.links.iter().cloned());
         ContainerSummary {
             id: record.id.hex(),
             names,
-            image: self.shown_image(record),
+            image: line.image.to_string(),
             image_id: record.image.to_string(),
+            image_manifest_descriptor: None,
             command,
             created: record.created.unix_seconds(),
             ports: ports::summary(record),
+            size_rw: line.sizes.map(|(beside, _)| beside).filter(|bytes| *bytes > 0),
+            size_root_fs: line.sizes.map(|(_, everything)| everything),
             labels: record.config.labels.clone().unwrap_or_default(),
             state: record.state.status.as_str().to_owned(),
-            status: status(&record.state, now),
+            status: line.status.clone(),
             host_config: HostConfigSummary {
                 network_mode: record.host.network_mode.clone(),
                 annotations: record.host.annotations.clone(),
             },
+            network_settings: NetworkSettingsSummary {
+                networks: if line.networks { self.show_endpoints(record) } else { BTreeMap::new() },
+            },
             mounts: show_mounts(record),
-            ..ContainerSummary::default()
         }
     }
+}
 
-    /// `/parent/alias` for each link, by the container that it leads to.
-    fn link_names(&self) -> HashMap<ContainerId, Vec<String>> {
-        let mut names: HashMap<_, Vec<String>> = HashMap::new();
-        for parent in self.containers.all() {
-            let parent = parent.record();
-            for link in parent.links.iter() {
-                names.entry(link.target).or_default().push(format!("/{}/{}", parent.name, link.alias));
-            }
+/// `/parent/alias` for each link, by the container that it leads to.
+fn link_names(parents: &[Arc<Record>]) -> HashMap<ContainerId, Vec<String>> {
+    let mut names: HashMap<_, Vec<String>> = HashMap::new();
+    for parent in parents {
+        for link in parent.links.iter() {
+            names.entry(link.target).or_default().push(format!("/{}/{}", parent.name, link.alias));
         }
-        names
+    }
+    names
+}
+
+/// How one list shows images; each is looked up once.
+struct ShownImages {
+    snapshot: Arc<Snapshot>,
+    by_names_of_now: bool,
+    known: HashMap<ImageId, HashMap<String, Arc<str>>>,
+}
+
+impl ShownImages {
+    fn of(snapshot: Arc<Snapshot>, options: &ListOptions) -> Self {
+        Self { snapshot, by_names_of_now: options.image_names, known: HashMap::new() }
     }
 
-    /// The first name that the image has now, or its short id.
-    fn image_name(&self, record: &Record) -> String {
-        self.images.snapshot().tags(&record.image).into_iter().next().unwrap_or_else(|| record.image.short())
+    fn shown(&mut self, record: &Record) -> Arc<str> {
+        let name = record.config.image.as_str();
+        if let Some(shown) = self.known.get(&record.image).and_then(|by_name| by_name.get(name)) {
+            return Arc::clone(shown);
+        }
+        let shown: Arc<str> = self.look_up(record).into();
+        self.known.entry(record.image).or_default().insert(name.to_owned(), Arc::clone(&shown));
+        shown
     }
 
-    /// The image as it was named, or its id when the name leads elsewhere now.
-    fn shown_image(&self, record: &Record) -> String {
-        match self.images.resolve(&record.config.image) {
+    fn look_up(&self, record: &Record) -> String {
+        if self.by_names_of_now {
+            // The first name, or the short id.
+            return self.snapshot.tags(&record.image).into_iter().next().unwrap_or_else(|| record.image.short());
+        }
+        // As it was named, or its id when the name leads elsewhere now.
+        match self.snapshot.resolve(&record.config.image) {
             Ok(image) if image.id == record.image => record.config.image.clone(),
             _ => record.image.to_string(),
         }
@@ -186,7 +246,6 @@ impl Engine {
 impl Wanted<'_> {
     fn matches(&self, record: &Record) -> bool {
         let filters = self.filters;
-        let id = record.id.hex();
         let name = |wanted: &str| {
             let bare = wanted.trim_start_matches(['^', '/']).trim_end_matches('$');
             match (wanted.starts_with('^'), wanted.ends_with('$')) {
@@ -203,7 +262,7 @@ impl Wanted<'_> {
             })
         };
         let health = record.state.health.as_ref().map_or("none", |health| health.status.as_str());
-        filters.any("id", |wanted| id.starts_with(wanted))
+        filters.any("id", |wanted| record.id.hex().starts_with(wanted))
             && filters.any("name", name)
             && filters.labels(record.config.labels.as_ref())
             && filters.any("status", |wanted| record.state.status.as_str() == wanted)
@@ -258,7 +317,9 @@ impl Engine {
     /// Checks a filter's containers early: used by the disk usage too.
     pub(crate) async fn all_summaries(self: &Arc<Self>) -> Result<Vec<ContainerSummary>> {
         let options = ListOptions { all: true, size: true, ..ListOptions::default() };
-        self.list_containers(&options).await.map_err(|error: Error| error.context("cannot list containers"))
+        let lines = self.list_containers(&options).await;
+        let lines = lines.map_err(|error: Error| error.context("cannot list containers"))?;
+        Ok(lines.iter().map(|line| self.show_line(line)).collect())
     }
 }
 

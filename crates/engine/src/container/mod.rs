@@ -13,7 +13,7 @@ pub(crate) mod health;
 mod inspect;
 pub(crate) mod life;
 pub(crate) mod links;
-mod list;
+pub(crate) mod list;
 mod logs;
 mod merge;
 pub(crate) mod mounts;

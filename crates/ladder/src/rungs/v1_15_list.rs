@@ -68,8 +68,9 @@ pub(super) fn containers_down(list: &mut Value, asked: &Asked) {
                 status.starts_with("Up ") || exit_code(status).is_some_and(|code| codes.contains(&code))
             })
         });
-        let limit = limit(&asked.request);
-        list.retain(|_| limit == 0 || within(limit, asked));
+        if let Ok(limit @ 1..) = usize::try_from(limit(&asked.request)) {
+            list.truncate(limit);
+        }
     }
     each(list, |container| {
         keep(container, &["Command", "Created", "Id", "Image", "Names", "Ports", "SizeRootFs", "SizeRw", "Status"]);
@@ -86,13 +87,6 @@ pub(super) fn containers_down(list: &mut Value, asked: &Asked) {
             container.insert("Status".into(), json!(status));
         }
     });
-}
-
-/// Counts an item, also of a list that goes down item by item, and tells whether it is still one of the first `limit`.
-fn within(limit: u64, asked: &Asked) -> bool {
-    let listed = asked.recall("listed").and_then(|listed| listed.as_u64()).unwrap_or_default() + 1;
-    asked.note("listed", json!(listed));
-    listed <= limit
 }
 
 /// A command was written between quotes, which went when it was read as JSON; if it could not be read, they stayed.
@@ -150,6 +144,21 @@ mod tests {
             list,
             json!([{"Status": "Up 3 seconds", "Ports": []}, {"Status": "Exited (3) 1 second ago", "Ports": []}])
         );
+        assert!(descent.lowers_items());
+    }
+
+    #[test]
+    fn a_limit_counts_what_a_filter_leaves() {
+        let query = "limit=2&filters={\"exited\":[\"3\"]}";
+        let (request, _, descent) = climbed("1.14", ask("GET", "/containers/json", query, Value::Null));
+        assert_eq!((request.parameter("limit"), descent.lowers_items()), (None, false));
+        let list = json!([{"Status": "Exited (0) 1 second ago"}, {"Status": "Exited (3) 1 second ago"}, {"Status": "Up 3 seconds"}, {"Status": "Up 4 seconds"}]);
+        let Body::Json(list) = descent.response(Response::json(200, list)).body else { panic!("no JSON") };
+        assert_eq!(
+            (&list[0]["Status"], &list[1]["Status"]),
+            (&json!("Exited (3) 1 second ago"), &json!("Up 3 seconds"))
+        );
+        assert_eq!(list.as_array().map(Vec::len), Some(2));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use http::header::{HeaderName, HeaderValue};
 
 use crate::call::Call;
 use crate::error::Error;
+use crate::listing::Listing;
 use crate::query::Query;
 use crate::reply::Reply;
 
@@ -25,7 +26,8 @@ pub(crate) async fn list(call: &mut Call) -> Result<Reply, Error> {
         signal_code: signal_code(call),
         filters: query.filters()?,
     };
-    Ok(Reply::containers(call.server.engine.list(&options).await?))
+    let lines = call.server.engine.list(&options).await?;
+    Ok(Reply::containers(Listing { server: call.server.clone(), query: call.query.clone(), lines }))
 }
 
 /// How ends by signals are told at the client's version.

@@ -9,8 +9,9 @@
 //!
 //! # Inside
 //!
-//! The crate [`dockerfile`] reads: text in, values or an error with a line out. [`Context`] unpacks what a client sent. Each stage is built when it is first needed, on a thread of its own where it needs no other: files go
-//! straight into layers, instructions that only change the configuration make an image without one.
+//! The crate [`dockerfile`] reads: text in, values or an error with a line out. [`Context`] has the files that a client sent; those of
+//! a small archive are unpacked when a step needs them. Each stage is built when it is first needed, on a thread of its own where it
+//! needs no other: files go straight into layers, instructions that only change the configuration make an image without one.
 //!
 //! Every step leaves an image whose parent is the image before. That chain is the cache: a step whose parent has a child
 //! made by the same instruction on the same files is not done again.

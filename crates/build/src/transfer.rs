@@ -10,16 +10,17 @@ use model::to_hex;
 use sha2::{Digest, Sha256};
 use sys::root::{Owner, Root, Time};
 
+use crate::context::Folder;
 use crate::copy::{self, Destination, Mode, Source, Sources};
 use crate::work::Work;
-use crate::{Context, Error, Fetched, NamedContext, Repository, Result, Site};
+use crate::{Error, Fetched, NamedContext, Repository, Result, Site};
 
 /// What an `ADD` or `COPY` copies.
 #[derive(Default)]
 struct Found {
     sources: Vec<Source>,
     /// Where fetched ones lie until they are copied.
-    fetched: Vec<Context>,
+    fetched: Vec<Folder>,
 }
 
 impl Work<'_> {
@@ -128,7 +129,7 @@ impl Work<'_> {
         let name = named.unwrap_or("file");
         let solve = self.solve;
         let mut watched = Watched { body, hash: Sha256::new(), go_on: &|| solve.go_on() };
-        let file = Context::of_file(OsStr::new(name), &mut watched, self.solve.site.temporary)?;
+        let file = Folder::of_file(OsStr::new(name), &mut watched, self.solve.site.temporary)?;
         let digest = format!("sha256:{}", to_hex(&watched.hash.finalize()));
         let wanted = self.expand(&transfer.checksum)?;
         if !wanted.is_empty() && wanted != digest {
@@ -151,7 +152,7 @@ impl Work<'_> {
         let Site { temporary, secrets, .. } = self.solve.site;
         repository.demand(&self.expand(&transfer.checksum)?)?;
         repository.keep_git_dir |= transfer.keep_git_dir;
-        let context = Context::checkout(&repository, temporary, secrets, &|| self.solve.go_on())?;
+        let context = Folder::checkout(&repository, temporary, secrets, &|| self.solve.go_on())?;
         let origin = Sources { root: Arc::clone(context.root()), image: None };
         let sources = copy::find(&origin, &repository.folder, false);
         found.sources.extend(sources.map_err(|missing| missing.of("ADD", &repository.folder))?);

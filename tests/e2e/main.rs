@@ -4,6 +4,7 @@ mod archives;
 mod bad_input;
 mod browser;
 mod build;
+mod build_contexts;
 mod build_git;
 mod build_layers;
 mod build_mounts;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dockerfile::{Checks, Command, Dockerfile, Ignore, MAX_BYTES, MountKind, Reading, RunMount};
+use dockerfile::{Checks, Dockerfile, Ignore, MAX_BYTES, Reading};
 use image::{Happening, Image};
 
 use crate::context::inside;
@@ -63,13 +63,6 @@ impl Build {
     /// What will be done.
     pub fn plan(&self) -> Plan {
         self.stages.plan()
-    }
-
-    /// Whether a step may fill a cache.
-    pub fn uses_caches(&self) -> bool {
-        let mut steps = self.stages.stages.iter().filter(|stage| stage.wanted).flat_map(|stage| &stage.steps);
-        let is_cache = |mount: &RunMount| mount.kind == MountKind::Cache;
-        steps.any(|step| matches!(&step.command, Some(Command::Run(run)) if run.mounts.iter().any(is_cache)))
     }
 
     /// Carries the steps out: stages that do not need each other side by side, and none that the target does not need.

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use image::{Image, Images, RunConfig};
 use model::{ImageId, Platform};
@@ -29,8 +30,8 @@ pub struct Site<'a> {
     pub temporary: &'a Path,
     /// One in memory, for secrets.
     pub private: &'a Path,
-    /// The folders of `RUN --mount=type=cache`.
-    pub caches: &'a Caches,
+    /// What builds leave for the next ones.
+    pub caches: &'a Arc<Caches>,
 }
 
 /// What is at an address, as it comes in.

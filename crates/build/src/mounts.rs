@@ -14,7 +14,7 @@ use storage::Storage;
 use sys::root::Root;
 use tempfile::TempDir;
 
-use crate::caches::CacheLease;
+use crate::caches::{CacheKey, CacheKind, CacheLease};
 use crate::copy::{self, Place, Sources};
 use crate::executor::{StepMount, StepSource};
 use crate::secrets::Agent;
@@ -27,7 +27,7 @@ const AGENTS: &str = "/run/buildkit/ssh_agent";
 
 /// What is mounted, ready for use; what it needs lives as long.
 #[derive(Default)]
-pub(crate) struct Mounts<'a> {
+pub(crate) struct Mounts {
     pub(crate) mounts: Vec<StepMount>,
     /// Variables of the command.
     pub(crate) env: Vec<String>,
@@ -35,7 +35,7 @@ pub(crate) struct Mounts<'a> {
     points: Vec<PathBuf>,
     folders: Vec<TempDir>,
     contexts: Vec<Arc<Root>>,
-    caches: Vec<CacheLease<'a>>,
+    caches: Vec<CacheLease>,
     agents: Vec<Box<dyn Agent>>,
 }
 
@@ -86,8 +86,8 @@ impl Work<'_> {
     }
 }
 
-impl<'a> Mounts<'a> {
-    pub(crate) fn prepare(work: &Work<'a>, run: &Run) -> Result<Self> {
+impl Mounts {
+    pub(crate) fn prepare(work: &Work<'_>, run: &Run) -> Result<Self> {
         let mut mounts = Self::default();
         for mount in &run.mounts {
             let mount = work.expand_mount(mount)?;
@@ -145,39 +145,40 @@ impl<'a> Mounts<'a> {
         Ok(())
     }
 
-    fn bind(&mut self, work: &Work<'a>, mount: &RunMount) -> Result<()> {
+    fn bind(&mut self, work: &Work<'_>, mount: &RunMount) -> Result<()> {
         let origin = work.origin(&mount.from)?;
         let source = inside(&mount.source);
         copy::one(&origin, &source, &mount.source).map_err(|missing| missing.of("RUN", &mount.source))?;
         let read_only = mount.read_only.unwrap_or(true);
         let path = match origin.image.is_none() && read_only {
-            true => host_path(&origin.root, &source)?,
+            true => host_path(&origin.files.root, &source)?,
             // What is written must not be seen by others, and a file system of layers has no path on the host.
             false => self.copied(work, &origin, &source)?,
         };
-        self.contexts.push(origin.root);
+        self.contexts.push(origin.files.root);
         self.push(&mount.target, StepSource::Path(path), read_only);
         Ok(())
     }
 
     /// A copy of a file or folder, for this step alone.
-    fn copied(&mut self, work: &Work<'a>, origin: &Sources, source: &Path) -> Result<PathBuf> {
+    fn copied(&mut self, work: &Work<'_>, origin: &Sources, source: &Path) -> Result<PathBuf> {
         let folder = temporary_folder(work.solve.site.temporary)?;
-        let name = copy_tree(&origin.root, source, folder.path())?;
+        let name = copy_tree(&origin.files.root, source, folder.path())?;
         let path = folder.path().join(name);
         self.folders.push(folder);
         Ok(path)
     }
 
-    fn cache(&mut self, work: &Work<'a>, mount: &RunMount) -> Result<()> {
+    fn cache(&mut self, work: &Work<'_>, mount: &RunMount) -> Result<()> {
         let id = if mount.id.is_empty() { &mount.target } else { &mount.id };
         let solve = work.solve;
-        let lease = solve.site.caches.take(id, mount.sharing, &|| solve.go_on())?;
+        let key = CacheKey { kind: CacheKind::Mount, id, owner: "" };
+        let lease = solve.site.caches.take(key, mount.sharing, &|| solve.go_on())?;
         let folder = lease.path();
         if lease.is_new {
             if !mount.from.is_empty() {
                 let origin = work.origin(&mount.from)?;
-                copy_tree(&origin.root, &inside(&mount.source).join("."), &folder)?;
+                copy_tree(&origin.files.root, &inside(&mount.source).join("."), &folder)?;
             }
             let preparing = "preparing a build cache";
             std::os::unix::fs::chown(&folder, Some(mount.uid), Some(mount.gid)).map_err(Error::io(preparing))?;
@@ -189,7 +190,7 @@ impl<'a> Mounts<'a> {
         Ok(())
     }
 
-    fn secret(&mut self, work: &Work<'a>, mount: &RunMount) -> Result<()> {
+    fn secret(&mut self, work: &Work<'_>, mount: &RunMount) -> Result<()> {
         let name = mount.target.rsplit('/').next().unwrap_or_default();
         let id = if mount.id.is_empty() { name } else { &mount.id };
         if id.is_empty() {
@@ -213,7 +214,7 @@ impl<'a> Mounts<'a> {
         self.secret_file(work, mount, id, &value)
     }
 
-    fn secret_file(&mut self, work: &Work<'a>, mount: &RunMount, id: &str, value: &[u8]) -> Result<()> {
+    fn secret_file(&mut self, work: &Work<'_>, mount: &RunMount, id: &str, value: &[u8]) -> Result<()> {
         let lending = "lending a secret to a step";
         let folder = temporary_folder(work.solve.site.private)?;
         let file = folder.path().join("secret");
@@ -227,7 +228,7 @@ impl<'a> Mounts<'a> {
         Ok(())
     }
 
-    fn agent(&mut self, work: &Work<'a>, mount: &RunMount) -> Result<()> {
+    fn agent(&mut self, work: &Work<'_>, mount: &RunMount) -> Result<()> {
         let id = if mount.id.is_empty() { DEFAULT_AGENT } else { &mount.id };
         let Some(agent) = work.solve.site.secrets.agent(id)? else {
             return match mount.required {

@@ -6,14 +6,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use dockerfile::{Command, of_2014};
 use image::Image;
-use sys::root::Root;
 
 use crate::build::Build;
 use crate::progress::{Event, StepEvent, StepId};
 use crate::stages::Step;
 use crate::variables::Arguments;
 use crate::work::Work;
-use crate::{Error, Options, Result, Site};
+use crate::{ContextFiles, Error, Options, Result, Site};
 
 /// Stages that are built at the same time, at most.
 const WORKERS: usize = 8;
@@ -25,7 +24,7 @@ pub(crate) struct Solve<'a> {
     /// With what the instructions before the first `FROM` declared.
     globals: OnceLock<Arguments>,
     consumed: Mutex<BTreeSet<String>>,
-    context: Mutex<Option<Arc<Root>>>,
+    context: Mutex<Option<ContextFiles>>,
     /// Images that were fetched for the steps that they hold.
     pub(crate) imported: OnceLock<Vec<Arc<Image>>>,
     results: Vec<Outcome>,
@@ -185,14 +184,14 @@ impl<'a> Solve<'a> {
     }
 
     /// The files of the context, asked for when they are first needed.
-    pub(crate) fn context(&self) -> Result<Arc<Root>> {
+    pub(crate) fn context(&self) -> Result<ContextFiles> {
         let mut context = lock(&self.context);
-        if let Some(root) = &*context {
-            return Ok(Arc::clone(root));
+        if let Some(files) = &*context {
+            return Ok(files.clone());
         }
-        let root = self.build.source.files(&self.build.ignore)?;
-        *context = Some(Arc::clone(&root));
-        Ok(root)
+        let files = self.build.source.files(&self.build.ignore)?;
+        *context = Some(files.clone());
+        Ok(files)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use dockerfile::Ignore;
 use sys::root::Root;
 
-use crate::Result;
+use crate::{Digests, Result};
 
 /// A build context: files that are there already ([`crate::Context`]), or that are asked for when a build needs them (a
 /// client's session).
@@ -24,7 +24,7 @@ pub trait ContextSource: Debug + Send + Sync {
     ///
     /// # Errors
     /// They cannot be had.
-    fn files(&self, ignore: &Ignore) -> Result<Arc<Root>>;
+    fn files(&self, ignore: &Ignore) -> Result<ContextFiles>;
 
     /// A context that the client gave under a name (`docker buildx build --build-context`), which goes before stages and
     /// images of that name; `None` if there is none.
@@ -37,11 +37,27 @@ pub trait ContextSource: Debug + Send + Sync {
     }
 }
 
+/// Files of a context.
+#[derive(Debug, Clone)]
+pub struct ContextFiles {
+    /// Where they lie. Nobody changes them while a build has them.
+    pub root: Arc<Root>,
+    /// What is known of their contents.
+    pub digests: Option<Arc<Digests>>,
+}
+
+impl From<Arc<Root>> for ContextFiles {
+    /// Files of which nothing is known.
+    fn from(root: Arc<Root>) -> Self {
+        Self { root, digests: None }
+    }
+}
+
 /// What a client gave under a name.
 #[derive(Debug, Clone)]
 pub enum NamedContext {
     /// An image, by reference.
     Image(String),
     /// Files.
-    Files(Arc<Root>),
+    Files(ContextFiles),
 }

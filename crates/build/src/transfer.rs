@@ -138,7 +138,7 @@ impl Work<'_> {
         // In 2014 the time of the server did not count.
         let modified = modified.filter(|_| !self.options.dialect.is_old()).unwrap_or_default();
         file.root().set_modified(name, Time { seconds: modified, nanoseconds: 0 })?;
-        let origin = Sources { root: Arc::clone(file.root()), image: None };
+        let origin = Sources::from(Arc::clone(file.root()));
         let mut source = copy::one(&origin, Path::new(name), url).map_err(|missing| missing.of("ADD", url))?;
         if transfer.unpack.is_none() {
             source.keep_whole();
@@ -153,7 +153,7 @@ impl Work<'_> {
         repository.demand(&self.expand(&transfer.checksum)?)?;
         repository.keep_git_dir |= transfer.keep_git_dir;
         let context = Folder::checkout(&repository, temporary, secrets, &|| self.solve.go_on())?;
-        let origin = Sources { root: Arc::clone(context.root()), image: None };
+        let origin = Sources::from(Arc::clone(context.root()));
         let sources = copy::find(&origin, &repository.folder, false);
         found.sources.extend(sources.map_err(|missing| missing.of("ADD", &repository.folder))?);
         found.fetched.push(context);
@@ -163,12 +163,12 @@ impl Work<'_> {
     /// Where sources come from: the context, an earlier stage by name or number, or an image.
     pub(crate) fn origin(&self, from: &str) -> Result<Sources> {
         if from.is_empty() {
-            return Ok(Sources { root: self.solve.context()?, image: None });
+            return Ok(self.solve.context()?.into());
         }
         let from = self.expand(from)?;
         let target = self.solve.build.stages.platform.as_ref();
         let image = match self.solve.build.source.named(&from)? {
-            Some(NamedContext::Files(root)) => return Ok(Sources { root, image: None }),
+            Some(NamedContext::Files(files)) => return Ok(files.into()),
             Some(NamedContext::Image(name)) => Some(self.base_image(&name, target)?),
             None => match self.earlier_stage(&from)? {
                 Some(stage) => self.solve.result(stage)?,
@@ -178,7 +178,7 @@ impl Work<'_> {
         let top = image.as_ref().and_then(|image| image.top());
         let root = Root::from(self.solve.site.storage.mount_layers(top.as_ref())?);
         let empty = || Error::Step(format!("build stage {from} has no image"));
-        Ok(Sources { root: Arc::new(root), image: Some(image.ok_or_else(empty)?.id) })
+        Ok(Sources { files: Arc::new(root).into(), image: Some(image.ok_or_else(empty)?.id) })
     }
 }
 

@@ -23,6 +23,7 @@ mod hijack;
 mod job;
 mod lend;
 mod message;
+mod place;
 mod progress;
 mod request;
 mod send;

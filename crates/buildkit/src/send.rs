@@ -140,7 +140,8 @@ mod tests {
         let (source, target) = (Root::open(path).unwrap(), Root::open(to.path()).unwrap());
         let mut packets = std::collections::VecDeque::new();
         let mut told = Vec::new();
-        let mut receiver = Receiver::new(&target);
+        let files = std::sync::Arc::new(target).into();
+        let mut receiver = Receiver::new(&files).unwrap();
         let mut asked = std::collections::VecDeque::new();
         {
             let mut keep = |packet: Packet| {

@@ -18,12 +18,16 @@ const METHODS: usize = 64;
 const ARRIVES_WITHIN: Duration = Duration::from_secs(5);
 
 const ID: &str = "x-docker-expose-session-uuid";
+/// The same for all builds of one folder by one client.
+const SHARED_KEY: &str = "x-docker-expose-session-sharedkey";
 const METHOD: &str = "x-docker-expose-session-grpc-method";
 
 /// A client that answers.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) channel: Channel,
+    /// What its folders are known by to the client's next build, if it says so.
+    pub(crate) shared_key: Option<String>,
     methods: HashSet<String>,
 }
 
@@ -43,6 +47,7 @@ pub(crate) struct Sessions(Directory<Arc<Session>>);
 pub struct Offer {
     sessions: Arc<Sessions>,
     id: String,
+    shared_key: Option<String>,
     methods: HashSet<String>,
 }
 
@@ -58,10 +63,11 @@ impl Sessions {
     /// # Errors
     /// There is no id, or it is taken.
     pub(crate) fn read(self: &Arc<Self>, headers: &HeaderMap) -> Result<Offer, Status> {
-        let id = headers.get(ID).and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+        let (id, shared_key) = (text(ID), Some(text(SHARED_KEY)).filter(|key| !key.is_empty()));
         let methods = headers.get_all(METHOD).iter().take(METHODS);
         let methods = methods.filter_map(|method| Some(method.to_str().ok()?.to_ascii_lowercase())).collect();
-        let offer = Offer { sessions: self.clone(), id, methods };
+        let offer = Offer { sessions: self.clone(), id, shared_key, methods };
         match self.0.get(&offer.id) {
             Some(_) => Err(offer.refused(Refused::Taken)),
             None if offer.id.is_empty() => Err(offer.refused(Refused::Id)),
@@ -95,7 +101,7 @@ impl Offer {
     /// The client does not speak HTTP/2, or left in disorder; its id is taken; there are too many sessions.
     pub async fn carry(self, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<(), Status> {
         let (channel, connection) = Channel::open(io).await?;
-        let session = Arc::new(Session { channel, methods: self.methods.clone() });
+        let session = Arc::new(Session { channel, shared_key: self.shared_key.clone(), methods: self.methods.clone() });
         self.sessions.0.insert(&self.id, session).map_err(|refused| self.refused(refused))?;
         let _listed = Listed(&self);
         connection.await.map_err(|error| Status::new(Code::Unavailable, "a session ended in disorder").caused_by(error))

@@ -16,6 +16,7 @@ use crate::attributes::{self, Attributes, text, unbuilt, under};
 use crate::describe::{self, Request};
 use crate::grpc::{Code, Detail, Status};
 use crate::lend::Lender;
+use crate::place::Folders;
 use crate::progress::{Recorder, range};
 use crate::session::{Session, Sessions};
 use crate::source::{Local, Locals, Named, SessionFiles};
@@ -78,13 +79,13 @@ impl Solve<'_> {
     /// The files of the build: the session's, or those from an address.
     async fn files(&self, session: Option<&Arc<Session>>) -> Result<SessionFiles, Status> {
         let locals = self.locals(session).await?;
-        let temporary = self.engine.build_folder();
+        let folders = Folders { caches: self.engine.build_caches(), temporary: self.engine.build_folder() };
         let fetched = match text(self.attributes, "context") {
             "" => None,
             address => Some(self.fetch(address, session).await?),
         };
         let (recorder, cancelled) = (self.recorder.clone(), self.cancelled.clone());
-        SessionFiles::new(locals, fetched, recorder, cancelled, &temporary)
+        Ok(SessionFiles::new(locals, fetched, recorder, cancelled, folders))
     }
 
     /// The build's own session.

@@ -1,16 +1,14 @@
 //! A build's files, fetched over its session when the build asks for them.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use build::{Context, ContextSource, Error, NamedContext, Result};
+use build::{Context, ContextFiles, ContextSource, Error, NamedContext, Result};
 use dockerfile::Ignore;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use model::path;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use sys::root::Root;
-use tempfile::TempDir;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -18,8 +16,9 @@ use tokio_util::sync::CancellationToken;
 use crate::attributes::other_frontend;
 use crate::grpc::{Code, Questions, Responses, Status};
 use crate::message::{Packet, PacketType, Stat};
+use crate::place::{Folders, Place};
 use crate::progress::Recorder;
-use crate::receive::{Receiver, mode};
+use crate::receive::{self, Receiver, mode};
 use crate::session::Session;
 
 const DIFF_COPY: &str = "/moby.filesync.v1.FileSync/DiffCopy";
@@ -69,9 +68,10 @@ pub(crate) struct SessionFiles {
     recorder: Arc<Recorder>,
     handle: Handle,
     cancelled: CancellationToken,
-    /// Holds what is fetched; removed with this.
-    folder: TempDir,
-    fetched: Mutex<HashMap<String, Arc<Root>>>,
+    folders: Folders,
+    /// Where what was fetched lies.
+    places: Mutex<Vec<Place>>,
+    named: Mutex<HashMap<String, ContextFiles>>,
 }
 
 impl ContextSource for SessionFiles {
@@ -100,7 +100,7 @@ impl ContextSource for SessionFiles {
         })
     }
 
-    fn files(&self, ignore: &Ignore) -> Result<Arc<Root>> {
+    fn files(&self, ignore: &Ignore) -> Result<ContextFiles> {
         if let Some(context) = &self.context {
             return context.files(ignore);
         }
@@ -114,18 +114,18 @@ impl ContextSource for SessionFiles {
             None => Ok(None),
             Some(Named::Image(reference)) => Ok(Some(NamedContext::Image(reference.clone()))),
             Some(Named::Folder(local)) => {
-                let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(root) = fetched.get(name) {
-                    return Ok(Some(NamedContext::Files(root.clone())));
+                let mut fetched = lock(&self.named);
+                if let Some(files) = fetched.get(name) {
+                    return Ok(Some(NamedContext::Files(files.clone())));
                 }
-                let root =
+                let files =
                     self.recorder.fetch(&format!("[context {name}] load from client"), "context", |transfer| {
                         let ignore = self.wait(fetch_file(local, IGNORE, IGNORE_BYTES))?.unwrap_or_default();
                         let ignore = Ignore::parse(&String::from_utf8_lossy(&ignore))?;
                         self.fetch(local, ignore.lines(), &mut |bytes| transfer.at(bytes))
                     })?;
-                fetched.insert(name.to_owned(), root.clone());
-                Ok(Some(NamedContext::Files(root)))
+                fetched.insert(name.to_owned(), files.clone());
+                Ok(Some(NamedContext::Files(files)))
             }
         }
     }
@@ -135,22 +135,16 @@ impl ContextSource for SessionFiles {
 const IGNORE_BYTES: usize = 1024 * 1024;
 
 impl SessionFiles {
-    /// Files that will be kept in `temporary` as long as this lives.
-    ///
-    /// # Errors
-    /// The folder cannot be made.
+    /// Files that will be fetched to these folders when they are asked for.
     pub(crate) fn new(
         locals: Locals,
         context: Option<Context>,
         recorder: Arc<Recorder>,
         cancelled: CancellationToken,
-        temporary: &std::path::Path,
-    ) -> Result<Self, Status> {
-        let folder = tempfile::Builder::new().prefix("build-").tempdir_in(temporary).map_err(|error| {
-            Status::new(Code::Internal, format!("making a folder for the build context: {error}")).caused_by(error)
-        })?;
-        let handle = Handle::current();
-        Ok(Self { locals, context, recorder, handle, cancelled, folder, fetched: Mutex::default() })
+        folders: Folders,
+    ) -> Self {
+        let (handle, places, named) = (Handle::current(), Mutex::default(), Mutex::default());
+        Self { locals, context, recorder, handle, cancelled, folders, places, named }
     }
 
     /// Runs something on the session to its end, or the build's.
@@ -160,16 +154,20 @@ impl SessionFiles {
     }
 
     /// Fetches a folder, without what the patterns leave out.
-    fn fetch(&self, local: &Local, excluded: &[String], told: &mut dyn FnMut(u64)) -> Result<Arc<Root>> {
-        let top = Root::open(self.folder.path())?;
-        let number = self.fetched_folders(&top)?;
-        top.mkdir(&number, 0o755)?;
-        let root = top.open_dir(&number)?;
+    fn fetch(&self, local: &Local, excluded: &[String], told: &mut dyn FnMut(u64)) -> Result<ContextFiles> {
+        let client = local.session.as_ref().and_then(|session| session.shared_key.as_deref());
+        let place = self.folders.place(&local.name, client)?;
+        let files = place.files().clone();
         let mut metadata = HeaderMap::new();
         add(&mut metadata, "exclude-patterns", excluded);
         let (questions, mut responses) = local.diff_copy(metadata).map_err(failed)?;
-        let mut receiver = Receiver::new(&root);
+        // The client looks at its files while we look at what is left of them here.
+        let mut receiver = Receiver::new(&files).map_err(unreceived)?;
         let received = self.receive(&mut receiver, &questions, &mut responses, told);
+        if receiver.content_bytes() > 0 {
+            place.grew();
+        }
+        lock(&self.places).push(place);
         if let Err(error) = &received {
             let data = error.to_string().into_bytes().into();
             let packet = Packet { kind: PacketType::Error as i32, data, ..Packet::default() };
@@ -179,11 +177,7 @@ impl SessionFiles {
             }
         }
         received?;
-        Ok(Arc::new(root))
-    }
-
-    fn fetched_folders(&self, top: &Root) -> Result<String> {
-        Ok(top.read_dir("")?.len().to_string())
+        Ok(files)
     }
 
     fn receive(
@@ -198,7 +192,7 @@ impl SessionFiles {
                 // Some clients hang up as soon as they hear that we have everything.
                 return if receiver.is_complete() { Ok(()) } else { Err(failed(broken_off())) };
             };
-            for reply in receiver.take(packet).map_err(|error| Error::Step(error.to_string()))? {
+            for reply in receiver.take(packet).map_err(unreceived)? {
                 if !self.wait(async { Ok(questions.send(&reply).await) })? {
                     return Err(failed(broken_off()));
                 }
@@ -306,6 +300,15 @@ fn add(metadata: &mut HeaderMap, name: &'static str, values: &[String]) {
     if !plain && let Ok(name) = HeaderName::try_from(format!("{name}-encoded")) {
         metadata.insert(name, HeaderValue::from_static("1"));
     }
+}
+
+/// What is guarded is whole after every statement.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn unreceived(error: receive::Error) -> Error {
+    Error::Step(error.to_string())
 }
 
 fn failed(status: Status) -> Error {

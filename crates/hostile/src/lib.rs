@@ -6,9 +6,11 @@
 //! `fuzz/fuzz_targets` and a few seeds.
 
 use std::io::{BufReader, Read};
+use std::sync::Arc;
 
 use api::container::CreateRequest;
 use api::routes::ROUTES;
+use build::ContextFiles;
 use buildkit::Packet;
 use buildkit::grpc::Decoder;
 use buildkit::receive::Receiver;
@@ -108,11 +110,18 @@ pub fn dockerfile(bytes: &[u8]) {
 
 /// What a build's session sends of a folder: gRPC messages, packets in them, and the files that these become.
 pub fn file_transfer(bytes: &[u8]) {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let files = ContextFiles::from(Arc::new(Root::open(folder.path()).expect("a folder can be opened")));
+    // The second time the client finds there what is left of the first.
+    for _ in 0..2 {
+        receive(bytes, &files);
+    }
+}
+
+fn receive(bytes: &[u8], files: &ContextFiles) {
     let mut decoder = Decoder::new(1 << 20);
     decoder.push(bytes);
-    let folder = tempfile::tempdir().expect("a folder can be made");
-    let root = Root::open(folder.path()).expect("a folder can be opened");
-    let mut receiver = Receiver::new(&root);
+    let mut receiver = Receiver::new(files).expect("what was written can be looked at");
     while let Ok(Some(message)) = decoder.next_message() {
         let Ok(packet) = Packet::decode(message) else { return };
         if receiver.take(packet).is_err() {

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::too_long;
 use crate::git::Checkout;
-use crate::{ContextSource, Error, Repository, Result, Secrets};
+use crate::{ContextFiles, ContextSource, Error, Repository, Result, Secrets};
 
 /// Files in a folder that is removed with this.
 #[derive(Debug)]
@@ -97,9 +97,9 @@ impl ContextSource for Folder {
     }
 
     /// What is ignored is removed.
-    fn files(&self, ignore: &Ignore) -> Result<Arc<Root>> {
+    fn files(&self, ignore: &Ignore) -> Result<ContextFiles> {
         drop_ignored(&self.root, ignore)?;
-        Ok(Arc::clone(&self.root))
+        Ok(Arc::clone(&self.root).into())
     }
 }
 

@@ -6,14 +6,12 @@ mod small;
 use std::ffi::OsStr;
 use std::io::{Cursor, Read};
 use std::path::Path;
-use std::sync::Arc;
 
 use dockerfile::{Ignore, MAX_BYTES};
-use sys::root::Root;
 
 pub(crate) use self::folder::Folder;
 use self::small::{SMALL_BYTES, Small};
-use crate::{ContextSource, Error, Repository, Result, Secrets};
+use crate::{ContextFiles, ContextSource, Error, Repository, Result, Secrets};
 
 /// Bytes at the beginning of a body that tell what it is.
 const HEAD_BYTES: usize = 1024;
@@ -94,7 +92,7 @@ impl ContextSource for Context {
         self.0.read(path, limit_bytes)
     }
 
-    fn files(&self, ignore: &Ignore) -> Result<Arc<Root>> {
+    fn files(&self, ignore: &Ignore) -> Result<ContextFiles> {
         self.0.files(ignore)
     }
 }

@@ -6,15 +6,14 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use dockerfile::Ignore;
 use storage::tar::{Entry, EntryKind, Reader};
-use sys::root::Root;
 
 use super::Folder;
 use super::inside;
-use crate::{ContextSource, Result};
+use crate::{ContextFiles, ContextSource, Result};
 
 /// Longest archive that stays in memory, in bytes as it was sent.
 pub(super) const SMALL_BYTES: usize = 64 * 1024;
@@ -62,7 +61,7 @@ impl ContextSource for Small {
         }
     }
 
-    fn files(&self, ignore: &Ignore) -> Result<Arc<Root>> {
+    fn files(&self, ignore: &Ignore) -> Result<ContextFiles> {
         self.folder()?.files(ignore)
     }
 }
@@ -169,8 +168,8 @@ mod tests {
             assert_eq!(told, folder.read(path, limit).unwrap_err().to_string(), "{path}");
         }
         let files = small.files(&Ignore::parse("a/b").unwrap()).unwrap();
-        assert_eq!(files.read("Dockerfile", 100).unwrap(), b"FROM x");
-        assert!(files.read("a/b/c", 100).is_err());
+        assert_eq!(files.root.read("Dockerfile", 100).unwrap(), b"FROM x");
+        assert!(files.root.read("a/b/c", 100).is_err());
         drop((small, folder));
         assert_eq!(temporary.path().read_dir().unwrap().count(), 0);
     }

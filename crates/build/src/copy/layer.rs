@@ -11,7 +11,7 @@ use sys::root::{Kind, Metadata, Root, Time};
 
 use super::source::CAPABILITY;
 use super::{Destination, Made, Place, Source, archive};
-use crate::{Error, Result};
+use crate::{ContextFiles, Error, Result};
 
 /// What begins the names that mark deletions in layers.
 const WHITEOUT: &[u8] = b".wh.";
@@ -64,7 +64,7 @@ impl<'a, W: Write> Layered<'a, W> {
             return self.tree(source, &target, destination);
         }
         if destination.unpack
-            && let Source::Tree { root, path, metadata, whole: false, .. } = source
+            && let Source::Tree { files: ContextFiles { root, .. }, path, metadata, whole: false, .. } = source
             && metadata.kind() == Kind::File
             && archive::is_archive(root, path)?
         {

@@ -4,7 +4,6 @@ use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use dockerfile::Ignore;
 use model::{ImageId, Pattern, to_hex};
@@ -13,7 +12,7 @@ use sys::root::{Kind, Metadata, Root};
 
 use super::relative;
 use crate::context::inside;
-use crate::{Error, Result, SourceFault};
+use crate::{ContentDigest, ContextFiles, Error, Result, SourceFault};
 
 /// Deepest path that is copied, in bytes: Linux's own limit of one path.
 const MAX_PATH_BYTES: usize = 4096;
@@ -22,9 +21,16 @@ const BUFFER_BYTES: usize = 128 * 1024;
 /// Where sources are looked for.
 #[derive(Debug, Clone)]
 pub(crate) struct Sources {
-    pub(crate) root: Arc<Root>,
+    pub(crate) files: ContextFiles,
     /// The image, rather than the context: then words for a missing source are others.
     pub(crate) image: Option<ImageId>,
+}
+
+impl<F: Into<ContextFiles>> From<F> for Sources {
+    /// What is no image.
+    fn from(files: F) -> Self {
+        Self { files: files.into(), image: None }
+    }
 }
 
 /// Something to copy.
@@ -32,7 +38,7 @@ pub(crate) struct Sources {
 pub(crate) enum Source {
     /// A file or folder; the path has no links any more.
     Tree {
-        root: Arc<Root>,
+        files: ContextFiles,
         path: PathBuf,
         /// Its last name as the instruction has it.
         name: OsString,
@@ -118,7 +124,7 @@ pub(crate) fn find(sources: &Sources, wanted: &str, parents: bool) -> Result<Vec
 pub(crate) fn named(sources: &Sources, wanted: &str) -> Result<Source> {
     let missing = || Error::Step(format!("{wanted}: no such file or directory"));
     let path = inside(wanted).ok_or_else(missing)?;
-    sources.root.canonical(&path).map_err(|_| missing())?;
+    sources.files.root.canonical(&path).map_err(|_| missing())?;
     one(sources, Path::new(&path), wanted).map_err(|_| missing())
 }
 
@@ -133,7 +139,7 @@ fn fitting(sources: &Sources, pattern: &str) -> Result<Vec<PathBuf>, SourceFault
                 next.extend(folders(sources, folder));
                 continue;
             }
-            let Ok(entries) = sources.root.read_dir(folder) else { continue };
+            let Ok(entries) = sources.files.root.read_dir(folder) else { continue };
             let fits =
                 entries.into_iter().filter(|entry| entry.name.to_str().is_some_and(|name| pattern.matches(name)));
             next.extend(fits.map(|entry| folder.join(entry.name)));
@@ -151,7 +157,7 @@ fn folders(sources: &Sources, top: &Path) -> Vec<PathBuf> {
     let mut at = 0;
     while let Some(folder) = all.get(at).cloned() {
         at += 1;
-        let entries = sources.root.read_dir(&folder).unwrap_or_default().into_iter();
+        let entries = sources.files.root.read_dir(&folder).unwrap_or_default().into_iter();
         let inner = entries.filter(|entry| entry.kind == Kind::Directory).map(|entry| folder.join(entry.name));
         all.extend(inner.filter(|inner| inner.as_os_str().len() <= MAX_PATH_BYTES));
     }
@@ -165,10 +171,10 @@ pub(crate) fn one(sources: &Sources, path: &Path, wanted: &str) -> Result<Source
         true if sources.image.is_none() => SourceFault::NotInContext(path.display().to_string()).into(),
         true => SourceFault::NotInImage(wanted.to_owned()).into(),
     };
-    let real = relative(&sources.root.canonical(path).map_err(missing)?);
-    let metadata = sources.root.symlink_metadata(&real).map_err(missing)?;
+    let real = relative(&sources.files.root.canonical(path).map_err(missing)?);
+    let metadata = sources.files.root.symlink_metadata(&real).map_err(missing)?;
     let name = path.file_name().unwrap_or_default().to_os_string();
-    Ok(Source::Tree { root: Arc::clone(&sources.root), path: real, name, kept: PathBuf::new(), whole: false, metadata })
+    Ok(Source::Tree { files: sources.files.clone(), path: real, name, kept: PathBuf::new(), whole: false, metadata })
 }
 
 impl Source {
@@ -203,7 +209,7 @@ impl Source {
     /// Visits itself, if it is no folder, or all that is in it, folders before what they hold, names sorted; without what
     /// is left out. A folder that is left out is not visited, but what in it is not left out.
     pub(crate) fn visit(&self, left_out: &Ignore, visit: &mut Visit<'_>) -> Result<()> {
-        let Self::Tree { root, path, metadata, name, .. } = self else { return Ok(()) };
+        let Self::Tree { files: ContextFiles { root, .. }, path, metadata, name, .. } = self else { return Ok(()) };
         let is_left_out = |path: &Path| path.to_str().is_some_and(|path| left_out.excludes(path));
         if !metadata.is_dir() {
             if is_left_out(Path::new(name)) {
@@ -253,7 +259,7 @@ impl Source {
             all.update(path.as_os_str().as_bytes());
             let mut fields = format!("\0{:?} {:o} ", metadata.kind(), metadata.mode());
             match metadata.kind() {
-                Kind::File => fields.push_str(&file_digest(dir, name, &mut buffer)?),
+                Kind::File => fields.push_str(&to_hex(&self.file_digest(dir, name, metadata, &mut buffer)?)),
                 Kind::Symlink => fields.push_str(&dir.read_link(name)?.to_string_lossy()),
                 Kind::CharDevice | Kind::BlockDevice => fields.push_str(&metadata.device().to_string()),
                 _ => {}
@@ -267,17 +273,28 @@ impl Source {
         })?;
         Ok(to_hex(&all.finalize()))
     }
+
+    /// The digest of a file's contents, which need not be read if it is known.
+    fn file_digest(&self, dir: &Root, name: &OsStr, metadata: &Metadata, buffer: &mut [u8]) -> Result<ContentDigest> {
+        let digests = if let Self::Tree { files, .. } = self { files.digests.as_deref() } else { None };
+        if let Some(digest) = digests.and_then(|digests| digests.of(metadata)) {
+            return Ok(digest);
+        }
+        let digest = read_digest(dir, name, buffer)?;
+        digests.inspect(|digests| digests.read(metadata, digest));
+        Ok(digest)
+    }
 }
 
 /// The one extended attribute that is copied.
 pub(crate) const CAPABILITY: &str = "security.capability";
 
-fn file_digest(dir: &Root, name: &OsStr, buffer: &mut [u8]) -> Result<String> {
+fn read_digest(dir: &Root, name: &OsStr, buffer: &mut [u8]) -> Result<ContentDigest> {
     let mut file = dir.open_file(name)?;
     let mut hash = Sha256::new();
     loop {
         match file.read(buffer).map_err(Error::io("reading a file of the build"))? {
-            0 => return Ok(to_hex(&hash.finalize())),
+            0 => return Ok(hash.finalize().into()),
             length => hash.update(&buffer[..length]),
         }
     }

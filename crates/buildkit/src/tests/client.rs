@@ -27,6 +27,8 @@ const METHODS: [&str; 4] = [
 #[derive(Debug, Default)]
 pub(super) struct Client {
     pub(super) files: Files,
+    /// What its builds are known by; empty if it does not say.
+    pub(super) key: &'static str,
 }
 
 /// How it sends files.
@@ -48,7 +50,8 @@ pub(super) enum Files {
 }
 
 pub(super) fn file(path: &str, contents: &'static [u8]) -> (Stat, &'static [u8]) {
-    (Stat { path: path.to_owned(), mode: 0o644, ..Stat::default() }, contents)
+    let size = contents.len().try_into().unwrap();
+    (Stat { path: path.to_owned(), mode: 0o644, size, ..Stat::default() }, contents)
 }
 
 pub(super) fn folder(path: &str) -> (Stat, &'static [u8]) {
@@ -73,7 +76,9 @@ pub(super) fn headers(id: &'static str) -> HeaderMap {
 pub(super) async fn open(client: Client) -> (Arc<Session>, JoinHandle<()>) {
     let sessions = Arc::new(Sessions::default());
     let (near, far) = tokio::io::duplex(64 * 1024);
-    let offer = sessions.read(&headers("session")).unwrap();
+    let mut headers = headers("session");
+    headers.insert("x-docker-expose-session-sharedkey", HeaderValue::from_static(client.key));
+    let offer = sessions.read(&headers).unwrap();
     tokio::spawn(offer.carry(far));
     let answering = tokio::spawn(async move { drop(grpc::serve(near, Arc::new(client)).await) });
     (sessions.find("session").await.unwrap(), answering)

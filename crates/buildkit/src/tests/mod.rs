@@ -5,7 +5,7 @@ mod client;
 use std::sync::Arc;
 use std::time::Duration;
 
-use build::{ContextSource, Secrets};
+use build::{Caches, ContextSource, Secrets};
 use dockerfile::Ignore;
 use engine::Keys;
 use futures_util::FutureExt;
@@ -20,6 +20,7 @@ use crate::hijack;
 use crate::job::{Jobs, Running};
 use crate::lend::Lender;
 use crate::message::{BytesMessage, GetSecretRequest, GetSecretResponse};
+use crate::place::Folders;
 use crate::progress::Recorder;
 use crate::session::{Session, Sessions};
 use crate::source::{Local, Locals, SessionFiles};
@@ -32,7 +33,18 @@ struct Fixture {
     _running: Running,
 }
 
+/// Caches in a folder that goes with them.
+fn caches() -> (tempfile::TempDir, Arc<Caches>) {
+    let folder = tempfile::tempdir().unwrap();
+    let caches = Arc::new(Caches::open(folder.path().to_owned()).unwrap());
+    (folder, caches)
+}
+
 async fn fixture(client: Client) -> Fixture {
+    fixture_with(client, &caches().1).await
+}
+
+async fn fixture_with(client: Client, caches: &Arc<Caches>) -> Fixture {
     let (session, _) = open(client).await;
     let jobs = Arc::new(Jobs::default());
     let (running, _) = jobs.begin("build", "").unwrap();
@@ -41,7 +53,8 @@ async fn fixture(client: Client) -> Fixture {
     let recorder = Arc::new(Recorder::new(running.job.trace().unwrap()));
     let cancelled = CancellationToken::new();
     let temporary = tempfile::tempdir().unwrap();
-    let files = SessionFiles::new(locals, None, recorder, cancelled.clone(), temporary.path()).unwrap();
+    let folders = Folders { caches: caches.clone(), temporary: temporary.path().to_owned() };
+    let files = SessionFiles::new(locals, None, recorder, cancelled.clone(), folders);
     Fixture { files: Arc::new(files), cancelled, temporary, _running: running }
 }
 
@@ -49,7 +62,10 @@ impl Fixture {
     /// Fetches the context, in a blocking thread as the builder does.
     async fn fetch(&self) -> Result<Arc<sys::root::Root>, String> {
         let files = self.files.clone();
-        let fetch = move || files.files(&Ignore::parse("*.log\nä").unwrap()).map_err(|error| error.to_string());
+        let fetch = move || {
+            let fetched = files.files(&Ignore::parse("*.log\nä").unwrap());
+            fetched.map(|files| files.root).map_err(|error| error.to_string())
+        };
         tokio::time::timeout(Duration::from_secs(20), tokio::task::spawn_blocking(fetch)).await.unwrap().unwrap()
     }
 
@@ -65,7 +81,7 @@ async fn a_context_is_fetched_whole() {
     let large: &'static [u8] = vec![7; 3_000_000].leak();
     let mut tree = vec![file("Dockerfile", b"FROM x\n"), folder("d"), file("d/large", large)];
     tree.extend((0..200).map(|number| file(&format!("e{number:03}"), b"small")));
-    let fixture = fixture(Client { files: Files::Tree(tree) }).await;
+    let fixture = fixture(Client { files: Files::Tree(tree), ..Client::default() }).await;
     assert_eq!(fixture.read("Dockerfile", 100).await.unwrap().unwrap(), b"FROM x\n");
     assert_eq!(fixture.read("Dockerfile.dockerignore", 100).await.unwrap(), None);
     assert!(fixture.read("Dockerfile", 3).await.unwrap_err().contains("longer than 3 bytes"));
@@ -79,6 +95,33 @@ async fn a_context_is_fetched_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_context_is_kept_for_the_client_s_next_build() {
+    let (_folder, caches) = caches();
+    let build = async |key, tree| fixture_with(Client { files: Files::Tree(tree), key }, &caches).await;
+    let contents = |root: &sys::root::Root, path| root.read(path, 100).unwrap();
+    let first = build("one", vec![file("f", b"first"), file("g", b"first")]).await;
+    let root = first.fetch().await.unwrap();
+    // Another build at the same time has a folder of its own.
+    let beside = build("one", vec![file("f", b"other")]).await;
+    assert_eq!(contents(&beside.fetch().await.unwrap(), "f"), b"other");
+    assert_eq!(contents(&root, "f"), b"first");
+    assert_eq!(caches.list().unwrap().iter().filter(|cache| caches.is_used(&cache.name)).count(), 2);
+    drop((first, beside));
+    // What looks the same is not asked for, and what is gone goes.
+    let second = build("one", vec![file("f", b"other"), file("h", b"h")]).await;
+    let root = second.fetch().await.unwrap();
+    assert_eq!((contents(&root, "f"), contents(&root, "h")), (b"first".to_vec(), b"h".to_vec()));
+    assert!(root.lookup("g").unwrap().is_none());
+    let stranger = build("two", vec![file("f", b"other")]).await;
+    assert_eq!(contents(&stranger.fetch().await.unwrap(), "f"), b"other");
+    let broken = fixture_with(Client { files: Files::Vanishes, key: "two" }, &caches).await;
+    drop(stranger);
+    assert!(broken.fetch().await.is_err());
+    drop((second, broken));
+    assert!(caches.list().unwrap().iter().all(|cache| !caches.is_used(&cache.name)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn clients_that_do_not_keep_to_it() {
     for (files, words) in [
         (Files::Tree(vec![file("../out", b"x")]), "../out"),
@@ -89,7 +132,7 @@ async fn clients_that_do_not_keep_to_it() {
         (Files::Endless, "at most"),
         (Files::Vanishes, ""),
     ] {
-        let fixture = fixture(Client { files }).await;
+        let fixture = fixture(Client { files, ..Client::default() }).await;
         let error = fixture.fetch().await.unwrap_err();
         assert!(error.contains(words), "{words:?} in {error}");
     }
@@ -98,7 +141,7 @@ async fn clients_that_do_not_keep_to_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_client_is_left_when_the_build_is_cancelled() {
-    let fixture = fixture(Client { files: Files::Silent }).await;
+    let fixture = fixture(Client { files: Files::Silent, ..Client::default() }).await;
     let cancelled = fixture.cancelled.clone();
     let (fetched, ()) = tokio::join!(fixture.fetch(), async {
         tokio::time::sleep(Duration::from_millis(50)).await;

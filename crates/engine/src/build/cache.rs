@@ -1,18 +1,16 @@
-//! What builds leave for the next ones beside images: the folders of `RUN --mount=type=cache`.
+//! What builds leave for the next ones beside images: the folders of `RUN --mount=type=cache`, and the files of clients.
 //!
 //! What steps leave are images, which go when images are pruned.
 
 use api::image::BuildCachePruned;
 use api::system::BuildCache;
-use build::CacheFolder;
+use build::{CacheFolder, CacheKind};
 use model::Timestamp;
 
 use crate::engine::Engine;
 use crate::options::{BuildPruneOptions, Filters};
 use crate::{Error, Result};
 
-/// The kind of these, as BuildKit calls it.
-const KIND: &str = "exec.cachemount";
 /// All folders together keep at most this part of the disk that they are on; those go first that were not used for longest.
 const DISK_PART: u64 = 10;
 
@@ -25,16 +23,21 @@ struct Cache {
 impl Engine {
     /// All build cache.
     pub(crate) fn list_build_cache(&self) -> Result<Vec<BuildCache>> {
-        Ok(self.build_caches()?.into_iter().map(|cache| cache.shown).collect())
+        Ok(self.shown_caches()?.into_iter().map(|cache| cache.shown).collect())
     }
 
-    fn build_caches(&self) -> Result<Vec<Cache>> {
+    fn shown_caches(&self) -> Result<Vec<Cache>> {
         let caches = &self.build_folders.caches;
         let shown = |folder: CacheFolder| {
+            // BuildKit's words.
+            let (kind, what) = match folder.kind {
+                CacheKind::Mount => ("exec.cachemount", "cached mount"),
+                CacheKind::Context => ("source.local", "local source for"),
+            };
             let shown = BuildCache {
                 id: folder.name.clone(),
-                r#type: KIND.to_owned(),
-                description: format!("cached mount {}", folder.id),
+                r#type: kind.to_owned(),
+                description: format!("{what} {}", folder.id),
                 in_use: caches.is_used(&folder.name),
                 shared: false,
                 size: i64::try_from(caches.size_bytes(&folder.name)?).unwrap_or(i64::MAX),
@@ -86,7 +89,7 @@ impl Engine {
         wanted: impl Fn(&Cache) -> Result<bool>,
     ) -> Result<BuildCachePruned> {
         let size = |cache: &Cache| u64::try_from(cache.shown.size).unwrap_or(0);
-        let mut caches = self.build_caches()?;
+        let mut caches = self.shown_caches()?;
         let mut left: u64 = caches.iter().map(size).sum();
         caches.sort_by_key(|cache| cache.folder.last_used);
         let mut pruned = BuildCachePruned::default();

@@ -42,7 +42,7 @@ impl Engine {
                 }
             };
             if begun.send(Ok(())).is_ok() {
-                engine.classic_build(&build, &options, handle, sender, cancelled);
+                engine.classic_build(build, &options, handle, sender, cancelled);
             }
             drop(over);
         });
@@ -93,7 +93,7 @@ impl Engine {
     /// Runs a build and tells its client how it goes; the last message is the image or the error.
     fn classic_build(
         self: &Arc<Self>,
-        build: &Build,
+        build: Build,
         options: &BuildOptions,
         handle: Handle,
         sender: ByteSender,

@@ -62,8 +62,8 @@ pub(crate) struct Folders {
     temporary: PathBuf,
     /// Secrets, for the time of a step; on the exec root, which is in memory.
     private: PathBuf,
-    /// What `RUN --mount=type=cache` keeps.
-    pub(crate) caches: Caches,
+    /// What builds leave for the next ones.
+    pub(crate) caches: Arc<Caches>,
 }
 
 impl Folders {
@@ -76,7 +76,7 @@ impl Folders {
             _ => {}
         }
         crate::engine::make_folder(&private, 0o700)?;
-        let caches = Caches::open(config.data_root.join(CACHES))?;
+        let caches = Arc::new(Caches::open(config.data_root.join(CACHES))?);
         Ok(Self { temporary: config.data_root.join("tmp"), private, caches })
     }
 }
@@ -91,6 +91,11 @@ impl Engine {
     /// Where a build's source may keep files while it runs; what a crash leaves there goes at the next start.
     pub fn build_folder(&self) -> PathBuf {
         self.build_folders.temporary.clone()
+    }
+
+    /// What builds leave for the next ones.
+    pub fn build_caches(&self) -> Arc<Caches> {
+        Arc::clone(&self.build_folders.caches)
     }
 
     /// The files of what was built, to be read. Blocks.
@@ -116,7 +121,7 @@ impl Engine {
         self.blocking(move || {
             let build = Build::read(source, options)?;
             let executor = EngineExecutor { engine: Arc::clone(&engine), handle, host, keys, cancelled };
-            Ok(engine.carry_out(&build, &executor, progress.as_ref(), secrets.as_ref())?)
+            Ok(engine.carry_out(build, &executor, progress.as_ref(), secrets.as_ref())?)
         })
         .await
     }
@@ -124,7 +129,7 @@ impl Engine {
     /// Runs a build, and tells the world of its image.
     fn carry_out(
         &self,
-        build: &Build,
+        build: Build,
         executor: &EngineExecutor,
         progress: &dyn Progress,
         secrets: &dyn Secrets,
@@ -140,7 +145,9 @@ impl Engine {
             caches: &self.build_folders.caches,
         };
         let built = build.run(site);
-        if build.uses_caches()
+        // The caches that it had are free now.
+        drop(build);
+        if self.build_folders.caches.take_growth()
             && let Err(error) = self.bound_build_caches()
         {
             tracing::warn!(%error, "cannot bound the build cache");

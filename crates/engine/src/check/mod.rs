@@ -152,9 +152,11 @@ impl Look {
         let disk = storage::Inspection::read(data_root, &OTHERS)?;
         let database = store::Inspection::read(&data_root.join(DATABASE))?;
         let rows = rows::Rows::read(&database);
+        let caches = build::Caches::unfinished(&data_root.join(crate::build::CACHES))?;
+        let beneath = |path: PathBuf| path.strip_prefix(data_root).map(Path::to_path_buf).unwrap_or(path);
         let mut look = Self {
             problems: rows.problems.iter().cloned().collect(),
-            unfinished: disk.unfinished.clone(),
+            unfinished: disk.unfinished.iter().cloned().chain(caches.into_iter().map(beneath)).collect(),
             checked: rows.checked(&database, &disk)?,
             users: BTreeMap::new(),
             disk,

@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -64,6 +65,14 @@ impl From<Stat> for Metadata {
 }
 
 impl Metadata {
+    /// What an open file is.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn of(file: &impl AsFd) -> std::io::Result<Self> {
+        Ok(fs::fstat(file).map(Self::from)?)
+    }
+
     /// The kind of the entry.
     pub fn kind(&self) -> Kind {
         Kind::of(FileType::from_raw_mode(self.stat.st_mode))
@@ -122,6 +131,11 @@ impl Metadata {
     /// Time of the last change of contents.
     pub fn modified(&self) -> Time {
         Time { seconds: self.stat.st_mtime, nanoseconds: self.stat.st_mtime_nsec as u32 }
+    }
+
+    /// Time of the last change of any kind, of contents or of what is said here. Nobody can set it but the kernel's clock.
+    pub fn changed(&self) -> Time {
+        Time { seconds: self.stat.st_ctime, nanoseconds: self.stat.st_ctime_nsec as u32 }
     }
 }
 

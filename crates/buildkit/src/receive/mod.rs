@@ -1,7 +1,10 @@
 //! The receiving end of a file transfer: packets become files in a folder.
 //!
-//! The client tells its files in turn and numbers them so; we ask for the contents of some at a time, which come in pieces
-//! that may mix. What is written stays beneath the folder whatever the client says.
+//! The client tells its files in turn and numbers them so; we ask for the contents of those that do not lie there already,
+//! some at a time, which come in pieces that may mix. What is written stays beneath the folder whatever the client says.
+
+mod kept;
+pub(crate) mod mode;
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::{File, Permissions};
@@ -9,8 +12,12 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, UNIX_EPOCH};
 
-use sys::root::{Kind, Root, Time};
+use build::{ContextFiles, Digests};
+use prost::Message;
+use sha2::{Digest, Sha256};
+use sys::root::{Kind, Metadata, Root, Time};
 
+use self::kept::Kept;
 use crate::message::{Packet, PacketType, Stat};
 
 /// Files whose contents are on their way at a time: the sender's own queue is longer, so that asking never waits.
@@ -21,40 +28,6 @@ const ENTRIES: u32 = 1_000_000;
 const PATH_BYTES: usize = 64 * 1024 * 1024;
 /// Longest path, in bytes: the kernel's.
 const LONGEST_PATH: usize = 4095;
-
-/// Type and permissions in the bits of Go's `io/fs`.
-pub(crate) mod mode {
-    use sys::root::{Kind, Metadata};
-
-    pub(super) const DIRECTORY: u32 = 1 << 31;
-    pub(crate) const SYMLINK: u32 = 1 << 27;
-    const DEVICE: u32 = 1 << 26;
-    pub(super) const FIFO: u32 = 1 << 25;
-    const SOCKET: u32 = 1 << 24;
-    const CHAR_DEVICE: u32 = 1 << 21;
-    pub(super) const SETUID: u32 = 1 << 23;
-    pub(super) const SETGID: u32 = 1 << 22;
-    pub(super) const STICKY: u32 = 1 << 20;
-    const IRREGULAR: u32 = 1 << 19;
-    pub(crate) const TYPE: u32 = DIRECTORY | SYMLINK | DEVICE | FIFO | SOCKET | CHAR_DEVICE | IRREGULAR;
-    /// Bits beside the permissions, and what they are elsewhere.
-    pub(super) const SPECIAL: [(u32, u32); 3] = [(SETUID, 0o4000), (SETGID, 0o2000), (STICKY, 0o1000)];
-
-    /// The bits of an entry.
-    pub(crate) fn of(metadata: &Metadata) -> u32 {
-        let kind = match metadata.kind() {
-            Kind::File => 0,
-            Kind::Directory => DIRECTORY,
-            Kind::Symlink => SYMLINK,
-            Kind::CharDevice => DEVICE | CHAR_DEVICE,
-            Kind::BlockDevice => DEVICE,
-            Kind::Fifo => FIFO,
-            Kind::Socket => SOCKET,
-        };
-        let special = SPECIAL.iter().filter(|(_, plain)| metadata.mode() & plain != 0);
-        special.fold(kind | metadata.mode() & 0o777, |bits, (bit, _)| bits | bit)
-    }
-}
 
 /// Why a transfer failed.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +55,8 @@ pub enum Error {
 #[derive(Debug)]
 pub struct Receiver<'a> {
     root: &'a Root,
+    digests: Option<&'a Digests>,
+    kept: Kept,
     told: u32,
     path_bytes: usize,
     all_told: bool,
@@ -92,6 +67,7 @@ pub struct Receiver<'a> {
     /// Folders, finished when nothing in them changes any more.
     folders: Vec<(String, u32, i64)>,
     bytes: u64,
+    content_bytes: u64,
     state: State,
 }
 
@@ -117,14 +93,20 @@ struct Waiting {
 #[derive(Debug)]
 struct Open {
     file: File,
+    hash: Sha256,
     about: Waiting,
 }
 
 impl<'a> Receiver<'a> {
-    /// A receiver that writes into an empty folder.
-    pub fn new(root: &'a Root) -> Self {
-        Self {
-            root,
+    /// A receiver that makes of a folder what the client has, whatever lies there.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn new(files: &'a ContextFiles) -> Result<Self, Error> {
+        Ok(Self {
+            root: &files.root,
+            digests: files.digests.as_deref(),
+            kept: Kept::survey(&files.root)?,
             told: 0,
             path_bytes: 0,
             all_told: false,
@@ -133,8 +115,9 @@ impl<'a> Receiver<'a> {
             links: Vec::new(),
             folders: Vec::new(),
             bytes: 0,
+            content_bytes: 0,
             state: State::Receiving,
-        }
+        })
     }
 
     /// Takes a packet; what is to be sent in return.
@@ -172,9 +155,14 @@ impl<'a> Receiver<'a> {
         self.state == State::Over
     }
 
-    /// Bytes of contents that came.
+    /// Bytes that came: contents, and what was told of files.
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Bytes of contents that came.
+    pub fn content_bytes(&self) -> u64 {
+        self.content_bytes
     }
 
     fn entry(&mut self, stat: Stat) -> Result<(), Error> {
@@ -190,8 +178,17 @@ impl<'a> Receiver<'a> {
             )));
         }
         check_path(&stat.path)?;
-        let permissions = permissions(stat.mode);
+        self.bytes += stat.encoded_len() as u64;
+        let permissions = mode::permissions(stat.mode);
+        let is_there = self.kept.has(&stat, self.root, self.digests)?;
         match stat.mode & mode::TYPE {
+            mode::DIRECTORY => {
+                if !is_there {
+                    self.root.mkdir(&stat.path, 0o700)?;
+                }
+                self.folders.push((stat.path, permissions, stat.modified));
+            }
+            _ if is_there => {}
             0 if stat.link.is_empty() => {
                 let Stat { path, modified, .. } = stat;
                 self.waiting.push_back(Waiting { id, path, mode: permissions, modified });
@@ -199,10 +196,6 @@ impl<'a> Receiver<'a> {
             0 => {
                 check_path(&stat.link)?;
                 self.links.push((stat.link, stat.path));
-            }
-            mode::DIRECTORY => {
-                self.root.mkdir(&stat.path, 0o700)?;
-                self.folders.push((stat.path, permissions, stat.modified));
             }
             mode::SYMLINK => {
                 self.root.symlink(&stat.link, &stat.path)?;
@@ -218,15 +211,15 @@ impl<'a> Receiver<'a> {
     fn contents(&mut self, id: u32, data: &[u8]) -> Result<(), Error> {
         let unasked = || Error::Protocol(format!("contents of file {id}, which were not asked for"));
         if data.is_empty() {
-            let Open { file, about } = self.open.remove(&id).ok_or_else(unasked)?;
-            // The process's mask has its say when a file is made; not here.
-            let done = file
-                .set_permissions(Permissions::from_mode(about.mode))
-                .and_then(|()| system_time(about.modified).map_or(Ok(()), |time| file.set_modified(time)));
-            return done.map_err(|source| Error::Write { path: about.path, source });
+            let open = self.open.remove(&id).ok_or_else(unasked)?;
+            return open.finish(self.digests);
         }
         let open = self.open.get_mut(&id).ok_or_else(unasked)?;
         self.bytes += data.len() as u64;
+        self.content_bytes += data.len() as u64;
+        if self.digests.is_some() {
+            open.hash.update(data);
+        }
         open.file.write_all(data).map_err(|source| Error::Write { path: open.about.path.clone(), source })
     }
 
@@ -238,20 +231,45 @@ impl<'a> Receiver<'a> {
         {
             let file = self.root.create_new(&about.path, 0o600)?;
             requests.push(Packet { kind: PacketType::Request as i32, id: about.id, ..Packet::default() });
-            self.open.insert(about.id, Open { file, about });
+            self.open.insert(about.id, Open { file, hash: Sha256::new(), about });
         }
         Ok(requests)
     }
 
     fn finish(&mut self) -> Result<(), Error> {
+        self.kept.remove_rest(self.root, self.digests)?;
         for (existing, path) in self.links.drain(..) {
             self.root.hard_link(&existing, &path)?;
         }
         for (path, mode, modified) in self.folders.drain(..).rev() {
-            self.root.chmod(&path, mode)?;
-            self.root.set_modified(&path, time(modified))?;
+            let (folder, modified) = (self.root.symlink_metadata(&path)?, time(modified));
+            if folder.mode() != mode {
+                self.root.chmod(&path, mode)?;
+            }
+            if folder.modified() != modified {
+                self.root.set_modified(&path, modified)?;
+            }
         }
         Ok(())
+    }
+}
+
+impl Open {
+    /// The file is whole. It gets its time last: one that has it is believed to be what the client has.
+    fn finish(self, digests: Option<&Digests>) -> Result<(), Error> {
+        let Self { file, hash, about } = self;
+        let finish = || {
+            // The process's mask has its say when a file is made; not here.
+            file.set_permissions(Permissions::from_mode(about.mode))?;
+            if let Some(time) = system_time(about.modified) {
+                file.set_modified(time)?;
+            }
+            if let Some(digests) = digests {
+                digests.wrote(&Metadata::of(&file)?, hash.finalize().into());
+            }
+            Ok(())
+        };
+        finish().map_err(|source| Error::Write { path: about.path, source })
     }
 }
 
@@ -261,10 +279,6 @@ fn check_path(path: &str) -> Result<(), Error> {
         && !path.contains('\0')
         && path.split('/').all(|part| !matches!(part, "" | "." | ".."));
     if sound { Ok(()) } else { Err(Error::Protocol(format!("the path {path:?}"))) }
-}
-
-fn permissions(bits: u32) -> u32 {
-    mode::SPECIAL.iter().filter(|(bit, _)| bits & bit != 0).fold(bits & 0o777, |mode, (_, bit)| mode | bit)
 }
 
 fn time(nanoseconds: i64) -> Time {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::Value;
 use testkit::{Daemon, Output};
@@ -79,16 +80,29 @@ fn what_has_not_changed_does_not_travel() {
     assert!(transferred(&first) >= 1_200_000 && first.stderr.contains(" one\n"), "{}", first.stderr);
     let second = build();
     assert!(transferred(&second) < 2_000 && second.stderr.matches("CACHED").count() == 2, "{}", second.stderr);
+    let modified = |name: &str| {
+        let metadata = fs::metadata(Path::new(&folder).join(name)).expect("it is there");
+        metadata.modified().expect("it has a time")
+    };
+    let write = |name: &str, text: &str, modified| {
+        fs::write(Path::new(&folder).join(name), text).expect("a file can be written");
+        let file = fs::File::options().write(true).open(Path::new(&folder).join(name)).expect("a file can be opened");
+        file.set_modified(modified).expect("a time can be set");
+    };
+    let before = modified("small");
     context(&daemon, "again", &[("small", "two\n")]);
     let third = build();
     assert!(transferred(&third) < 2_000 && third.stderr.contains(" two\n"), "{}", third.stderr);
+    // What it was before is known, with its old time and with another.
+    for time in [before, before + Duration::from_secs(1)] {
+        write("small", "one\n", time);
+        let told = build();
+        assert!(transferred(&told) < 2_000 && told.stderr.matches("CACHED").count() == 2, "{}", told.stderr);
+    }
     // A file of the same size and time is not looked into, as by BuildKit.
-    let path = Path::new(&folder).join("d/large");
-    let modified = fs::metadata(&path).expect("it is there").modified().expect("it has a time");
-    fs::write(&path, "other\n".repeat(200_000)).expect("a file can be written");
-    let file = fs::File::options().write(true).open(&path).expect("a file can be opened");
-    file.set_modified(modified).expect("a time can be set");
-    assert_eq!(build().stderr.matches("CACHED").count(), 2);
+    write("d/large", &"other\n".repeat(200_000), modified("d/large"));
+    let told = build();
+    assert!(transferred(&told) < 2_000 && told.stderr.matches("CACHED").count() == 2, "{}", told.stderr);
     // Another folder is another context.
     let beside = context(&daemon, "beside", &files);
     assert!(transferred(&buildx(&daemon, &[&beside]).run()) >= 1_200_000);

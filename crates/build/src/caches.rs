@@ -70,6 +70,9 @@ pub struct CacheFolder {
     pub last_used: Timestamp,
     /// How many steps have used it.
     pub uses: u64,
+    /// Bytes that its files take on the disk, if that is known without looking at them.
+    #[serde(default)]
+    size_bytes: Option<u64>,
     /// The start of the machine in which it was last used.
     #[serde(default)]
     boot: String,
@@ -142,9 +145,12 @@ impl Caches {
     ///
     /// # Errors
     /// They cannot be looked at.
-    pub fn size_bytes(&self, name: &str) -> Result<u64> {
+    pub fn size_bytes(&self, cache: &CacheFolder) -> Result<u64> {
+        if let Some(known) = cache.size_bytes {
+            return Ok(known);
+        }
         let measuring = "measuring a build cache";
-        let (mut folders, mut seen, mut size) = (vec![self.files(name)], HashSet::new(), 0);
+        let (mut folders, mut seen, mut size) = (vec![self.files(&cache.name)], HashSet::new(), 0);
         while let Some(folder) = folders.pop() {
             let entries = match std::fs::read_dir(&folder) {
                 // A step that uses the cache may remove what was just listed.
@@ -251,6 +257,7 @@ impl Caches {
             created: now,
             last_used: now,
             uses: 0,
+            size_bytes: None,
             boot: String::new(),
         });
         (cache.last_used, cache.uses) = (now, cache.uses + 1);
@@ -260,9 +267,7 @@ impl Caches {
             std::fs::remove_dir_all(&folder)?;
         }
         std::fs::create_dir_all(folder.join(FILES))?;
-        let new = folder.join("new");
-        std::fs::write(&new, serde_json::to_vec(&cache)?)?;
-        std::fs::rename(new, folder.join(DESCRIPTION))?;
+        cache.write(&folder)?;
         Ok(is_new)
     }
 
@@ -278,6 +283,14 @@ fn numbered(hash: &str, number: usize) -> String {
 
 fn describe(folder: &Path) -> Option<CacheFolder> {
     serde_json::from_slice(&std::fs::read(folder.join(DESCRIPTION)).ok()?).ok()
+}
+
+impl CacheFolder {
+    fn write(&self, folder: &Path) -> io::Result<()> {
+        let new = folder.join("new");
+        std::fs::write(&new, serde_json::to_vec(self)?)?;
+        std::fs::rename(new, folder.join(DESCRIPTION))
+    }
 }
 
 fn paths(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -312,9 +325,16 @@ impl CacheLease {
         self.caches.folder.join(&self.name)
     }
 
-    /// Notes that the cache takes more of the disk.
-    pub(crate) fn grew(&self) {
+    /// Notes what the files take of the disk from now on; `None` if only a look at all of them can tell.
+    pub(crate) fn measured(&self, size_bytes: Option<u64>) -> Result<()> {
+        let folder = self.folder();
+        let Some(mut cache) = describe(&folder).filter(|cache| size_bytes.is_none() || cache.size_bytes != size_bytes)
+        else {
+            return Ok(());
+        };
         self.caches.has_grown.store(true, Ordering::Relaxed);
+        cache.size_bytes = size_bytes;
+        cache.write(&folder).map_err(Error::io("describing a build cache"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Digests of files' contents, remembered for as long as the files stay as they are.
+//! Digests of files' contents, remembered for as long as the files stay as they are, and those of all that a step copies.
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -7,26 +7,42 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use sha2::{Digest, Sha256};
 use sys::root::{Metadata, Time};
 
 use crate::{Error, Result};
 
-/// SHA-256 of a file's contents.
+/// A SHA-256.
 pub type ContentDigest = [u8; 32];
 
-/// What a file of digests begins with.
+/// What a file of digests begins with; the number of files follows.
 const HEAD: &[u8; 8] = b"digests1";
-/// Bytes of a digest in such a file, with what it depends on.
+/// Bytes of a file's digest there, with what it depends on.
 const RECORD_BYTES: usize = 72;
+/// Bytes of a source's digest there, with its key.
+const SUM_BYTES: usize = 64;
 /// Two changes within a tick of the kernel's clock leave the same time behind: what was read sooner after a change may have
 /// changed again since.
 const SETTLED: Duration = Duration::from_millis(100);
 
-/// The digests of files that lie in one file system, by their inodes.
+/// The digests of files that lie in one file system, by their inodes. None of them has a capability.
 #[derive(Debug, Default)]
 pub struct Digests {
     known: Mutex<HashMap<u64, Known>>,
+    sums: Mutex<Sums>,
     has_changed: AtomicBool,
+}
+
+/// The digests of sources: of all files that steps copy. They follow from what the client tells of its files, if files of which
+/// the same is told are the same files.
+#[derive(Debug, Default)]
+struct Sums {
+    /// The digest of all that the client told.
+    listing: Option<ContentDigest>,
+    /// Of builds before, by a digest of source and listing.
+    known: HashMap<ContentDigest, ContentDigest>,
+    /// Of this one.
+    used: HashMap<ContentDigest, ContentDigest>,
 }
 
 /// A digest, and the file as it was then. The time of its last change of any kind can be set by nobody.
@@ -41,7 +57,9 @@ struct Known {
 impl Digests {
     /// Digests as they were saved; none if they cannot be read, for then they are computed again.
     pub(crate) fn load(path: &Path) -> Self {
-        Self { known: Mutex::new(read(path).unwrap_or_default()), has_changed: AtomicBool::new(false) }
+        let (known, sums) = read(path).unwrap_or_default();
+        let sums = Sums { known: sums, ..Sums::default() };
+        Self { known: Mutex::new(known), sums: Mutex::new(sums), has_changed: AtomicBool::new(false) }
     }
 
     /// Saves them, if they have changed since they were loaded.
@@ -50,10 +68,12 @@ impl Digests {
             return Ok(());
         }
         let known = self.known();
-        let mut bytes = Vec::with_capacity(HEAD.len() + known.len() * RECORD_BYTES);
+        let mut bytes = Vec::with_capacity(known.len() * RECORD_BYTES + 4096);
         bytes.extend(HEAD);
+        bytes.extend((known.len() as u64).to_le_bytes());
         known.iter().for_each(|(inode, known)| known.write(*inode, &mut bytes));
         drop(known);
+        self.sums().used.iter().for_each(|(key, digest)| bytes.extend([*key, *digest].concat()));
         let new = path.with_extension("new");
         let write = || {
             std::fs::File::create(&new)?.write_all(&bytes)?;
@@ -91,10 +111,51 @@ impl Digests {
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<u64, Known>> {
-        // A map of plain values is whole after every statement.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Notes the digest of all that the client tells of its files, which lie there now; and whether they did so before.
+    pub fn listed(&self, listing: ContentDigest, unchanged: bool) {
+        let mut sums = self.sums();
+        sums.listing = Some(listing);
+        if !unchanged {
+            sums.known.clear();
+        }
     }
+
+    /// The digest of a source, if an earlier build had the same files.
+    pub(crate) fn sum(&self, source: &[u8]) -> Option<ContentDigest> {
+        let mut sums = self.sums();
+        let key = sums.key(source)?;
+        let digest = *sums.known.get(&key)?;
+        sums.used.insert(key, digest);
+        Some(digest)
+    }
+
+    /// Remembers the digest of a source.
+    pub(crate) fn summed(&self, source: &[u8], digest: ContentDigest) {
+        let mut sums = self.sums();
+        if let Some(key) = sums.key(source) {
+            sums.used.insert(key, digest);
+            self.has_changed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<u64, Known>> {
+        lock(&self.known)
+    }
+
+    fn sums(&self) -> MutexGuard<'_, Sums> {
+        lock(&self.sums)
+    }
+}
+
+impl Sums {
+    fn key(&self, source: &[u8]) -> Option<ContentDigest> {
+        Some(Sha256::new().chain_update(self.listing?).chain_update(source).finalize().into())
+    }
+}
+
+/// Maps of plain values are whole after every statement.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Known {
@@ -131,12 +192,24 @@ fn take<const N: usize>(rest: &mut &[u8]) -> [u8; N] {
     bytes
 }
 
-fn read(path: &Path) -> io::Result<HashMap<u64, Known>> {
+/// What a file of digests holds of files, and of sources.
+type Saved = (HashMap<u64, Known>, HashMap<ContentDigest, ContentDigest>);
+
+fn read(path: &Path) -> io::Result<Saved> {
     let mut bytes = Vec::new();
     std::fs::File::open(path)?.read_to_end(&mut bytes)?;
-    let broken = || io::Error::from(io::ErrorKind::InvalidData);
-    let (records, rest) = bytes.strip_prefix(HEAD).ok_or_else(broken)?.as_chunks::<RECORD_BYTES>();
-    if rest.is_empty() { Ok(records.iter().map(Known::parse).collect()) } else { Err(broken()) }
+    parse(&bytes).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+fn parse(bytes: &[u8]) -> Option<Saved> {
+    let (count, rest) = bytes.strip_prefix(HEAD)?.split_first_chunk()?;
+    let length = usize::try_from(u64::from_le_bytes(*count)).ok()?.checked_mul(RECORD_BYTES)?;
+    let (files, sums) = rest.split_at_checked(length)?;
+    let (sums, rest) = sums.as_chunks::<SUM_BYTES>();
+    let sum = |mut record: &[u8]| (take(&mut record), take(&mut record));
+    let saved =
+        || (files.as_chunks().0.iter().map(Known::parse).collect(), sums.iter().map(|record| sum(record)).collect());
+    rest.is_empty().then(saved)
 }
 
 #[cfg(test)]
@@ -174,10 +247,35 @@ mod tests {
     }
 
     #[test]
+    fn a_source_s_digest_is_that_of_the_same_files() -> std::result::Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("digests");
+        let digests = Digests::default();
+        digests.summed(b"source", [1; 32]);
+        assert_eq!(digests.sum(b"source"), None, "nobody knows of which files");
+        digests.listed([7; 32], false);
+        digests.summed(b"source", [1; 32]);
+        digests.summed(b"another", [2; 32]);
+        digests.save(&path)?;
+        let again = |listing, unchanged, source| {
+            let digests = Digests::load(&path);
+            digests.listed(listing, unchanged);
+            digests.sum(source)
+        };
+        assert_eq!(again([7; 32], true, b"source"), Some([1; 32]));
+        assert_eq!(again([7; 32], true, b"another"), Some([2; 32]));
+        assert_eq!(again([7; 32], true, b"a third"), None);
+        assert_eq!(again([7; 32], false, b"source"), None, "some were fetched");
+        assert_eq!(again([8; 32], true, b"source"), None, "other files");
+        Ok(())
+    }
+
+    #[test]
     fn files_that_hold_no_digests() -> std::result::Result<(), Box<dyn std::error::Error>> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("digests");
-        for bytes in [&b""[..], b"digests", b"digests1x", &[0; 8 + RECORD_BYTES], b"digests2"] {
+        let long = [&b"digests1"[..], &[0xff; 300]].concat();
+        for bytes in [&b""[..], b"digests", b"digests1", b"digests10000000x", &[0; 8 + RECORD_BYTES], &long] {
             std::fs::write(&path, bytes)?;
             assert!(Digests::load(&path).known().is_empty(), "{bytes:?}");
         }

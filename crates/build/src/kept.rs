@@ -41,9 +41,12 @@ impl KeptContext {
         &self.files
     }
 
-    /// Notes that they take more of the disk than before.
-    pub fn grew(&self) {
-        self.lease.grew();
+    /// Notes what they take of the disk now; `None` if that must be looked at.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn measured(&self, size_bytes: Option<u64>) -> Result<()> {
+        self.lease.measured(size_bytes)
     }
 
     /// Leaves the files to the next build, with what is known of them.

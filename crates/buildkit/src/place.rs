@@ -48,11 +48,12 @@ impl Place {
         }
     }
 
-    /// Notes that it takes more of the disk.
-    pub(crate) fn grew(&self) {
-        if let Self::Kept(kept) = self {
-            kept.grew();
-        }
+    /// Notes what the files take of the disk now; `None` if that must be looked at.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(crate) fn measured(&self, size_bytes: Option<u64>) -> Result<()> {
+        if let Self::Kept(kept) = self { kept.measured(size_bytes) } else { Ok(()) }
     }
 }
 

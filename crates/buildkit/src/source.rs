@@ -164,9 +164,8 @@ impl SessionFiles {
         // The client looks at its files while we look at what is left of them here.
         let mut receiver = Receiver::new(&files).map_err(unreceived)?;
         let received = self.receive(&mut receiver, &questions, &mut responses, told);
-        if receiver.content_bytes() > 0 {
-            place.grew();
-        }
+        // What broke off has left more or less than was told.
+        let measured = place.measured(receiver.size_bytes().filter(|_| received.is_ok()));
         lock(&self.places).push(place);
         if let Err(error) = &received {
             let data = error.to_string().into_bytes().into();
@@ -176,7 +175,7 @@ impl SessionFiles {
                 tracing::debug!(%error, "a transfer failed, and its client has left");
             }
         }
-        received?;
+        received.and(measured)?;
         Ok(files)
     }
 
@@ -192,10 +191,9 @@ impl SessionFiles {
                 // Some clients hang up as soon as they hear that we have everything.
                 return if receiver.is_complete() { Ok(()) } else { Err(failed(broken_off())) };
             };
-            for reply in receiver.take(packet).map_err(unreceived)? {
-                if !self.wait(async { Ok(questions.send(&reply).await) })? {
-                    return Err(failed(broken_off()));
-                }
+            let replies = receiver.take(packet).map_err(unreceived)?;
+            if !replies.is_empty() && !self.wait(async { Ok(questions.send_all(&replies).await) })? {
+                return Err(failed(broken_off()));
             }
             told(receiver.bytes());
         }

@@ -12,7 +12,7 @@ use sys::root::{Kind, Metadata, Root};
 
 use super::relative;
 use crate::context::inside;
-use crate::{ContentDigest, ContextFiles, Error, Result, SourceFault};
+use crate::{ContentDigest, ContextFiles, Digests, Error, Result, SourceFault};
 
 /// Deepest path that is copied, in bytes: Linux's own limit of one path.
 const MAX_PATH_BYTES: usize = 4096;
@@ -247,6 +247,29 @@ impl Source {
 
     /// Digest of names, kinds, modes and contents; times and owners do not count.
     pub(crate) fn digest(&self, left_out: &Ignore) -> Result<String> {
+        let key = self.key(left_out);
+        if let Some(digest) = self.digests().and_then(|digests| digests.sum(&key)) {
+            return Ok(to_hex(&digest));
+        }
+        let digest = self.compute_digest(left_out)?;
+        self.digests().inspect(|digests| digests.summed(&key, digest));
+        Ok(to_hex(&digest))
+    }
+
+    /// What a digest depends on beside the files of the context.
+    fn key(&self, left_out: &Ignore) -> Vec<u8> {
+        let Self::Tree { path, name, kept, .. } = self else { return Vec::new() };
+        let texts = [path.as_os_str(), name, kept.as_os_str()].map(OsStrExt::as_bytes).into_iter();
+        let texts = texts.chain(left_out.lines().iter().map(String::as_bytes));
+        texts.flat_map(|text| [text, b"\0"].concat()).collect()
+    }
+
+    /// What is known of the contents of files.
+    fn digests(&self) -> Option<&Digests> {
+        if let Self::Tree { files, .. } = self { files.digests.as_deref() } else { None }
+    }
+
+    fn compute_digest(&self, left_out: &Ignore) -> Result<ContentDigest> {
         let mut all = Sha256::new();
         if let Self::Document { name, content } = self {
             all.update(name.as_bytes());
@@ -258,36 +281,52 @@ impl Source {
         self.visit(left_out, &mut |path, dir, name, metadata| {
             all.update(path.as_os_str().as_bytes());
             let mut fields = format!("\0{:?} {:o} ", metadata.kind(), metadata.mode());
+            let capability = match metadata.kind() {
+                Kind::File => {
+                    let (digest, capability) = self.file_digest(dir, name, metadata, &mut buffer)?;
+                    fields.push_str(&to_hex(&digest));
+                    capability
+                }
+                _ => capability(dir, name)?,
+            };
             match metadata.kind() {
-                Kind::File => fields.push_str(&to_hex(&self.file_digest(dir, name, metadata, &mut buffer)?)),
                 Kind::Symlink => fields.push_str(&dir.read_link(name)?.to_string_lossy()),
                 Kind::CharDevice | Kind::BlockDevice => fields.push_str(&metadata.device().to_string()),
                 _ => {}
             }
             fields.push('\0');
             all.update(fields.as_bytes());
-            if let Some(capability) = dir.xattr(name, OsStr::new(CAPABILITY))? {
-                all.update(&capability);
-            }
+            capability.inspect(|capability| all.update(capability));
             Ok(())
         })?;
-        Ok(to_hex(&all.finalize()))
+        Ok(all.finalize().into())
     }
 
-    /// The digest of a file's contents, which need not be read if it is known.
-    fn file_digest(&self, dir: &Root, name: &OsStr, metadata: &Metadata, buffer: &mut [u8]) -> Result<ContentDigest> {
-        let digests = if let Self::Tree { files, .. } = self { files.digests.as_deref() } else { None };
-        if let Some(digest) = digests.and_then(|digests| digests.of(metadata)) {
-            return Ok(digest);
+    /// The digest of a file's contents, which need not be read if it is known, and its capability.
+    fn file_digest(
+        &self,
+        dir: &Root,
+        name: &OsStr,
+        metadata: &Metadata,
+        buffer: &mut [u8],
+    ) -> Result<(ContentDigest, Option<Vec<u8>>)> {
+        if let Some(digest) = self.digests().and_then(|digests| digests.of(metadata)) {
+            return Ok((digest, None));
         }
-        let digest = read_digest(dir, name, buffer)?;
-        digests.inspect(|digests| digests.read(metadata, digest));
-        Ok(digest)
+        let (digest, capability) = (read_digest(dir, name, buffer)?, capability(dir, name)?);
+        if let Some(digests) = self.digests().filter(|_| capability.is_none()) {
+            digests.read(metadata, digest);
+        }
+        Ok((digest, capability))
     }
 }
 
 /// The one extended attribute that is copied.
 pub(crate) const CAPABILITY: &str = "security.capability";
+
+fn capability(dir: &Root, name: &OsStr) -> Result<Option<Vec<u8>>> {
+    Ok(dir.xattr(name, OsStr::new(CAPABILITY))?)
+}
 
 fn read_digest(dir: &Root, name: &OsStr, buffer: &mut [u8]) -> Result<ContentDigest> {
     let mut file = dir.open_file(name)?;

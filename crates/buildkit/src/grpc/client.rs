@@ -115,6 +115,16 @@ impl Questions {
     pub(crate) async fn send(&self, message: &impl Message) -> bool {
         self.0.send(frame(message)).await.is_ok()
     }
+
+    /// Sends messages in their order; false if the call has ended.
+    pub(crate) async fn send_all(&self, messages: &[impl Message]) -> bool {
+        for message in messages {
+            if !self.send(message).await {
+                return false;
+            }
+        }
+        true
+    }
 }
 
 /// The client's messages in a call.

@@ -21,7 +21,11 @@ use self::kept::Kept;
 use crate::message::{Packet, PacketType, Stat};
 
 /// Files whose contents are on their way at a time: the sender's own queue is longer, so that asking never waits.
-const OPEN: usize = 32;
+const OPEN: usize = 64;
+/// So many, and more are asked for: several at once, since each question wakes the sender.
+const FEW: usize = OPEN / 2;
+/// What a file takes of the disk is a multiple of this.
+const BLOCK_BYTES: u64 = 4096;
 /// Entries in a transfer, at most.
 const ENTRIES: u32 = 1_000_000;
 /// Bytes of all their paths, at most: they wait in memory.
@@ -57,6 +61,10 @@ pub struct Receiver<'a> {
     root: &'a Root,
     digests: Option<&'a Digests>,
     kept: Kept,
+    /// All that is told of files.
+    listing: Sha256,
+    /// What is told of lies there already.
+    unchanged: bool,
     told: u32,
     path_bytes: usize,
     all_told: bool,
@@ -67,7 +75,8 @@ pub struct Receiver<'a> {
     /// Folders, finished when nothing in them changes any more.
     folders: Vec<(String, u32, i64)>,
     bytes: u64,
-    content_bytes: u64,
+    /// What all files take on the disk, as long as they are as large as they are told to be.
+    size_bytes: Option<u64>,
     state: State,
 }
 
@@ -86,6 +95,7 @@ struct Waiting {
     id: u32,
     path: String,
     mode: u32,
+    size: i64,
     modified: i64,
 }
 
@@ -93,6 +103,7 @@ struct Waiting {
 #[derive(Debug)]
 struct Open {
     file: File,
+    written: u64,
     hash: Sha256,
     about: Waiting,
 }
@@ -107,6 +118,8 @@ impl<'a> Receiver<'a> {
             root: &files.root,
             digests: files.digests.as_deref(),
             kept: Kept::survey(&files.root)?,
+            listing: Sha256::new(),
+            unchanged: true,
             told: 0,
             path_bytes: 0,
             all_told: false,
@@ -115,7 +128,7 @@ impl<'a> Receiver<'a> {
             links: Vec::new(),
             folders: Vec::new(),
             bytes: 0,
-            content_bytes: 0,
+            size_bytes: Some(0),
             state: State::Receiving,
         })
     }
@@ -160,9 +173,9 @@ impl<'a> Receiver<'a> {
         self.bytes
     }
 
-    /// Bytes of contents that came.
-    pub fn content_bytes(&self) -> u64 {
-        self.content_bytes
+    /// Bytes that the files take on the disk; `None` if the client does not know.
+    pub fn size_bytes(&self) -> Option<u64> {
+        self.size_bytes
     }
 
     fn entry(&mut self, stat: Stat) -> Result<(), Error> {
@@ -181,6 +194,7 @@ impl<'a> Receiver<'a> {
         self.bytes += stat.encoded_len() as u64;
         let permissions = mode::permissions(stat.mode);
         let is_there = self.kept.has(&stat, self.root, self.digests)?;
+        self.list(&stat, is_there);
         match stat.mode & mode::TYPE {
             mode::DIRECTORY => {
                 if !is_there {
@@ -190,8 +204,8 @@ impl<'a> Receiver<'a> {
             }
             _ if is_there => {}
             0 if stat.link.is_empty() => {
-                let Stat { path, modified, .. } = stat;
-                self.waiting.push_back(Waiting { id, path, mode: permissions, modified });
+                let Stat { path, size, modified, .. } = stat;
+                self.waiting.push_back(Waiting { id, path, mode: permissions, size, modified });
             }
             0 => {
                 check_path(&stat.link)?;
@@ -208,15 +222,33 @@ impl<'a> Receiver<'a> {
         Ok(())
     }
 
+    fn list(&mut self, stat: &Stat, is_there: bool) {
+        self.unchanged &= is_there;
+        if stat.mode & mode::TYPE == 0 && stat.link.is_empty() {
+            let blocks = u64::try_from(stat.size).unwrap_or_default().div_ceil(BLOCK_BYTES);
+            self.size_bytes = self.size_bytes.and_then(|all| all.checked_add(blocks.checked_mul(BLOCK_BYTES)?));
+        }
+        if self.digests.is_some() {
+            for text in [&stat.path, &stat.link] {
+                self.listing.update((text.len() as u64).to_le_bytes());
+                self.listing.update(text);
+            }
+            self.listing.update(stat.mode.to_le_bytes());
+            self.listing.update(stat.size.to_le_bytes());
+            self.listing.update(stat.modified.to_le_bytes());
+        }
+    }
+
     fn contents(&mut self, id: u32, data: &[u8]) -> Result<(), Error> {
         let unasked = || Error::Protocol(format!("contents of file {id}, which were not asked for"));
         if data.is_empty() {
             let open = self.open.remove(&id).ok_or_else(unasked)?;
+            self.size_bytes = self.size_bytes.filter(|_| i64::try_from(open.written) == Ok(open.about.size));
             return open.finish(self.digests);
         }
         let open = self.open.get_mut(&id).ok_or_else(unasked)?;
         self.bytes += data.len() as u64;
-        self.content_bytes += data.len() as u64;
+        open.written += data.len() as u64;
         if self.digests.is_some() {
             open.hash.update(data);
         }
@@ -226,12 +258,15 @@ impl<'a> Receiver<'a> {
     /// Asks for more contents, as far as there is room.
     fn requests(&mut self) -> Result<Vec<Packet>, Error> {
         let mut requests = Vec::new();
+        if self.open.len() > FEW {
+            return Ok(requests);
+        }
         while self.open.len() < OPEN
             && let Some(about) = self.waiting.pop_front()
         {
             let file = self.root.create_new(&about.path, 0o600)?;
             requests.push(Packet { kind: PacketType::Request as i32, id: about.id, ..Packet::default() });
-            self.open.insert(about.id, Open { file, hash: Sha256::new(), about });
+            self.open.insert(about.id, Open { file, written: 0, hash: Sha256::new(), about });
         }
         Ok(requests)
     }
@@ -250,6 +285,9 @@ impl<'a> Receiver<'a> {
                 self.root.set_modified(&path, modified)?;
             }
         }
+        if let Some(digests) = self.digests {
+            digests.listed(std::mem::take(&mut self.listing).finalize().into(), self.unchanged);
+        }
         Ok(())
     }
 }
@@ -257,7 +295,7 @@ impl<'a> Receiver<'a> {
 impl Open {
     /// The file is whole. It gets its time last: one that has it is believed to be what the client has.
     fn finish(self, digests: Option<&Digests>) -> Result<(), Error> {
-        let Self { file, hash, about } = self;
+        let Self { file, hash, about, .. } = self;
         let finish = || {
             // The process's mask has its say when a file is made; not here.
             file.set_permissions(Permissions::from_mode(about.mode))?;

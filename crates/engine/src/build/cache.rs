@@ -40,7 +40,7 @@ impl Engine {
                 description: format!("{what} {}", folder.id),
                 in_use: caches.is_used(&folder.name),
                 shared: false,
-                size: i64::try_from(caches.size_bytes(&folder.name)?).unwrap_or(i64::MAX),
+                size: i64::try_from(caches.size_bytes(&folder)?).unwrap_or(i64::MAX),
                 created_at: folder.created.to_string(),
                 last_used_at: folder.last_used.to_string(),
                 usage_count: folder.uses,
@@ -91,7 +91,8 @@ impl Engine {
         let size = |cache: &Cache| u64::try_from(cache.shown.size).unwrap_or(0);
         let mut caches = self.shown_caches()?;
         let mut left: u64 = caches.iter().map(size).sum();
-        caches.sort_by_key(|cache| cache.folder.last_used);
+        // One that is too large on its own goes first, so that the others may stay.
+        caches.sort_by_key(|cache| (keep_bytes.is_none_or(|keep| size(cache) <= keep), cache.folder.last_used));
         let mut pruned = BuildCachePruned::default();
         for cache in caches {
             let enough = keep_bytes.is_some_and(|keep| left <= keep);

@@ -21,7 +21,7 @@ use crate::progress::Recorder;
 use crate::receive::{self, Receiver, mode};
 use crate::session::Session;
 
-const DIFF_COPY: &str = "/moby.filesync.v1.FileSync/DiffCopy";
+pub(crate) const DIFF_COPY: &str = "/moby.filesync.v1.FileSync/DiffCopy";
 /// How long a client may be silent in the middle of a transfer.
 const SILENT_FOR: Duration = Duration::from_secs(120);
 /// Symbolic links that lead from one to the next, at most.

@@ -28,6 +28,11 @@ const PROBE_WITHIN: Duration = Duration::from_secs(20);
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// How long a client may take to speak HTTP/2.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+/// Bytes of a call that the client may send before they are read, and of all calls. What is read later must hold the client up
+/// and not end the connection: h2 ends one whose unread messages are so small that they cost more than half of all these bytes
+/// in memory, and a file that a client tells of is a message of its own.
+const CALL_BYTES: u32 = 512 * 1024;
+const CHANNEL_BYTES: u32 = 64 * 1024 * 1024;
 /// Messages of ours that wait for a slow client.
 const WAITING: usize = 16;
 
@@ -52,6 +57,8 @@ impl Channel {
             .keep_alive_interval(PROBE_EVERY)
             .keep_alive_timeout(PROBE_WITHIN)
             .keep_alive_while_idle(true)
+            .initial_stream_window_size(CALL_BYTES)
+            .initial_connection_window_size(CHANNEL_BYTES)
             .handshake(TokioIo::new(io));
         let broken = || Status::new(Code::Unavailable, "the session's client does not speak HTTP/2");
         let (requests, connection) = timeout(HANDSHAKE_WITHIN, handshake)

@@ -10,6 +10,7 @@ use dockerfile::Ignore;
 use engine::Keys;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use http::HeaderMap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -19,11 +20,11 @@ use crate::grpc::{self, Answer, Call, Channel, Code, Service, Status};
 use crate::hijack;
 use crate::job::{Jobs, Running};
 use crate::lend::Lender;
-use crate::message::{BytesMessage, GetSecretRequest, GetSecretResponse};
+use crate::message::{BytesMessage, GetSecretRequest, GetSecretResponse, Packet};
 use crate::place::Folders;
 use crate::progress::Recorder;
 use crate::session::{Session, Sessions};
-use crate::source::{Local, Locals, SessionFiles};
+use crate::source::{DIFF_COPY, Local, Locals, SessionFiles};
 
 /// Everything that fetching files needs, and what must live as long.
 struct Fixture {
@@ -119,6 +120,24 @@ async fn a_context_is_kept_for_the_client_s_next_build() {
     assert!(broken.fetch().await.is_err());
     drop((second, broken));
     assert!(caches.list().unwrap().iter().all(|cache| !caches.is_used(&cache.name)));
+}
+
+/// A client tells of its files one by one, and as fast as it can; we may be looking at something else.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_small_messages_wait_until_they_are_read() {
+    const FILES: usize = 30_000;
+    let tree = (0..FILES).map(|number| file(format!("{number}").leak(), b"")).collect();
+    let (session, _) = open(Client { files: Files::Tree(tree), ..Client::default() }).await;
+    let (_questions, mut packets) = session.channel.converse(DIFF_COPY, HeaderMap::new()).unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let read = async {
+        let mut told = 0;
+        while packets.next::<Packet>().await.unwrap().unwrap().stat.is_some() {
+            told += 1;
+        }
+        told
+    };
+    assert_eq!(tokio::time::timeout(Duration::from_secs(60), read).await.unwrap(), FILES);
 }
 
 #[tokio::test(flavor = "multi_thread")]

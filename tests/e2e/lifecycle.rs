@@ -197,3 +197,24 @@ fn volumes_tell_who_mounts_them() {
     let lines = |told: &str| told.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>();
     eventually(|| lines(&told()) == expected);
 }
+
+#[test]
+fn the_root_file_systems_of_containers_that_have_ended_are_let_go_of() {
+    let daemon = Daemon::with_busybox();
+    // Root file systems are mounted nowhere: a descriptor of one reads as its own root.
+    let held = || {
+        let descriptors = std::fs::read_dir(format!("/proc/{}/fd", daemon.pid())).expect("the daemon's descriptors");
+        let roots = descriptors.flatten().filter(|entry| std::fs::read_link(entry.path()).is_ok_and(|to| to == *"/"));
+        roots.count()
+    };
+    let before = held();
+    for round in 0..3 {
+        daemon.docker(&["run", "--rm", "busybox", "true"]).ok();
+        daemon.docker(&["run", "--name", &format!("kept{round}"), "busybox", "sh", "-c", "echo x >>/file"]).ok();
+        // At once: the last run's is let go of first, and what was written to it is there.
+        daemon.docker(&["start", "-a", &format!("kept{round}")]).ok();
+        let files = daemon.docker(&["cp", &format!("kept{round}:/file"), "-"]).ok();
+        assert!(files.contains("x\nx\n"), "{files:?}");
+    }
+    eventually(|| held() <= before);
+}

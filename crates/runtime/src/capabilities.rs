@@ -1,5 +1,7 @@
 //! Capabilities: Docker's default set, what a client adds and drops, and what this machine grants.
 
+use std::sync::OnceLock;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -169,13 +171,17 @@ fn collect(field: &str, list: &[String]) -> Result<(bool, CapabilitySet)> {
     Ok((all, set))
 }
 
-/// What this process may hand on: its permitted and bounding sets together.
+/// What this process may hand on: its permitted and bounding sets together, as they were when it was first asked, it or the
+/// process that forked it.
 pub fn granted() -> CapabilitySet {
-    let permitted = rustix::thread::capabilities(None).map_or(0, |sets| sets.permitted.bits());
-    (0..NAMES.len() as u32)
-        .filter(|number| sys::process::in_bounding_set(*number))
-        .fold(0, |set, number| set | bit(number))
-        & permitted
+    static GRANTED: OnceLock<CapabilitySet> = OnceLock::new();
+    *GRANTED.get_or_init(|| {
+        let permitted = rustix::thread::capabilities(None).map_or(0, |sets| sets.permitted.bits());
+        (0..NAMES.len() as u32)
+            .filter(|number| sys::process::in_bounding_set(*number))
+            .fold(0, |set, number| set | bit(number))
+            & permitted
+    })
 }
 
 #[cfg(test)]

@@ -59,6 +59,9 @@ pub struct Spawned {
     /// the mounts before
     /// the end of the process is seen, which is then 0.3 to 0.5 ms sooner: let go of it after the exit was reported.
     pub mount_namespace: Option<OwnedFd>,
+    /// The container's root file system (first processes only). While somebody holds it, it is mounted; all that was mounted
+    /// on it goes with the namespace.
+    pub rootfs: Option<OwnedFd>,
 }
 
 /// Starts the first process of a container. Returns once the program is executing, or with the step that failed.
@@ -68,6 +71,7 @@ pub fn spawn(plan: &Plan, fds: PlanFds, stdio: Stdio) -> Result<Spawned, StartEr
     if plan.terminal != matches!(stdio, Stdio::Terminal) {
         return Err(StartError::new(Stage::Plan, libc::EINVAL, "terminal and standard streams disagree"));
     }
+    let rootfs = duplicate(fds.rootfs.as_fd())?;
     let mut steps = Steps::default();
     let joins_pid = matches!(plan.namespaces.pid, Namespace::Join(_));
     steps.begin(&plan.process, &plan.cgroup, joins_pid)?;
@@ -86,7 +90,8 @@ pub fn spawn(plan: &Plan, fds: PlanFds, stdio: Stdio) -> Result<Spawned, StartEr
         Namespace::Join(pid) => Some(open_process(pid)?),
         Namespace::New | Namespace::Host => None,
     };
-    start(steps, flags, &plan.cgroup, joined.as_ref().map(AsFd::as_fd))
+    let spawned = start(steps, flags, &plan.cgroup, joined.as_ref().map(AsFd::as_fd))?;
+    Ok(Spawned { rootfs: Some(rootfs), ..spawned })
 }
 
 /// Starts a further process in the container of the process behind `container`: in all its namespaces and in the
@@ -166,7 +171,7 @@ fn start(
     })?;
     drop(state);
     let mount_namespace = if flags & NEW_MOUNT != 0 { hold_mounts(child.pid) } else { None };
-    let mut spawned = Spawned { pid: child.pid, pidfd: child.pidfd, terminal: None, mount_namespace };
+    let mut spawned = Spawned { pid: child.pid, pidfd: child.pidfd, terminal: None, mount_namespace, rootfs: None };
     loop {
         match terminal::receive(ours.as_fd()) {
             Ok(Message::Terminal(terminal)) => spawned.terminal = Some(terminal),

@@ -232,7 +232,8 @@ pub enum Event {
     },
     /// The container's program could not be executed. The shim ends by itself.
     StartFailed(Failure),
-    /// The container's first process ended, and all its output was recorded and sent to clients.
+    /// The container's first process ended, and all its output was recorded and sent to clients. One descriptor, unless an older
+    /// shim sends it: the root file system, which the daemon lets go of.
     Exited(Exit),
     /// A client was attached.
     Attached {

@@ -23,6 +23,7 @@ mod storage;
 mod sum;
 mod trash;
 mod tree;
+mod unmount;
 
 pub mod archive;
 pub mod compression;

@@ -86,6 +86,8 @@ impl Storage {
     /// descriptor unmounts unless the mount was moved into a namespace. Read-only mounts leave no trace in the writable layer.
     /// A container that runs has its root mounted already: use that, not a second mount.
     pub fn mount(&self, id: &str, readonly: bool) -> Result<OwnedFd> {
+        // The kernel minds two at a time.
+        self.unmounting.now(id);
         let (folder, top) = self.snapshot(id)?;
         let lower = self.lower(top.as_ref(), true)?;
         if !readonly {
@@ -94,6 +96,11 @@ impl Storage {
         let upper = folder.open_dir("upper")?;
         let lower: Vec<_> = std::iter::once(&upper).chain(&lower).collect();
         overlay(&lower, None)
+    }
+
+    /// Takes the mount of a container that has ended, and lets go of it together with those of others.
+    pub fn unmount(&self, id: &str, mount: OwnedFd) {
+        self.unmounting.soon(id, mount);
     }
 
     /// Mounts a layer and all beneath it, read-only and detached.

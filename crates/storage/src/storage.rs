@@ -13,6 +13,7 @@ use sys::root::{Kind, Root};
 
 use crate::layer::Kept;
 use crate::trash::Trash;
+use crate::unmount::Unmounting;
 use crate::{Error, Result, tree};
 
 /// Layers, container file systems and volumes beneath one directory. Cheap to share behind an `Arc`; every operation may be
@@ -28,6 +29,7 @@ pub struct Storage {
     pub(crate) syncing: Mutex<()>,
     next: AtomicU64,
     trash: Trash,
+    pub(crate) unmounting: Unmounting,
 }
 
 /// Bytes each part of the storage takes.
@@ -60,7 +62,8 @@ impl Storage {
         // What an earlier process with this one's number left has names from below this one.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let next = AtomicU64::new(u64::try_from(now.as_nanos()).unwrap_or_default());
-        let storage = Storage { path, root, kept, unsynced, syncing, next, trash };
+        let unmounting = Unmounting::new()?;
+        let storage = Storage { path, root, kept, unsynced, syncing, next, trash, unmounting };
         storage.sweep()?;
         storage.probe()?;
         Ok(storage)

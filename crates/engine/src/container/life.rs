@@ -214,7 +214,12 @@ impl Actor {
 
     async fn on_event(&mut self, event: Event, descriptors: Vec<OwnedFd>) {
         match event {
-            Event::Exited(exit) => self.on_exit(exit),
+            Event::Exited(exit) => {
+                if let Some(rootfs) = descriptors.into_iter().next() {
+                    self.engine.storage.unmount(&self.record.id.hex(), rootfs);
+                }
+                self.on_exit(exit);
+            }
             Event::ExecStarted { exec_id, pid } => {
                 self.engine.exec_started(&exec_id, pid);
                 self.answer_exec(&exec_id, Ok(pid));

@@ -92,8 +92,10 @@ impl Actor {
         }
         self.event("destroy", &[]);
         self.container.tell(|life| (life.removed, life.up) = (true, false));
-        // The end of a run does it too; a daemon that died in the middle of a start may have left some.
-        drop(self.engine.clean_cgroup(&self.record));
+        if self.cleaning.is_none() {
+            // No run has ended since this daemon began; one that died in the middle of a start may have left some.
+            drop(self.engine.clean_cgroup(&self.record));
+        }
         self.drop_files_later();
         Ok(())
     }

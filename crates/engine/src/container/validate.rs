@@ -132,11 +132,14 @@ fn memory(host: &HostConfig) -> Result<()> {
 }
 
 fn processors(host: &HostConfig) -> Result<()> {
-    let available = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    if host.nano_cpus < 0 || i128::from(host.nano_cpus) > available as i128 * 1_000_000_000 {
-        return Err(Error::invalid(format!(
-            "range of CPUs is from 0.01 to {available}.00, as there are only {available} CPUs available"
-        )));
+    if host.nano_cpus != 0 {
+        // Only then: it takes twenty calls of the kernel to find out.
+        let available = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        if host.nano_cpus < 0 || i128::from(host.nano_cpus) > available as i128 * 1_000_000_000 {
+            return Err(Error::invalid(format!(
+                "range of CPUs is from 0.01 to {available}.00, as there are only {available} CPUs available"
+            )));
+        }
     }
     if host.nano_cpus > 0 && (host.cpu_period != 0 || host.cpu_quota != 0) {
         return Err(Error::invalid("Conflicting options: Nano CPUs and CPU Period cannot both be set"));

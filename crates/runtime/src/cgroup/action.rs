@@ -7,7 +7,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::os::fd::AsFd;
 
-use super::file::{self, put, text};
+use super::file::{self, Files, put, text};
 use super::v1::{MEMORY, SWAP};
 use super::{CgroupPlan, Directory};
 use crate::error::{Error, Result};
@@ -35,19 +35,36 @@ pub fn create(plan: &CgroupPlan) -> Result<()> {
 fn make(directory: &Directory) -> Result<()> {
     let is_cpuset = directory.controllers.iter().any(|name| name == "cpuset");
     let is_unified = directory.controllers.is_empty();
-    for path in below(&directory.mount_point, &directory.path) {
-        if is_unified && let Some(parent) = path.parent() {
-            hand_down_controllers(parent)?;
-        }
-        match rustix::fs::mkdir(&path, Mode::from_raw_mode(0o755)) {
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(errno) => return Err(Error::io("making", &path, errno)),
-        }
-        if is_cpuset {
-            inherit_cpuset(&path)?;
+    if is_unified || is_cpuset || !make_below_parent(&directory.path)? {
+        for path in below(&directory.mount_point, &directory.path) {
+            if is_unified && let Some(parent) = path.parent() {
+                hand_down_controllers(parent)?;
+            }
+            let is_new = make_one(&path)?;
+            if is_cpuset {
+                inherit_cpuset(&path, is_new)?;
+            }
         }
     }
     apply(directory)
+}
+
+/// Makes a directory whose parent is there, as it is for all containers but the first. Tells whether it is.
+fn make_below_parent(path: &Path) -> Result<bool> {
+    match make_one(path) {
+        Ok(_) => Ok(true),
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes one directory, if it is not there. Tells whether it was not.
+fn make_one(path: &Path) -> Result<bool> {
+    match rustix::fs::mkdir(path, Mode::from_raw_mode(0o755)) {
+        Ok(()) => Ok(true),
+        Err(Errno::EXIST) => Ok(false),
+        Err(errno) => Err(Error::io("making", path, errno)),
+    }
 }
 
 /// Every directory from right below `top` down to `path`.
@@ -58,10 +75,10 @@ fn below(top: &Path, path: &Path) -> Vec<PathBuf> {
 }
 
 /// A v1 cpuset starts empty and takes no process until it is filled.
-fn inherit_cpuset(path: &Path) -> Result<()> {
+fn inherit_cpuset(path: &Path, is_new: bool) -> Result<()> {
     let Some(parent) = path.parent() else { return Ok(()) };
     for name in ["cpuset.cpus", "cpuset.mems"] {
-        if text(path, name)?.trim().is_empty() {
+        if is_new || text(path, name)?.trim().is_empty() {
             let value = text(parent, name)?;
             put(path, name, value.trim()).map_err(|errno| Error::io("writing", path.join(name), errno))?;
         }
@@ -84,12 +101,13 @@ fn hand_down_controllers(parent: &Path) -> Result<()> {
 /// needs the other order.
 fn apply(directory: &Directory) -> Result<()> {
     let mut done_early = false;
+    let mut files = Files::of(&directory.path);
     for write in &directory.writes {
         if write.file == SWAP && done_early {
             continue;
         }
         let swap = directory.writes.iter().find(|other| other.file == SWAP);
-        match (put(&directory.path, &write.file, &write.value), swap) {
+        match (files.put(&write.file, &write.value), swap) {
             (Ok(()), _) => {}
             (Err(Errno::INVAL), Some(swap)) if write.file == MEMORY => {
                 file::write(&directory.path, swap)?;

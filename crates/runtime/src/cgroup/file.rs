@@ -1,5 +1,6 @@
 //! Files of a control group.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -11,8 +12,30 @@ use crate::error::{Error, Result};
 
 /// Writes `value` at once, as these files demand. The error keeps the kernel's number.
 pub(super) fn put(directory: &Path, file: &str, value: &str) -> rustix::io::Result<()> {
-    let file = rustix::fs::open(directory.join(file), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
-    rustix::io::write(&file, value.as_bytes()).map(drop)
+    Files::of(directory).put(file, value)
+}
+
+/// Files of one directory, to which one value follows the other: each is opened once for those that follow each other.
+pub(super) struct Files<'a> {
+    directory: &'a Path,
+    open: Option<(&'a str, OwnedFd)>,
+}
+
+impl<'a> Files<'a> {
+    pub(super) fn of(directory: &'a Path) -> Self {
+        Self { directory, open: None }
+    }
+
+    /// As [`put`].
+    pub(super) fn put(&mut self, name: &'a str, value: &str) -> rustix::io::Result<()> {
+        let file = match self.open.take().filter(|(open, _)| *open == name) {
+            Some((_, file)) => file,
+            None => rustix::fs::open(self.directory.join(name), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?,
+        };
+        let (_, file) = self.open.insert((name, file));
+        // Each is a whole, wherever the one before has ended.
+        rustix::io::pwrite(file, value.as_bytes(), 0).map(drop)
+    }
 }
 
 /// Carries out one planned write.

@@ -59,6 +59,8 @@ fn serve(control: OwnedFd, runtime: &dyn Fn() -> Box<dyn Runtime>) -> crate::Res
     for signal in [SIGCHLD, SIGHUP, SIGINT] {
         set_disposition(signal, Disposition::Ignore).map_err(Error::system("ignore a signal"))?;
     }
+    // Once for all shims.
+    ::runtime::capabilities::granted();
     let control = Channel::new(control);
     loop {
         let (request, descriptors) = match control.receive()? {

@@ -105,8 +105,8 @@ impl Supervisor<'_> {
             Some(exec_id) => Event::ExecExited { exec_id, exit },
             None => Event::Exited(exit),
         };
-        let mounts = process.mount_namespace.take();
-        self.tell(event, None)?;
+        let (mounts, rootfs) = (process.mount_namespace.take(), process.rootfs.take());
+        self.tell(event, rootfs)?;
         drop(mounts);
         self.balance(key)?;
         self.output_ended(key)

@@ -28,6 +28,8 @@ pub(super) struct Process {
     pub(super) outputs: [Option<Watched>; 2],
     /// The container's mounts, held so that their end does not delay the news of the process's end.
     pub(super) mount_namespace: Option<OwnedFd>,
+    /// The container's root file system, held for the daemon, which knows when it is best let go of.
+    pub(super) rootfs: Option<OwnedFd>,
     pub(super) exit: Option<Exit>,
     pub(super) phase: Phase,
     /// When the current phase ends whatever is still open.
@@ -110,6 +112,7 @@ impl Process {
             stdin: Stdin::Waiting,
             outputs: [None, None],
             mount_namespace: None,
+            rootfs: None,
             exit: None,
             phase: Phase::Waiting,
             deadline: None,
@@ -132,6 +135,7 @@ impl Process {
         }
         self.pid = Some(spawned.pid);
         self.mount_namespace = spawned.mount_namespace;
+        self.rootfs = spawned.rootfs;
         self.phase = Phase::Running;
         let mut pidfd = poll.adopt(spawned.pidfd, Token::Pidfd(key));
         pidfd.wait_for(Some(EventFlags::IN))?;

@@ -61,7 +61,7 @@ fn start(program: &RawValue, stdio: runtime::Stdio) -> Result<Spawned, Failure> 
         detail: program.args[0].clone(),
     })?;
     let pid = child.id() as i32;
-    Ok(Spawned { pid, pidfd: sys::process::open(pid).unwrap(), terminal: master, mount_namespace: None })
+    Ok(Spawned { pid, pidfd: sys::process::open(pid).unwrap(), terminal: master, mount_namespace: None, rootfs: None })
 }
 
 fn copy(descriptor: &OwnedFd) -> Stdio {

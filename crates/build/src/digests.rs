@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -28,6 +28,8 @@ const SETTLED: Duration = Duration::from_millis(100);
 /// The digests of files that lie in one file system, by their inodes. None of them has a capability.
 #[derive(Debug, Default)]
 pub struct Digests {
+    /// Where they are saved, if they are.
+    path: PathBuf,
     known: Mutex<HashMap<u64, Known>>,
     sums: Mutex<Sums>,
     has_changed: AtomicBool,
@@ -56,14 +58,27 @@ struct Known {
 
 impl Digests {
     /// Digests as they were saved; none if they cannot be read, for then they are computed again.
-    pub(crate) fn load(path: &Path) -> Self {
-        let (known, sums) = read(path).unwrap_or_default();
+    pub(crate) fn load(path: PathBuf) -> Self {
+        let (known, sums) = read(&path).unwrap_or_default();
         let sums = Sums { known: sums, ..Sums::default() };
-        Self { known: Mutex::new(known), sums: Mutex::new(sums), has_changed: AtomicBool::new(false) }
+        Self { path, known: Mutex::new(known), sums: Mutex::new(sums), has_changed: AtomicBool::new(false) }
+    }
+
+    /// Takes away what was saved, before files change: if that is broken off, nothing is remembered of what they were.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn begin_change(&self) -> io::Result<()> {
+        self.sums().known.clear();
+        self.has_changed.store(true, Ordering::Relaxed);
+        match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Saves them, if they have changed since they were loaded.
-    pub(crate) fn save(&self, path: &Path) -> Result<()> {
+    pub(crate) fn save(&self) -> Result<()> {
         if !self.has_changed.swap(false, Ordering::Relaxed) {
             return Ok(());
         }
@@ -74,10 +89,10 @@ impl Digests {
         known.iter().for_each(|(inode, known)| known.write(*inode, &mut bytes));
         drop(known);
         self.sums().used.iter().for_each(|(key, digest)| bytes.extend([*key, *digest].concat()));
-        let new = path.with_extension("new");
+        let new = self.path.with_extension("new");
         let write = || {
             std::fs::File::create(&new)?.write_all(&bytes)?;
-            std::fs::rename(&new, path)
+            std::fs::rename(&new, &self.path)
         };
         write().map_err(Error::io("keeping the digests of a build context"))
     }
@@ -111,13 +126,9 @@ impl Digests {
         }
     }
 
-    /// Notes the digest of all that the client tells of its files, which lie there now; and whether they did so before.
-    pub fn listed(&self, listing: ContentDigest, unchanged: bool) {
-        let mut sums = self.sums();
-        sums.listing = Some(listing);
-        if !unchanged {
-            sums.known.clear();
-        }
+    /// Notes the digest of all that the client tells of its files, which lie there now.
+    pub fn listed(&self, listing: ContentDigest) {
+        self.sums().listing = Some(listing);
     }
 
     /// The digest of a source, if an earlier build had the same files.
@@ -222,14 +233,14 @@ mod tests {
         let folder = tempfile::tempdir()?;
         let (root, saved) = (Root::open(folder.path())?, folder.path().join("digests"));
         root.write("f", b"one", 0o600)?;
-        let digests = Digests::load(&saved);
+        let digests = Digests::load(saved.clone());
         let before = root.symlink_metadata("f")?;
         assert_eq!(digests.of(&before), None);
         digests.read(&before, [1; 32]);
         assert_eq!(digests.of(&before), None, "it changed a moment ago");
         digests.wrote(&before, [1; 32]);
-        digests.save(&saved)?;
-        let digests = Digests::load(&saved);
+        digests.save()?;
+        let digests = Digests::load(saved);
         assert_eq!(digests.of(&root.symlink_metadata("f")?), Some([1; 32]));
         // The same size and time; what cannot be set tells it.
         std::thread::sleep(SETTLED * 2);
@@ -250,23 +261,27 @@ mod tests {
     fn a_source_s_digest_is_that_of_the_same_files() -> std::result::Result<(), Box<dyn std::error::Error>> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("digests");
-        let digests = Digests::default();
+        let digests = Digests::load(path.clone());
         digests.summed(b"source", [1; 32]);
         assert_eq!(digests.sum(b"source"), None, "nobody knows of which files");
-        digests.listed([7; 32], false);
+        digests.listed([7; 32]);
         digests.summed(b"source", [1; 32]);
         digests.summed(b"another", [2; 32]);
-        digests.save(&path)?;
-        let again = |listing, unchanged, source| {
-            let digests = Digests::load(&path);
-            digests.listed(listing, unchanged);
+        digests.save()?;
+        let again = |listing, source| {
+            let digests = Digests::load(path.clone());
+            digests.listed(listing);
             digests.sum(source)
         };
-        assert_eq!(again([7; 32], true, b"source"), Some([1; 32]));
-        assert_eq!(again([7; 32], true, b"another"), Some([2; 32]));
-        assert_eq!(again([7; 32], true, b"a third"), None);
-        assert_eq!(again([7; 32], false, b"source"), None, "some were fetched");
-        assert_eq!(again([8; 32], true, b"source"), None, "other files");
+        assert_eq!(again([7; 32], b"source"), Some([1; 32]));
+        assert_eq!(again([7; 32], b"another"), Some([2; 32]));
+        assert_eq!(again([7; 32], b"a third"), None);
+        assert_eq!(again([8; 32], b"source"), None, "other files");
+        let digests = Digests::load(path.clone());
+        digests.begin_change()?;
+        digests.listed([7; 32]);
+        assert_eq!(digests.sum(b"source"), None, "some were fetched");
+        assert_eq!(again([7; 32], b"source"), None, "and then the engine died");
         Ok(())
     }
 
@@ -277,7 +292,7 @@ mod tests {
         let long = [&b"digests1"[..], &[0xff; 300]].concat();
         for bytes in [&b""[..], b"digests", b"digests1", b"digests10000000x", &[0; 8 + RECORD_BYTES], &long] {
             std::fs::write(&path, bytes)?;
-            assert!(Digests::load(&path).known().is_empty(), "{bytes:?}");
+            assert!(Digests::load(path.clone()).known().is_empty(), "{bytes:?}");
         }
         Ok(())
     }

@@ -1,6 +1,5 @@
 //! Contexts that outlive their builds: what a client sent lies there when it builds again.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use dockerfile::Sharing;
@@ -32,7 +31,7 @@ impl KeptContext {
         let key = CacheKey { kind: CacheKind::Context, id: name, owner: client };
         let lease = caches.take(key, Sharing::Private, &|| Ok(()))?;
         let root = Arc::new(Root::open(lease.path())?);
-        let digests = Arc::new(Digests::load(&digests(&lease)));
+        let digests = Arc::new(Digests::load(lease.folder().join(DIGESTS)));
         Ok(Self { files: ContextFiles { root, digests: Some(Arc::clone(&digests)) }, digests, lease })
     }
 
@@ -54,12 +53,8 @@ impl KeptContext {
     /// # Errors
     /// It cannot be written; then the next build finds it out again.
     pub fn close(&self) -> Result<()> {
-        self.digests.save(&digests(&self.lease))
+        self.digests.save()
     }
-}
-
-fn digests(lease: &CacheLease) -> PathBuf {
-    lease.folder().join(DIGESTS)
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ pub struct Receiver<'a> {
     kept: Kept,
     /// All that is told of files.
     listing: Sha256,
-    /// What is told of lies there already.
+    /// All that was told of lies there already.
     unchanged: bool,
     told: u32,
     path_bytes: usize,
@@ -194,7 +194,7 @@ impl<'a> Receiver<'a> {
         self.bytes += stat.encoded_len() as u64;
         let permissions = mode::permissions(stat.mode);
         let is_there = self.kept.has(&stat, self.root, self.digests)?;
-        self.list(&stat, is_there);
+        self.list(&stat, is_there)?;
         match stat.mode & mode::TYPE {
             mode::DIRECTORY => {
                 if !is_there {
@@ -222,8 +222,13 @@ impl<'a> Receiver<'a> {
         Ok(())
     }
 
-    fn list(&mut self, stat: &Stat, is_there: bool) {
-        self.unchanged &= is_there;
+    /// Notes what is told of a file, before anything is written.
+    fn list(&mut self, stat: &Stat, is_there: bool) -> Result<(), Error> {
+        if self.unchanged && !is_there {
+            self.unchanged = false;
+            let begun = self.digests.map_or(Ok(()), Digests::begin_change);
+            begun.map_err(|source| Error::Write { path: stat.path.clone(), source })?;
+        }
         if stat.mode & mode::TYPE == 0 && stat.link.is_empty() {
             let blocks = u64::try_from(stat.size).unwrap_or_default().div_ceil(BLOCK_BYTES);
             self.size_bytes = self.size_bytes.and_then(|all| all.checked_add(blocks.checked_mul(BLOCK_BYTES)?));
@@ -237,6 +242,7 @@ impl<'a> Receiver<'a> {
             self.listing.update(stat.size.to_le_bytes());
             self.listing.update(stat.modified.to_le_bytes());
         }
+        Ok(())
     }
 
     fn contents(&mut self, id: u32, data: &[u8]) -> Result<(), Error> {
@@ -286,7 +292,7 @@ impl<'a> Receiver<'a> {
             }
         }
         if let Some(digests) = self.digests {
-            digests.listed(std::mem::take(&mut self.listing).finalize().into(), self.unchanged);
+            digests.listed(std::mem::take(&mut self.listing).finalize().into());
         }
         Ok(())
     }

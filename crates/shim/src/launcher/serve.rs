@@ -25,7 +25,9 @@ const SHIM_OOM_SCORE: i32 = -999;
 ///
 /// Must be called before any thread is started; the binary passes the socket it was given as standard input.
 pub fn run(control: OwnedFd) -> ! {
-    run_with(control, || Box::new(Embedded::new(oom_score().ok())))
+    // Shims begin with the launcher's.
+    let score = oom_score().ok();
+    run_with(control, move || Box::new(Embedded::new(score)))
 }
 
 /// As [`run`], with the control socket that [`super::Launcher`] passes as standard input.

@@ -80,13 +80,13 @@ fn post(engine: &Engine, case: &Case, cached: bool) -> Result<()> {
     let head =
         format!("POST /build{query} HTTP/1.1\r\nHost: d\r\nConnection: close\r\nContent-Type: application/x-tar\r\n");
     write!(stream, "{head}Content-Length: {bytes}\r\n\r\n")?;
-    std::io::copy(&mut tar, &mut stream)?;
+    // Docker Engine leaves the end of the tar unread, and so resets the connection after its answer, or while we write.
+    let sent = std::io::copy(&mut tar, &mut stream);
     let mut told = Vec::new();
-    // Docker Engine leaves the end of the tar unread, and so resets the connection after its answer.
     let end = stream.read_to_end(&mut told);
     let told = String::from_utf8_lossy(&told);
     // An answer of 200 may end with an error.
-    ensure!(told.contains("Successfully built"), "the build failed ({end:?}): {told}");
+    ensure!(told.contains("Successfully built"), "the build failed ({sent:?}, {end:?}): {told}");
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use build::Message;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::stream::ByteSender;
@@ -30,7 +31,7 @@ impl Console {
             return self.send(message);
         }
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let line = line(&document(message));
+        let line = document(message);
         if held.len() + line.len() <= HELD_BYTES {
             held.extend(line);
         }
@@ -38,7 +39,7 @@ impl Console {
 
     /// Tells something in any case.
     pub(super) fn send(&self, message: &Message) {
-        self.write(line(&document(message)));
+        self.write(document(message));
     }
 
     /// The last message of a build that failed.
@@ -62,16 +63,27 @@ impl Console {
     }
 }
 
-fn document(message: &Message) -> Value {
+/// What a command or the builder says.
+#[derive(Serialize)]
+struct Said<'a> {
+    stream: &'a str,
+}
+
+fn document(message: &Message) -> Vec<u8> {
     match message {
-        Message::Text(text) => json!({"stream": text}),
+        Message::Text(text) => line(&Said { stream: text }),
         // Red, as Docker's builder has it.
-        Message::ErrorText(text) => json!({"stream": format!("\u{1b}[91m{text}\u{1b}[0m")}),
-        Message::Fetching(message) => message.clone(),
-        Message::Id(id) => json!({"aux": {"ID": id.to_string()}}),
+        Message::ErrorText(text) => line(&Said { stream: &format!("\u{1b}[91m{text}\u{1b}[0m") }),
+        Message::Fetching(message) => line(message),
+        Message::Id(id) => line(&json!({"aux": {"ID": id.to_string()}})),
     }
 }
 
-fn line(document: &Value) -> Vec<u8> {
-    format!("{document}\r\n").into_bytes()
+fn line(document: &impl Serialize) -> Vec<u8> {
+    let mut line = serde_json::to_vec(document).unwrap_or_else(|error| {
+        // Our own types have string keys and no failing implementations; if one ever fails, the client is told so.
+        format!("{{\"error\":{:?}}}", error.to_string()).into_bytes()
+    });
+    line.extend_from_slice(b"\r\n");
+    line
 }

@@ -1,6 +1,7 @@
 //! Streams of JSON documents: events, and the progress of loads and pulls.
 
 use api::image::{ErrorDetail, Progress};
+use bytes::BytesMut;
 use engine::ByteStream;
 use futures_util::stream::{self, BoxStream, StreamExt};
 
@@ -34,20 +35,19 @@ pub(crate) struct Messages {
 
 /// Splits a stream of documents, one a line, into documents. A failure becomes the last document, as clients expect.
 pub(crate) fn lines(bytes: ByteStream) -> BoxStream<'static, Vec<u8>> {
-    let split = stream::unfold(Some((bytes, Vec::new())), |state| async move {
+    let split = stream::unfold(Some((bytes, BytesMut::new())), |state| async move {
         let (mut bytes, mut kept) = state?;
         loop {
             if let Some(at) = kept.iter().position(|byte| *byte == b'\n') {
-                let rest = kept.split_off(at + 1);
-                kept.truncate(at);
-                return Some((kept, Some((bytes, rest))));
+                let line = kept.split_to(at + 1).to_vec();
+                return Some((line, Some((bytes, kept))));
             }
             match bytes.next().await {
                 Some(Ok(piece)) if kept.len() + piece.len() <= DOCUMENT_BYTES => kept.extend_from_slice(&piece),
                 Some(Ok(_)) => return Some((failure("a message of the engine has no end"), None)),
                 Some(Err(error)) => return Some((failure(error.message()), None)),
                 None if kept.is_empty() => return None,
-                None => return Some((kept, None)),
+                None => return Some((kept.to_vec(), None)),
             }
         }
     });

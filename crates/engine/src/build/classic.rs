@@ -14,23 +14,18 @@ use super::remote::RemoteContext;
 use crate::engine::Engine;
 use crate::images::new_name;
 use crate::options::BuildOptions;
-use crate::stream::{ByteSender, ByteStream, Upload, byte_stream_of};
+use crate::stream::{ByteStream, TextWriter, Upload, text};
 use crate::{Error, Result};
-
-/// Messages that wait for the client at most. Nearly all are a line; steps that are cached need not wait for it to read.
-const MESSAGES: usize = 64;
 
 impl Engine {
     /// See [`Engine::build`].
     pub(crate) async fn build_image(self: &Arc<Self>, options: BuildOptions, body: Upload) -> Result<ByteStream> {
         let names = names(&options)?;
-        let (sender, stream) = byte_stream_of(MESSAGES);
+        let cancelled = CancellationToken::new();
+        let (client, stream) = text(cancelled.clone());
         let (begun, begins) = oneshot::channel();
         let (engine, handle) = (Arc::clone(self), Handle::current());
         tokio::task::spawn_blocking(move || {
-            let cancelled = CancellationToken::new();
-            let over = cancelled.clone().drop_guard();
-            handle.spawn(cancel_when_closed(sender.clone(), cancelled.clone()));
             let prepared = engine.prepare_build(&options, names, body, &handle, &cancelled);
             let build = match prepared {
                 Ok(build) => build,
@@ -42,12 +37,11 @@ impl Engine {
                 }
             };
             if begun.send(Ok(())).is_ok() {
-                engine.classic_build(build, &options, handle, sender, cancelled);
+                engine.classic_build(build, &options, handle, client, cancelled);
             }
-            drop(over);
         });
         begins.await.map_err(|error| Error::system("the build broke down").caused_by(error))??;
-        Ok(stream)
+        Ok(stream.into())
     }
 
     /// Fetches or unpacks the context and reads the Dockerfile.
@@ -96,10 +90,10 @@ impl Engine {
         build: Build,
         options: &BuildOptions,
         handle: Handle,
-        sender: ByteSender,
+        client: TextWriter,
         cancelled: CancellationToken,
     ) {
-        let console = Arc::new(Console::new(sender, options.quiet));
+        let console = Arc::new(Console::new(client, options.quiet));
         let told = Arc::clone(&console);
         let text = Classic::new(options.dialect, options.quiet_commands, move |message| told.say(&message));
         let progress = InOrder::new(text);
@@ -111,14 +105,6 @@ impl Engine {
             Err(build::Error::Cancelled) => tracing::debug!("a client left its build"),
             Err(error) => console.fail(&error),
         }
-    }
-}
-
-/// Gives a build up when its client leaves; ends with the build.
-async fn cancel_when_closed(sender: ByteSender, cancelled: CancellationToken) {
-    tokio::select! {
-        () = sender.closed() => cancelled.cancel(),
-        () = cancelled.cancelled() => {}
     }
 }
 

@@ -6,7 +6,7 @@ use build::Message;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::stream::ByteSender;
+use crate::stream::TextWriter;
 
 /// Most that a quiet build keeps for the case that it fails, in bytes.
 const HELD_BYTES: usize = 1024 * 1024;
@@ -14,15 +14,15 @@ const HELD_BYTES: usize = 1024 * 1024;
 /// A build's line to its client.
 #[derive(Debug)]
 pub(super) struct Console {
-    sender: ByteSender,
+    client: TextWriter,
     /// Only the outcome is told; what came before only if it is a failure.
     quiet: bool,
     held: Mutex<Vec<u8>>,
 }
 
 impl Console {
-    pub(super) fn new(sender: ByteSender, quiet: bool) -> Self {
-        Self { sender, quiet, held: Mutex::default() }
+    pub(super) fn new(client: TextWriter, quiet: bool) -> Self {
+        Self { client, quiet, held: Mutex::default() }
     }
 
     /// Tells something, unless the build is quiet.
@@ -39,25 +39,25 @@ impl Console {
 
     /// Tells something in any case.
     pub(super) fn send(&self, message: &Message) {
-        self.write(document(message));
+        self.write(&document(message));
     }
 
     /// The last message of a build that failed.
     pub(super) fn fail(&self, error: &build::Error) {
         let held = std::mem::take(&mut *self.held.lock().unwrap_or_else(PoisonError::into_inner));
         if !held.is_empty() {
-            self.write(held);
+            self.write(&held);
         }
         let message = error.to_string();
         let mut detail = json!({"message": message});
         if error.code() != 0 {
             detail["code"] = Value::from(error.code());
         }
-        self.write(line(&json!({"errorDetail": detail, "error": message})));
+        self.write(&line(&json!({"errorDetail": detail, "error": message})));
     }
 
-    fn write(&self, bytes: Vec<u8>) {
-        if !self.sender.blocking_send(bytes) {
+    fn write(&self, lines: &[u8]) {
+        if !self.client.write(lines) {
             tracing::trace!("the client of a build has left");
         }
     }

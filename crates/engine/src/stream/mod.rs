@@ -1,5 +1,7 @@
 //! Bytes on their way between the server and blocking code: bounded, so that the slower side sets the pace.
 
+mod text;
+
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::sync::{Arc, OnceLock};
@@ -7,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use shim::protocol::LogPosition;
 use tokio::sync::mpsc;
 
+pub(crate) use self::text::{TextReader, TextWriter, text};
 use crate::Error;
 
 /// Chunks in flight at most; a chunk is at most [`CHUNK_BYTES`].
@@ -18,14 +21,27 @@ const CHUNK_BYTES: usize = 64 * 1024;
 ///
 /// Dropping it ends the producer.
 #[derive(Debug)]
-pub struct ByteStream {
-    chunks: mpsc::Receiver<Result<Vec<u8>, Error>>,
+pub struct ByteStream(Source);
+
+#[derive(Debug)]
+enum Source {
+    Chunks(mpsc::Receiver<Result<Vec<u8>, Error>>),
+    Text(TextReader),
 }
 
 impl ByteStream {
     /// The next piece; `None` at the end. After an error nothing more comes.
     pub async fn next(&mut self) -> Option<Result<Vec<u8>, Error>> {
-        self.chunks.recv().await
+        match &mut self.0 {
+            Source::Chunks(chunks) => chunks.recv().await,
+            Source::Text(text) => text.next().await.map(Ok),
+        }
+    }
+}
+
+impl From<TextReader> for ByteStream {
+    fn from(text: TextReader) -> Self {
+        Self(Source::Text(text))
     }
 }
 
@@ -75,7 +91,6 @@ impl ByteSender {
             tracing::debug!("a stream failed after its reader had left");
         }
     }
-
     /// Resolves when the reader is gone.
     pub(crate) async fn closed(&self) {
         self.0.closed().await;
@@ -84,13 +99,8 @@ impl ByteSender {
 
 /// A pair of ends.
 pub(crate) fn byte_stream() -> (ByteSender, ByteStream) {
-    byte_stream_of(CHUNKS)
-}
-
-/// A pair of ends, with so many chunks in flight at most: for chunks that are small.
-pub(crate) fn byte_stream_of(chunks: usize) -> (ByteSender, ByteStream) {
-    let (sender, chunks) = mpsc::channel(chunks);
-    (ByteSender(sender), ByteStream { chunks })
+    let (sender, chunks) = mpsc::channel(CHUNKS);
+    (ByteSender(sender), ByteStream(Source::Chunks(chunks)))
 }
 
 /// Runs blocking `produce` on its own thread; what it writes is the stream.

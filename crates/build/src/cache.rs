@@ -117,5 +117,5 @@ fn same(a: &RunConfig, b: &RunConfig) -> bool {
         && a.healthcheck == b.healthcheck
         && keys(&a.exposed_ports) == keys(&b.exposed_ports)
         && keys(&a.volumes) == keys(&b.volumes)
-        && a.labels.clone().unwrap_or_default() == b.labels.clone().unwrap_or_default()
+        && a.labels.iter().flatten().eq(b.labels.iter().flatten())
 }

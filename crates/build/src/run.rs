@@ -25,7 +25,7 @@ impl Work<'_> {
             config.exposed_ports.get_or_insert_default();
             config.volumes.get_or_insert_default();
         }
-        let stage = self.stage()?.clone();
+        let stage = self.stage()?;
         let words = stage.words_of(&run.command);
         let variables = self.arguments.variables(stage.env());
         let recorded: Vec<String> = variables
@@ -44,7 +44,7 @@ impl Work<'_> {
         if self.cached(&config)? {
             return Ok(());
         }
-        let mut running = stage.config.clone();
+        let mut running = self.stage()?.config.clone();
         running.cmd = Some(words.clone());
         running.entrypoint = None;
         running.env.get_or_insert_default().extend(variables.iter().map(|(name, value)| format!("{name}={value}")));

@@ -14,7 +14,9 @@ use self::small::{SMALL_BYTES, Small};
 use crate::{ContextFiles, ContextSource, Error, Repository, Result, Secrets};
 
 /// Bytes at the beginning of a body that tell what it is.
-const HEAD_BYTES: usize = 1024;
+const MAGIC_BYTES: usize = 1024;
+/// What most archives that hold little more than a Dockerfile take.
+const HEAD_BYTES: usize = 16 * 1024;
 
 /// A build context that is here as a whole. What of it is on the disk is removed with it.
 #[derive(Debug)]
@@ -27,7 +29,7 @@ impl Context {
     /// # Errors
     /// The body is empty or no archive.
     pub fn unpack(mut body: impl Read, temporary: &Path) -> Result<Self> {
-        let mut head = Vec::new();
+        let mut head = Vec::with_capacity(HEAD_BYTES);
         let small = (&mut body).take(SMALL_BYTES as u64 + 1).read_to_end(&mut head);
         small.map_err(Error::io("reading the build context"))?;
         if head.is_empty() {
@@ -103,7 +105,7 @@ impl ContextSource for Context {
 /// The body cannot be read.
 fn is_archive<R: Read>(mut body: R) -> Result<(bool, impl Read + use<R>)> {
     let mut head = Vec::new();
-    (&mut body).take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(Error::io("reading the build context"))?;
+    (&mut body).take(MAGIC_BYTES as u64).read_to_end(&mut head).map_err(Error::io("reading the build context"))?;
     let plain = head.get(257..262) == Some(b"ustar");
     let packed = head.starts_with(&[0x1f, 0x8b])
         || head.starts_with(b"BZh")

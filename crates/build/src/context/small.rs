@@ -72,7 +72,7 @@ fn plain_entries(archive: &[u8]) -> Option<Entries> {
     if archive.len() > SMALL_BYTES {
         return None;
     }
-    let mut plain = Vec::new();
+    let mut plain = Vec::with_capacity(archive.len());
     storage::compression::decompress(archive).ok()?.take(PLAIN_BYTES as u64 + 1).read_to_end(&mut plain).ok()?;
     if plain.len() > PLAIN_BYTES {
         return None;

@@ -40,6 +40,8 @@ impl Engine {
                 engine.classic_build(build, &options, handle, client, cancelled);
             }
         });
+        // A build whose steps are all cached is over in a moment: its head and its text go out together.
+        stream.settled().await;
         begins.await.map_err(|error| Error::system("the build broke down").caused_by(error))??;
         Ok(stream.into())
     }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Bytes that wait for the reader, from which on the writer waits; and that are read at once.
 const PIECE_BYTES: usize = 64 * 1024;
-/// How long a reader who has something waits for more.
+/// How long a reader waits for what is written together.
 const TOGETHER: Duration = Duration::from_millis(1);
 
 /// Both ends; `left` is cancelled when the reader is dropped.
@@ -33,8 +33,16 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     text: Vec<u8>,
+    /// The reader waits for the first line, and not for all that comes with it.
+    awaited: bool,
     ended: bool,
     left: bool,
+}
+
+impl State {
+    fn is_much(&self) -> bool {
+        self.text.len() >= PIECE_BYTES || self.ended
+    }
 }
 
 impl Shared {
@@ -52,14 +60,14 @@ impl TextWriter {
     /// Writes a line; waits while the reader has much to read. False once the reader has left.
     pub(crate) fn write(&self, line: &[u8]) -> bool {
         let mut state = self.0.state();
-        while state.text.len() >= PIECE_BYTES && !state.left {
+        while state.is_much() && !state.left {
             state = self.0.writable.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        let before = state.text.len();
         state.text.extend_from_slice(line);
-        let (after, left) = (state.text.len(), state.left);
+        let wakes = std::mem::take(&mut state.awaited) || state.is_much();
+        let left = state.left;
         drop(state);
-        if before == 0 || after >= PIECE_BYTES {
+        if wakes {
             self.0.readable.notify_one();
         }
         !left
@@ -82,15 +90,29 @@ pub(crate) struct TextReader {
 }
 
 impl TextReader {
+    /// Resolves when there is much to read, or all there will be, or after a moment.
+    pub(crate) async fn settled(&self) {
+        // What came in that moment is told as it is.
+        let _: Result<(), _> = timeout(TOGETHER, self.until(State::is_much)).await;
+    }
+
     /// The next lines; `None` at the end.
     pub(crate) async fn next(&mut self) -> Option<Vec<u8>> {
-        self.until(|state| !state.text.is_empty() || state.ended).await;
-        let much = self.until(|state| state.text.len() >= PIECE_BYTES || state.ended);
-        // No more than that came: it is told what there is.
-        let _: Result<(), _> = timeout(TOGETHER, much).await;
+        self.settled().await;
+        if self.await_first() {
+            self.until(|state| !state.text.is_empty() || state.ended).await;
+            self.settled().await;
+        }
         let text = std::mem::take(&mut self.shared.state().text);
         self.shared.writable.notify_all();
         (!text.is_empty()).then_some(text)
+    }
+
+    /// Whether nothing is there yet; the writer's next line wakes the reader then.
+    fn await_first(&self) -> bool {
+        let mut state = self.shared.state();
+        state.awaited = state.text.is_empty() && !state.ended;
+        state.awaited
     }
 
     async fn until(&self, enough: impl Fn(&State) -> bool) {

@@ -24,6 +24,8 @@ const FOLDER: usize = 200;
 const COLD_RUNS: usize = 3;
 const CACHED_RUNS: usize = 5;
 const CACHED_RUNS_SMALL: usize = 25;
+/// Builds that follow one another: alone, each begins with a machine that the other engines' turns have cooled down.
+const IN_A_ROW: usize = 20;
 
 /// A context in a folder, and a tar of it.
 struct Case {
@@ -37,7 +39,7 @@ struct Case {
 /// Measures all engines: Docker's classic builder over the API, podman by its program (both in the rows `build`), and BuildKit by
 /// the program `docker buildx`, which finds its settings in the folder.
 pub(super) fn measure(disk: &Path, rootfs: &Path, buildx: &Path, engines: &[Engine]) -> Result<Columns> {
-    let cases = [
+    let [small, files] = [
         Case::make("10 RUN", disk.join("build-steps"), &steps(), 0)?,
         Case::make("COPY of 20,000 files", disk.join("build-files"), "FROM busybox\nCOPY . /files\n", FILES)?,
     ];
@@ -46,10 +48,10 @@ pub(super) fn measure(disk: &Path, rootfs: &Path, buildx: &Path, engines: &[Engi
         output(engine.docker().arg("import").arg(rootfs).arg("busybox:latest"))?;
     }
     let mut samples = Samples::default();
-    for case in &cases {
+    for case in [&small, &files] {
         for way in ["build", "buildx"] {
-            let small = case.files == 0 && way == "build";
-            let cached_runs = if small { CACHED_RUNS_SMALL } else { CACHED_RUNS };
+            let is_short = case.files == 0 && way == "build";
+            let cached_runs = if is_short { CACHED_RUNS_SMALL } else { CACHED_RUNS };
             for (state, runs, cached) in
                 [("cold", COLD_RUNS, false), ("anew", COLD_RUNS, false), ("cached", cached_runs, true)]
             {
@@ -74,6 +76,11 @@ pub(super) fn measure(disk: &Path, rootfs: &Path, buildx: &Path, engines: &[Engi
                 }
             }
         }
+    }
+    let metric = format!("build {}, cached, one after another", small.name);
+    for engine in std::iter::repeat_n(engines, CACHED_RUNS).flatten().filter(|engine| engine.name != "podman") {
+        let all = || (0..IN_A_ROW).try_for_each(|_| post(engine, &small, true));
+        samples.add(engine.name, &metric, "s", timed(engine.name, &metric, all)? / IN_A_ROW as f64);
     }
     Ok(samples.into_columns())
 }

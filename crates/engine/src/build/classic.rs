@@ -37,8 +37,10 @@ impl Engine {
                 }
             };
             if begun.send(Ok(())).is_ok() {
-                engine.classic_build(build, &options, handle, client, cancelled);
+                engine.classic_build(&build, &options, handle, client, cancelled);
             }
+            // The client was told already: it need not wait for its context to be removed.
+            engine.end_build(build);
         });
         // A build whose steps are all cached is over in a moment: its head and its text go out together.
         stream.settled().await;
@@ -89,7 +91,7 @@ impl Engine {
     /// Runs a build and tells its client how it goes; the last message is the image or the error.
     fn classic_build(
         self: &Arc<Self>,
-        build: Build,
+        build: &Build,
         options: &BuildOptions,
         handle: Handle,
         client: TextWriter,

@@ -121,7 +121,10 @@ impl Engine {
         self.blocking(move || {
             let build = Build::read(source, options)?;
             let executor = EngineExecutor { engine: Arc::clone(&engine), handle, host, keys, cancelled };
-            Ok(engine.carry_out(build, &executor, progress.as_ref(), secrets.as_ref())?)
+            let built = engine.carry_out(&build, &executor, progress.as_ref(), secrets.as_ref());
+            // First: the client's next build is to find its kept context free.
+            engine.end_build(build);
+            Ok(built?)
         })
         .await
     }
@@ -129,7 +132,7 @@ impl Engine {
     /// Runs a build, and tells the world of its image.
     fn carry_out(
         &self,
-        build: Build,
+        build: &Build,
         executor: &EngineExecutor,
         progress: &dyn Progress,
         secrets: &dyn Secrets,
@@ -144,16 +147,18 @@ impl Engine {
             private: &self.build_folders.private,
             caches: &self.build_folders.caches,
         };
-        let built = build.run(site);
-        // The caches that it had are free now.
+        let built = build.run(site)?;
+        self.image_events(&built.happenings);
+        Ok(built)
+    }
+
+    /// Lets go of a build that is over: its context, which may take a while to be removed, and the caches that it had.
+    fn end_build(&self, build: Build) {
         drop(build);
         if self.build_folders.caches.take_growth()
             && let Err(error) = self.bound_build_caches()
         {
             tracing::warn!(%error, "cannot bound the build cache");
         }
-        let built = built?;
-        self.image_events(&built.happenings);
-        Ok(built)
     }
 }

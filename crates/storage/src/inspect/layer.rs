@@ -1,4 +1,7 @@
 //! What a layer's folder should hold, told from its tar.
+//!
+//! Links on the way to an entry are followed among the entries that came before it, as when the tar was unpacked. The folder
+//! itself cannot be asked: a later entry may have replaced a link, by way of that link even.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -20,11 +23,12 @@ pub(super) struct Listing {
     expected: BTreeMap<PathBuf, Expected>,
     /// Folders that entries are in; not all have an entry of their own.
     folders: BTreeSet<PathBuf>,
-    /// The archive replaced a link, and nobody knows any more which entries went through it.
-    unclear: bool,
 }
 
-#[derive(Debug)]
+/// Links that one path may lead through, as in the kernel (path_resolution(7)).
+const MAX_LINKS: usize = 40;
+
+#[derive(Clone, Debug)]
 enum Expected {
     Entry {
         kind: EntryKind,
@@ -37,17 +41,16 @@ enum Expected {
 }
 
 impl Listing {
-    /// Reads a layer's tar to its end. Links on the way to an entry are followed in `layer`, as they were when it was unpacked.
-    pub(super) fn read(tar: impl Read, layer: &Root, has_lower: bool) -> Result<Listing> {
+    /// Reads a layer's tar to its end.
+    pub(super) fn read(tar: impl Read, has_lower: bool) -> Result<Listing> {
         let mut input = BufReader::with_capacity(1 << 16, tar);
-        let listing = Listing::gather(&mut input, layer, has_lower);
+        let listing = Listing::gather(&mut input, has_lower);
         // Whoever writes the tar shall not fail because nobody wants the rest.
         let _rest = io::copy(&mut input, &mut io::sink());
         listing
     }
 
-    fn gather(input: &mut BufReader<impl Read>, layer: &Root, has_lower: bool) -> Result<Listing> {
-        let diff = layer.open_dir("diff")?;
+    fn gather(input: &mut BufReader<impl Read>, has_lower: bool) -> Result<Listing> {
         let mut listing = Listing::default();
         let mut reader = Reader::new(input);
         let mut last = (PathBuf::new(), PathBuf::new());
@@ -59,34 +62,63 @@ impl Listing {
                 continue;
             }
             if last.0 != folder {
-                last = (folder.to_path_buf(), real(&diff, folder));
+                last = (folder.to_path_buf(), listing.real(folder));
                 listing.folders.extend(last.1.ancestors().map(Path::to_path_buf));
             }
-            if !internal {
-                listing.add(&last.1, name, entry, has_lower);
+            if !internal && listing.add(&last.1, name, entry, has_lower)? {
+                last = Default::default();
             }
         }
         Ok(listing)
     }
 
-    fn add(&mut self, folder: &Path, name: &OsStr, entry: Entry, has_lower: bool) {
+    /// Whether the way to the entry's folder may lead elsewhere from now on.
+    fn add(&mut self, folder: &Path, name: &OsStr, entry: Entry, has_lower: bool) -> Result<bool> {
         if let Some(hidden) = name.as_bytes().strip_prefix(PREFIX.as_bytes()) {
             if has_lower {
                 self.expected.entry(folder.join(OsStr::from_bytes(hidden))).or_insert(Expected::Whiteout);
             }
-            return;
+            return Ok(false);
         }
         let Entry { kind, mode, owner, link, .. } = entry;
-        let before = self.expected.insert(folder.join(name), Expected::Entry { kind, mode, owner, link });
-        self.unclear |= matches!(before, Some(Expected::Entry { kind: EntryKind::Symlink, .. }));
+        let twin = if kind == EntryKind::HardLink { self.link_at(&clean(&link)?).cloned() } else { None };
+        let expected = twin.unwrap_or(Expected::Entry { kind, mode, owner, link });
+        Ok(self.expected.insert(folder.join(name), expected).is_some_and(|before| before.target().is_some()))
+    }
+
+    /// The symbolic link at this path of an archive, if it is one; a hard link may name it too.
+    fn link_at(&self, path: &Path) -> Option<&Expected> {
+        let place = self.real(path.parent()?).join(path.file_name()?);
+        self.expected.get(&place).filter(|expected| expected.target().is_some())
+    }
+
+    /// Where a folder named by an archive really is, links followed beneath the root. Nowhere one could tell if they lead in
+    /// circles, which no layer that was ever unpacked does.
+    fn real(&self, folder: &Path) -> PathBuf {
+        let mut real = PathBuf::new();
+        let mut parts: Vec<OsString> = folder.iter().rev().map(OsStr::to_owned).collect();
+        let mut links = 0;
+        while let Some(part) = parts.pop() {
+            match part.as_bytes() {
+                b"." => continue,
+                b"/" => real = PathBuf::new(),
+                b".." => drop(real.pop()),
+                _ => real.push(&part),
+            }
+            if let Some(target) = self.expected.get(&real).and_then(Expected::target)
+                && links < MAX_LINKS
+            {
+                links += 1;
+                real.pop();
+                parts.extend(Path::new(target).iter().rev().map(OsStr::to_owned));
+            }
+        }
+        real
     }
 
     /// What in the layer's folder is not as it should be.
     pub(super) fn compare(mut self, layer: &Root, path: &Path) -> Result<Vec<LayerFault>> {
         let path = path.join("diff");
-        if self.unclear || self.wrote_through_a_lost_link() {
-            return Ok(Vec::new());
-        }
         let mut faults = Vec::new();
         tree::walk(&layer.open_dir("diff")?, OsStr::new(""), |dir, name, found, metadata| {
             let found = Path::new(found);
@@ -104,22 +136,15 @@ impl Listing {
     }
 }
 
-impl Listing {
-    /// Whether an entry went through a link that is none any more: the archive itself may have replaced it on that way.
-    fn wrote_through_a_lost_link(&self) -> bool {
-        let mut above: Option<&Path> = None;
-        // A folder comes before what is in it.
-        self.expected.iter().any(|(path, expected)| {
-            let is_beneath = above.is_some_and(|link| path.starts_with(link));
-            if matches!(expected, Expected::Entry { kind: EntryKind::Symlink, .. }) {
-                above = Some(path);
-            }
-            is_beneath
-        })
-    }
-}
-
 impl Expected {
+    /// Where a symbolic link leads.
+    fn target(&self) -> Option<&OsStr> {
+        match self {
+            Expected::Entry { kind: EntryKind::Symlink, link, .. } => Some(link),
+            _ => None,
+        }
+    }
+
     fn differs(&self, dir: &Root, name: &OsStr, metadata: &Metadata) -> Result<Option<String>> {
         let (kind, mode, owner, link) = match self {
             // A directory of the same layer keeps its place and is opaque; anything else stays as it is.
@@ -142,10 +167,4 @@ impl Expected {
         let owned = || format!("its owner is {}:{}, and was {}:{}", found.uid, found.gid, owner.uid, owner.gid);
         Ok(differs.or_else(|| (found != owner).then(owned)))
     }
-}
-
-/// Where a folder named by an archive really is; where it was named if it is gone.
-fn real(diff: &Root, folder: &Path) -> PathBuf {
-    let found = diff.open_dir(folder).and_then(|folder| folder.location_in(diff));
-    found.unwrap_or_else(|_| folder.to_path_buf())
 }

@@ -231,7 +231,7 @@ impl Inspection {
         };
         let (reader, writer) = io::pipe().doing("verifying a layer")?;
         let (listed, exported) = std::thread::scope(|scope| {
-            let listing = scope.spawn(|| layer::Listing::read(reader, &files, layer.parent.is_some()));
+            let listing = scope.spawn(|| layer::Listing::read(reader, layer.parent.is_some()));
             let mut writer = io::BufWriter::with_capacity(1 << 16, writer);
             let exported =
                 export_by_digest(&files, kept, &mut writer).and_then(|()| writer.flush().doing("verifying a layer"));

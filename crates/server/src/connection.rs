@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -19,6 +19,7 @@ use crate::Server;
 use crate::body::Body;
 use crate::exchange;
 use crate::handover::{self, Slot, Unanswered};
+use crate::own_wakes::OwnWakes;
 use crate::transport::{Transport, Wire};
 
 /// How long a client may take to send a request's head; counts between requests as well. Docker's own value.
@@ -46,7 +47,7 @@ where
         .header_read_timeout(HEAD_WITHIN)
         .title_case_headers(true)
         .serve_connection(TokioIo::new(Transport::new(wire, slot.clone())), requests);
-    let taken = poll_fn(|cx| match connection.poll_without_shutdown(cx) {
+    let mut poll = |cx: &mut Context<'_>| match connection.poll_without_shutdown(cx) {
         Poll::Ready(Ok(())) => Poll::Ready(None),
         Poll::Ready(Err(error)) => {
             tracing::debug!(%error, "a connection ended");
@@ -56,12 +57,13 @@ where
             Some(handover) => Poll::Ready(Some(handover)),
             None => Poll::Pending,
         },
-    })
-    .await;
+    };
+    let own_wakes = OwnWakes::new();
+    let taken = poll_fn(|cx| own_wakes.poll(cx, &mut poll)).await;
     let parts = connection.into_parts();
-    let mut wire = parts.io.into_inner().wire;
+    let Transport { mut wire, unread, .. } = parts.io.into_inner();
     let outcome = match taken {
-        Some(handover) => handover.carry_out(wire, parts.read_buf.to_vec()).await,
+        Some(handover) => handover.carry_out(wire, [&*parts.read_buf, &unread].concat()).await,
         None => wire.shutdown().await,
     };
     if let Err(error) = outcome {

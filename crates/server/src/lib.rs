@@ -24,6 +24,7 @@ mod listing;
 mod lists;
 mod memo;
 mod message;
+mod own_wakes;
 mod path;
 mod query;
 mod reply;

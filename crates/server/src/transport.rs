@@ -107,6 +107,8 @@ impl AsyncWrite for Wire {
 #[derive(Debug)]
 pub(crate) struct Transport {
     pub(crate) wire: Wire,
+    /// What was read and did not fit into the reader's buffer, once targets had been rewritten.
+    pub(crate) unread: Vec<u8>,
     slot: Arc<Slot>,
     /// Runs from the end of the client's bytes, or from the last write after it.
     patience: Option<Pin<Box<Sleep>>>,
@@ -119,7 +121,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Transport {
     pub(crate) fn new(wire: Wire, slot: Arc<Slot>) -> Self {
-        Self { wire, slot, patience: None, blocked: false }
+        Self { wire, unread: Vec::new(), slot, patience: None, blocked: false }
     }
 
     /// Whether the client may still be there though its bytes have ended; wakes the task to be asked again.
@@ -175,14 +177,20 @@ fn plain_target(bytes: &[u8]) -> Option<Vec<u8>> {
 impl AsyncRead for Transport {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
+        if !self.unread.is_empty() {
+            let fits = self.unread.len().min(buffer.remaining());
+            buffer.put_slice(&self.unread[..fits]);
+            self.unread.drain(..fits);
+            return Poll::Ready(Ok(()));
+        }
         ready!(Pin::new(&mut self.wire).poll_read(cx, buffer))?;
         if !self.slot.is_busy()
-            && let Some(plain) = plain_target(&buffer.filled()[before..])
-            // The library's buffers have room for far more than the first line of a request; one that is full is not touched.
-            && plain.len() <= buffer.capacity() - before
+            && let Some(mut plain) = plain_target(&buffer.filled()[before..])
         {
             buffer.set_filled(before);
-            buffer.put_slice(&plain);
+            let fits = plain.len().min(buffer.remaining());
+            buffer.put_slice(&plain[..fits]);
+            self.unread = plain.split_off(fits);
         }
         let ended = buffer.filled().len() == before && buffer.remaining() > 0;
         // With a route that may take over, that route wakes the connection; the socket reports its end again then.

@@ -80,6 +80,44 @@ fn the_cache_knows_files_by_their_content() {
     assert_eq!(daemon.docker(&["ps", "-aq"]).ok(), "");
 }
 
+/// A small plain context whose steps are all cached is answered out of memory; a packed one takes the long way.
+#[test]
+fn what_is_remembered_is_told_as_what_is_built() {
+    let daemon = Daemon::with_busybox();
+    let base = context(&daemon, "base", &[("Dockerfile", "FROM busybox\nONBUILD ENV A=$A\nONBUILD COPY f /f\n")]);
+    build(&daemon, &["-q", "-t", "triggers", &base]).ok();
+    let metadata =
+        "ARG V=1\nFROM busybox AS first\nARG V\nENV A=$V B=b\nRUN echo $A > /a\nWORKDIR /w\nLABEL l=$V\nCMD [\"sh\"]\n";
+    let metadata_steps = 6;
+    let cases = [
+        ("metadata", metadata.to_owned()),
+        ("stages", format!("{metadata}FROM first\nRUN echo 2 > /2\nFROM first AS unused\nRUN false\nFROM 1\nUSER 1\n")),
+        ("files", format!("{metadata}COPY f /f\nRUN cat /f\n")),
+        ("mounts", format!("{metadata}RUN --mount=type=bind,target=/c cat /c/f\n")),
+        ("triggers", "FROM triggers\nRUN cat /f\n".to_owned()),
+        ("fails", format!("{metadata}RUN exit 3\n")),
+        ("malformed", format!("{metadata}ENV\n")),
+    ];
+    for (name, dockerfile) in cases {
+        let folder = context(&daemon, name, &[("Dockerfile", &dockerfile), ("f", "1\n")]);
+        let (plain, packed) = (archive(&folder, ""), archive(&folder, "gz"));
+        for query in ["", "q=1", "t=named:1", "buildargs={\"none\":\"x\"}"] {
+            post(&daemon, query, &plain);
+            let [long, short] = [&packed, &plain].map(|archive| post(&daemon, query, archive));
+            match name {
+                // With the ids of containers.
+                "fails" => assert_eq!(short.lines().last(), long.lines().last()),
+                _ => assert_eq!(short, long, "{name}, {query}"),
+            }
+            let cached = if query == "q=1" { 0 } else { metadata_steps };
+            assert!(name != "metadata" || short.matches("Using cache").count() == cached, "{query}: {short}");
+        }
+        let again = post(&daemon, "nocache=1", &plain);
+        assert!(!again.contains("Using cache"), "{again}");
+    }
+    assert_eq!(contexts(&daemon), 0);
+}
+
 #[test]
 fn triggers_archives_and_ignored_files() {
     let daemon = Daemon::with_busybox();

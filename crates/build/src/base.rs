@@ -21,9 +21,13 @@ impl Work<'_> {
             }
             other => Some(other?),
         };
+        // What is meant by its id is at no registry.
+        let may_stay = !self.options.pull || name.starts_with("sha256:");
+        if let Some(image) = here.as_ref().filter(|image| may_stay && fits(image)) {
+            return Ok(Arc::clone(image));
+        }
+        self.solve.beyond_cache()?;
         match (here, platform) {
-            // What is meant by its id is at no registry.
-            (Some(image), _) if (!self.options.pull || name.starts_with("sha256:")) && fits(&image) => Ok(image),
             (Some(image), Some(wanted)) if !fits(&image) => {
                 self.fetch_image(name, platform, true).map_err(|error| Error::OtherPlatform {
                     name: name.to_owned(),

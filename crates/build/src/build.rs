@@ -70,11 +70,27 @@ impl Build {
     /// # Errors
     /// The first step that fails; what was built before stays as cache.
     pub fn run(&self, site: Site<'_>) -> Result<Built> {
+        self.carry_out(site, false)
+    }
+
+    /// The same for a build that needs nothing but memory: all steps are cached, and none has to look at files to know it. `None` for
+    /// any other; what its progress was told until then counts for nothing.
+    ///
+    /// # Errors
+    /// As [`Build::run`].
+    pub fn recall(&self, site: Site<'_>) -> Result<Option<Built>> {
+        match self.carry_out(site, true) {
+            Err(Error::NotCached) => Ok(None),
+            outcome => outcome.map(Some),
+        }
+    }
+
+    fn carry_out(&self, site: Site<'_>, recalling: bool) -> Result<Built> {
         let progress = site.progress;
         progress.tell(Event::Planned(self.plan()));
         self.findings.iter().for_each(|finding| progress.tell(finding.event()));
         self.options.ignored.iter().for_each(|sentence| progress.tell(Event::warning(sentence.clone())));
-        let (image, unused) = Solve::new(self, site).run()?;
+        let (image, unused) = Solve::new(self, site, recalling).run()?;
         if !unused.is_empty() {
             progress.tell(Event::Unused(unused));
         }

@@ -77,6 +77,9 @@ pub enum Error {
     /// The client went away.
     #[error("the build was cancelled")]
     Cancelled,
+    /// A step is not cached, and the build was only to be remembered; see [`Build::recall`](crate::Build::recall).
+    #[error("a step is not cached")]
+    NotCached,
     /// A file or stream failed.
     #[error("{action}: {source}")]
     Io {
@@ -161,6 +164,7 @@ impl Error {
             | Self::Step(_)
             | Self::Command { .. }
             | Self::Cancelled
+            | Self::NotCached
             | Self::Io { .. }
             | Self::Path(_) => ErrorKind::System,
         }

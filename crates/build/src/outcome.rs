@@ -35,6 +35,7 @@ impl Work<'_> {
     pub(crate) fn cached(&mut self, config: &RunConfig) -> Result<bool> {
         self.solve.go_on()?;
         if self.options.no_cache {
+            self.solve.beyond_cache()?;
             return Ok(false);
         }
         let parent = self.stage()?.image.clone();
@@ -46,6 +47,7 @@ impl Work<'_> {
             self.stage_mut()?.image = Some(image);
             return Ok(true);
         }
+        self.solve.beyond_cache()?;
         self.cached_elsewhere(config, parent.as_deref())
     }
 

@@ -16,6 +16,9 @@ impl Work<'_> {
                 "RUN --device={device}: devices by the Container Device Interface are not built into this version of longshore"
             )));
         }
+        if !run.mounts.is_empty() {
+            self.solve.beyond_cache()?;
+        }
         let Some(image) = self.stage()?.image.clone() else {
             return Err(Error::Step("No image was generated before RUN: scratch has no program to run".to_owned()));
         };

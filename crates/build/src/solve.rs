@@ -29,6 +29,8 @@ pub(crate) struct Solve<'a> {
     pub(crate) imported: OnceLock<Vec<Arc<Image>>>,
     results: Vec<Outcome>,
     failed: AtomicBool,
+    /// Nothing is to be done that takes files or time.
+    recalling: bool,
     /// Why the build fails: what went wrong first.
     failure: Mutex<Option<Error>>,
 }
@@ -50,7 +52,7 @@ enum State {
 }
 
 impl<'a> Solve<'a> {
-    pub(crate) fn new(build: &'a Build, site: Site<'a>) -> Self {
+    pub(crate) fn new(build: &'a Build, site: Site<'a>, recalling: bool) -> Self {
         Self {
             build,
             site,
@@ -60,6 +62,7 @@ impl<'a> Solve<'a> {
             imported: OnceLock::new(),
             results: build.stages.stages.iter().map(|_| Outcome::default()).collect(),
             failed: AtomicBool::new(false),
+            recalling,
             failure: Mutex::default(),
         }
     }
@@ -80,7 +83,8 @@ impl<'a> Solve<'a> {
         let globals = self.globals.get_or_init(|| globals);
         let stages = &self.build.stages.stages;
         let wanted: Vec<usize> = (0..stages.len()).filter(|number| stages[*number].wanted).collect();
-        let workers = if self.options().dialect.is_old() { 1 } else { wanted.len().min(WORKERS) };
+        let in_turn = self.recalling || self.options().dialect.is_old();
+        let workers = if in_turn { 1 } else { wanted.len().min(WORKERS) };
         let next = AtomicUsize::new(0);
         let work = || {
             // In their order: a stage waits for earlier ones only, which then are built or being built.
@@ -181,6 +185,11 @@ impl<'a> Solve<'a> {
             true => Err(Error::Cancelled),
             false => Ok(()),
         }
+    }
+
+    /// To be asked before what memory alone cannot do.
+    pub(crate) fn beyond_cache(&self) -> Result<()> {
+        if self.recalling { Err(Error::NotCached) } else { Ok(()) }
     }
 
     /// The files of the context, asked for when they are first needed.

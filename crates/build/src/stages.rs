@@ -124,6 +124,9 @@ impl Stages {
 
     /// What each stage stands on and copies from, as far as that is written in the Dockerfile.
     fn find_needs(&mut self, options: &Options) {
+        if self.stages.len() < 2 {
+            return;
+        }
         let mut globals = Arguments::new(options, self.platform.as_ref());
         for step in &self.before {
             if let Some(Command::Arg(arguments)) = &step.command {

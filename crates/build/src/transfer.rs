@@ -25,6 +25,7 @@ struct Found {
 
 impl Work<'_> {
     pub(crate) fn transfer(&mut self, name: &'static str, transfer: &Transfer) -> Result<()> {
+        self.solve.beyond_cache()?;
         let (mut owner, mode) = (self.expand(&transfer.owner)?, self.expand(&transfer.mode)?);
         if transfer.link && !owner.is_empty() {
             // What names stand for depends on the image; the layer must not.

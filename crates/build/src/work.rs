@@ -69,6 +69,7 @@ impl<'a> Work<'a> {
         }
         outcome?;
         if self.options.squash && self.number == self.solve.build.stages.target {
+            self.solve.beyond_cache()?;
             self.squash()?;
         }
         let image = self.begun.and_then(|stage| stage.image);

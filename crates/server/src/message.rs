@@ -1,7 +1,6 @@
 //! Streams of JSON documents: events, and the progress of loads and pulls.
 
 use api::image::{ErrorDetail, Progress};
-use bytes::BytesMut;
 use engine::ByteStream;
 use futures_util::stream::{self, BoxStream, StreamExt};
 
@@ -35,27 +34,33 @@ pub(crate) struct Messages {
 
 /// Splits a stream of documents, one a line, into documents. A failure becomes the last document, as clients expect.
 pub(crate) fn lines(bytes: ByteStream) -> BoxStream<'static, Vec<u8>> {
-    let split = stream::unfold(Some((bytes, BytesMut::new())), |state| async move {
+    let split = stream::unfold(Some((bytes, Vec::new())), |state| async move {
         let (mut bytes, mut kept) = state?;
-        loop {
-            if let Some(at) = kept.iter().position(|byte| *byte == b'\n') {
-                let line = kept.split_to(at + 1).to_vec();
-                return Some((line, Some((bytes, kept))));
+        match bytes.next().await {
+            Some(Ok(piece)) if kept.len() + piece.len() <= DOCUMENT_BYTES => {
+                kept.extend_from_slice(&piece);
+                let whole = kept.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+                let documents = documents(&kept[..whole]);
+                kept.drain(..whole);
+                Some((documents, Some((bytes, kept))))
             }
-            match bytes.next().await {
-                Some(Ok(piece)) if kept.len() + piece.len() <= DOCUMENT_BYTES => kept.extend_from_slice(&piece),
-                Some(Ok(_)) => return Some((failure("a message of the engine has no end"), None)),
-                Some(Err(error)) => return Some((failure(error.message()), None)),
-                None if kept.is_empty() => return None,
-                None => return Some((kept.to_vec(), None)),
-            }
+            Some(Ok(_)) => Some((vec![failure("a message of the engine has no end")], None)),
+            Some(Err(error)) => Some((vec![failure(error.message())], None)),
+            None => Some((documents(&kept), None)),
         }
     });
-    let whole = split.filter_map(async |mut document| {
-        document.truncate(document.trim_ascii_end().len());
-        (!document.is_empty()).then_some(document)
-    });
-    whole.boxed()
+    split.flat_map(stream::iter).boxed()
+}
+
+/// The lines of a text, without empty ones.
+fn documents(text: &[u8]) -> Vec<Vec<u8>> {
+    let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end).filter(|line| !line.is_empty());
+    let with_room = |line: &[u8]| {
+        let mut document = Vec::with_capacity(line.len() + End::CarriageReturn.bytes().len());
+        document.extend_from_slice(line);
+        document
+    };
+    lines.map(with_room).collect()
 }
 
 /// The document that tells why a stream ended.

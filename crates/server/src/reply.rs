@@ -141,16 +141,17 @@ impl Reply {
     }
 
     /// Progress that is told while the request's body may still come in: `carry` is what brings it.
-    pub(crate) fn progress(documents: BoxStream<'static, Vec<u8>>, carry: Fuse<BoxFuture<'static, ()>>) -> Self {
-        let documents = stream::unfold((documents, carry), async |(mut documents, mut carry)| {
-            loop {
-                tokio::select! {
-                    biased;
-                    document = documents.next() => return document.map(|document| (document, (documents, carry))),
-                    // Once it has ended it stays silent.
-                    () = &mut carry => {}
-                }
+    pub(crate) fn progress(
+        mut documents: BoxStream<'static, Vec<u8>>,
+        mut carry: Fuse<BoxFuture<'static, ()>>,
+    ) -> Self {
+        let documents = stream::poll_fn(move |cx| {
+            let document = documents.poll_next_unpin(cx);
+            // What it brings may be what the next document waits for; once it has ended it stays silent.
+            if document.is_pending() && carry.poll_unpin(cx).is_ready() {
+                return documents.poll_next_unpin(cx);
             }
+            document
         });
         Self::messages(documents.boxed(), End::CarriageReturn)
     }

@@ -44,6 +44,14 @@ impl Context {
         })
     }
 
+    /// The same of an archive that needs nothing but memory: small and plain, of files and folders. `None` for any other.
+    pub fn in_memory(body: &[u8], temporary: &Path) -> Option<Self> {
+        if !is_plain_archive(body) || body.len() > SMALL_BYTES {
+            return None;
+        }
+        Some(Self(Box::new(Small::read(body.to_vec(), temporary).ok()?)))
+    }
+
     /// A context with nothing but a Dockerfile of this name.
     ///
     /// # Errors
@@ -106,12 +114,16 @@ impl ContextSource for Context {
 fn is_archive<R: Read>(mut body: R) -> Result<(bool, impl Read + use<R>)> {
     let mut head = Vec::new();
     (&mut body).take(MAGIC_BYTES as u64).read_to_end(&mut head).map_err(Error::io("reading the build context"))?;
-    let plain = head.get(257..262) == Some(b"ustar");
     let packed = head.starts_with(&[0x1f, 0x8b])
         || head.starts_with(b"BZh")
         || head.starts_with(&[0xfd, b'7', b'z', b'X', b'Z', 0])
         || head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]);
-    Ok((plain || packed, Cursor::new(head).chain(body)))
+    Ok((packed || is_plain_archive(&head), Cursor::new(head).chain(body)))
+}
+
+/// Whether a body begins as a tar archive that is not compressed.
+fn is_plain_archive(body: &[u8]) -> bool {
+    body.get(257..262) == Some(b"ustar")
 }
 
 fn too_long(name: &str, limit_bytes: usize) -> Error {

@@ -1,114 +1,169 @@
 //! `POST /build`: the context comes with the request, progress goes back in its answer.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use build::{Build, Classic, Context, Dialect, InOrder, Message, NoSession, Options};
+use build::{Build, Built, Classic, Context, Dialect, InOrder, Message, NoSession, Options, Site};
 use model::Reference;
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::console::Console;
 use super::executor::EngineExecutor;
 use super::remote::RemoteContext;
+use crate::Result;
 use crate::engine::Engine;
 use crate::images::new_name;
 use crate::options::BuildOptions;
 use crate::stream::{ByteStream, TextWriter, Upload, text};
-use crate::{Error, Result};
+
+/// Longest body of a build that may be answered without another thread, in bytes: little more than a Dockerfile.
+const SMALL_BYTES: usize = 64 * 1024;
 
 impl Engine {
     /// See [`Engine::build`].
-    pub(crate) async fn build_image(self: &Arc<Self>, options: BuildOptions, body: Upload) -> Result<ByteStream> {
-        let names = names(&options)?;
+    pub(crate) async fn build_image(self: &Arc<Self>, options: BuildOptions, mut body: Upload) -> Result<ByteStream> {
         let cancelled = CancellationToken::new();
-        let (client, stream) = text(cancelled.clone());
-        let (begun, begins) = oneshot::channel();
-        let (engine, handle) = (Arc::clone(self), Handle::current());
-        tokio::task::spawn_blocking(move || {
-            let prepared = engine.prepare_build(&options, names, body, &handle, &cancelled);
-            let build = match prepared {
-                Ok(build) => build,
-                Err(error) => {
-                    if begun.send(Err(error)).is_err() {
-                        tracing::debug!("a client left before its build began");
-                    }
-                    return;
-                }
-            };
-            if begun.send(Ok(())).is_ok() {
-                engine.classic_build(&build, &options, handle, client, cancelled);
+        let client_leaves = cancelled.clone().drop_guard();
+        let asked =
+            Asked { engine: Arc::clone(self), names: names(&options)?, options, handle: Handle::current(), cancelled };
+        let in_memory = asked.may_be_cached() && body.ends_within(SMALL_BYTES).await;
+        let context = in_memory.then(|| Context::in_memory(body.arrived(), &self.build_folders.temporary)).flatten();
+        let build = if let Some(context) = context {
+            let is_named = !asked.names.is_empty();
+            let recall = move || asked.read(context).map(ClassicBuild::recall);
+            // Most of these are wholly cached, and over before another thread would have woken up. A name is written to the disk.
+            match if is_named { self.at_once(recall).await? } else { recall() }? {
+                Ok(text) => return Ok(text.into()),
+                Err(build) => build,
             }
-            // The client was told already: it need not wait for its context to be removed.
-            engine.end_build(build);
-        });
+        } else {
+            self.blocking(move || {
+                let context = asked.context(body)?;
+                asked.read(context)
+            })
+            .await?
+        };
+        let (client, stream) = text(client_leaves.disarm());
+        tokio::task::spawn_blocking(move || build.run(client));
         // A build whose steps are all cached is over in a moment: its head and its text go out together.
         stream.settled().await;
-        begins.await.map_err(|error| Error::system("the build broke down").caused_by(error))??;
         Ok(stream.into())
     }
+}
 
-    /// Fetches or unpacks the context and reads the Dockerfile.
-    fn prepare_build(
-        self: &Arc<Self>,
-        options: &BuildOptions,
-        names: Vec<Reference>,
-        body: Upload,
-        handle: &Handle,
-        cancelled: &CancellationToken,
-    ) -> Result<Build> {
-        let context = match options.remote.as_str() {
-            // The first builder took a Dockerfile alone as well.
-            "" if options.dialect == Dialect::Of2013 => {
-                Context::of_body(body, "Dockerfile", &self.build_folders.temporary)?
-            }
-            "" => Context::unpack(body, &self.build_folders.temporary)?,
-            remote => {
-                let remote = RemoteContext { address: remote.to_owned(), keep_git_dir: false };
-                self.remote_context(&remote, &NoSession, handle, cancelled)?
-            }
-        };
-        let options = Options {
-            dialect: options.dialect,
-            dockerfile: options.dockerfile.clone(),
-            names,
-            no_cache: options.no_cache,
-            cache_from: options.cache_from.clone(),
-            pull: options.pull,
-            squash: options.squash,
-            remove: options.remove || options.force_remove,
-            force_remove: options.force_remove,
-            arguments: options.arguments.clone(),
-            labels: options.labels.clone(),
-            target: options.target.clone(),
-            platform: options.platform.clone(),
-            engine_version: self.config.version.clone(),
-            ..Options::default()
-        };
-        Ok(Build::read(Box::new(context), options)?)
+/// A build as its client asked for it.
+struct Asked {
+    engine: Arc<Engine>,
+    names: Vec<Reference>,
+    options: BuildOptions,
+    handle: Handle,
+    cancelled: CancellationToken,
+}
+
+impl Asked {
+    fn may_be_cached(&self) -> bool {
+        self.options.remote.is_empty() && !self.options.no_cache
     }
 
-    /// Runs a build and tells its client how it goes; the last message is the image or the error.
-    fn classic_build(
-        self: &Arc<Self>,
-        build: &Build,
-        options: &BuildOptions,
-        handle: Handle,
-        client: TextWriter,
-        cancelled: CancellationToken,
-    ) {
-        let console = Arc::new(Console::new(client, options.quiet));
+    /// Fetches or unpacks the context.
+    fn context(&self, body: Upload) -> Result<Context> {
+        let temporary = &self.engine.build_folders.temporary;
+        Ok(match self.options.remote.as_str() {
+            // The first builder took a Dockerfile alone as well.
+            "" if self.options.dialect == Dialect::Of2013 => Context::of_body(body, "Dockerfile", temporary)?,
+            "" => Context::unpack(body, temporary)?,
+            remote => {
+                let remote = RemoteContext { address: remote.to_owned(), keep_git_dir: false };
+                self.engine.remote_context(&remote, &NoSession, &self.handle, &self.cancelled)?
+            }
+        })
+    }
+
+    /// Reads the Dockerfile.
+    fn read(self, context: Context) -> Result<Box<ClassicBuild>> {
+        let asked = &self.options;
+        let options = Options {
+            dialect: asked.dialect,
+            dockerfile: asked.dockerfile.clone(),
+            names: self.names.clone(),
+            no_cache: asked.no_cache,
+            cache_from: asked.cache_from.clone(),
+            pull: asked.pull,
+            squash: asked.squash,
+            remove: asked.remove || asked.force_remove,
+            force_remove: asked.force_remove,
+            arguments: asked.arguments.clone(),
+            labels: asked.labels.clone(),
+            target: asked.target.clone(),
+            platform: asked.platform.clone(),
+            engine_version: self.engine.config.version.clone(),
+            ..Options::default()
+        };
+        let build = Build::read(Box::new(context), options)?;
+        Ok(Box::new(ClassicBuild { asked: self, build }))
+    }
+}
+
+/// A build that can begin.
+struct ClassicBuild {
+    asked: Asked,
+    build: Build,
+}
+
+impl ClassicBuild {
+    /// What the client of a build is told that needs nothing but memory; any other comes back.
+    fn recall(self: Box<Self>) -> std::result::Result<Vec<u8>, Box<Self>> {
+        let text = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&text);
+        let write = move |lines: &[u8]| {
+            told.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(lines);
+            true
+        };
+        if !self.carry_out(write, |build, site| build.recall(site)) {
+            return Err(self);
+        }
+        self.asked.engine.end_build(self.build);
+        Ok(std::mem::take(&mut *text.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// Runs the build and tells its client how it goes.
+    fn run(self: Box<Self>, client: TextWriter) {
+        self.carry_out(move |lines: &[u8]| client.write(lines), |build, site| build.run(site).map(Some));
+        // The client was told already: it need not wait for its context to be removed.
+        self.asked.engine.end_build(self.build);
+    }
+
+    /// Tells how it goes; the last message is the image or the error. False if nothing is to be told of this build yet.
+    fn carry_out<W>(&self, write: W, carry_out: impl FnOnce(&Build, Site<'_>) -> build::Result<Option<Built>>) -> bool
+    where
+        W: Fn(&[u8]) -> bool + Send + Sync,
+    {
+        let Asked { engine, options, handle, cancelled, .. } = &self.asked;
+        let console = Arc::new(Console::new(write, options.quiet));
         let told = Arc::clone(&console);
         let text = Classic::new(options.dialect, options.quiet_commands, move |message| told.say(&message));
         let progress = InOrder::new(text);
         let (host, keys) = (options.host.clone(), Arc::new(options.credentials.clone()));
-        let executor = EngineExecutor { engine: Arc::clone(self), handle, host, keys, cancelled };
-        match self.carry_out(build, &executor, &progress, &NoSession) {
-            Ok(built) if options.quiet => console.send(&Message::Text(format!("{}\n", built.image.id))),
-            Ok(_) => {}
-            Err(build::Error::Cancelled) => tracing::debug!("a client left its build"),
-            Err(error) => console.fail(&error),
+        // Of its own, that a part which fails may cancel.
+        let (handle, cancelled) = (handle.clone(), cancelled.child_token());
+        let executor = EngineExecutor { engine: Arc::clone(engine), handle, host, keys, cancelled };
+        let built = match carry_out(&self.build, engine.site(&executor, &progress, &NoSession)) {
+            Ok(Some(built)) => built,
+            Ok(None) => return false,
+            Err(build::Error::Cancelled) => {
+                tracing::debug!("a client left its build");
+                return true;
+            }
+            Err(error) => {
+                console.fail(&error);
+                return true;
+            }
+        };
+        engine.image_events(&built.happenings);
+        if options.quiet {
+            console.send(&Message::Text(format!("{}\n", built.image.id)));
         }
+        true
     }
 }
 

@@ -6,23 +6,21 @@ use build::Message;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::stream::TextWriter;
-
 /// Most that a quiet build keeps for the case that it fails, in bytes.
 const HELD_BYTES: usize = 1024 * 1024;
 
-/// A build's line to its client.
+/// A build's line to its client: `W` takes whole lines, and tells whether the client still listens.
 #[derive(Debug)]
-pub(super) struct Console {
-    client: TextWriter,
+pub(super) struct Console<W> {
+    write: W,
     /// Only the outcome is told; what came before only if it is a failure.
     quiet: bool,
     held: Mutex<Vec<u8>>,
 }
 
-impl Console {
-    pub(super) fn new(client: TextWriter, quiet: bool) -> Self {
-        Self { client, quiet, held: Mutex::default() }
+impl<W: Fn(&[u8]) -> bool> Console<W> {
+    pub(super) fn new(write: W, quiet: bool) -> Self {
+        Self { write, quiet, held: Mutex::default() }
     }
 
     /// Tells something, unless the build is quiet.
@@ -57,7 +55,7 @@ impl Console {
     }
 
     fn write(&self, lines: &[u8]) {
-        if !self.client.write(lines) {
+        if !(self.write)(lines) {
             tracing::trace!("the client of a build has left");
         }
     }

@@ -121,23 +121,24 @@ impl Engine {
         self.blocking(move || {
             let build = Build::read(source, options)?;
             let executor = EngineExecutor { engine: Arc::clone(&engine), handle, host, keys, cancelled };
-            let built = engine.carry_out(&build, &executor, progress.as_ref(), secrets.as_ref());
+            let built = build.run(engine.site(&executor, progress.as_ref(), secrets.as_ref()));
             // First: the client's next build is to find its kept context free.
             engine.end_build(build);
-            Ok(built?)
+            let built = built?;
+            engine.image_events(&built.happenings);
+            Ok(built)
         })
         .await
     }
 
-    /// Runs a build, and tells the world of its image.
-    fn carry_out(
-        &self,
-        build: &Build,
-        executor: &EngineExecutor,
-        progress: &dyn Progress,
-        secrets: &dyn Secrets,
-    ) -> build::Result<Built> {
-        let site = Site {
+    /// Where a build is carried out.
+    fn site<'a>(
+        &'a self,
+        executor: &'a EngineExecutor,
+        progress: &'a dyn Progress,
+        secrets: &'a dyn Secrets,
+    ) -> Site<'a> {
+        Site {
             images: &self.images,
             storage: &self.storage,
             executor,
@@ -146,10 +147,7 @@ impl Engine {
             temporary: &self.build_folders.temporary,
             private: &self.build_folders.private,
             caches: &self.build_folders.caches,
-        };
-        let built = build.run(site)?;
-        self.image_events(&built.happenings);
-        Ok(built)
+        }
     }
 
     /// Lets go of a build that is over: its context, which may take a while to be removed, and the caches that it had.

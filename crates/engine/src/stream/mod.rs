@@ -27,6 +27,8 @@ pub struct ByteStream(Source);
 enum Source {
     Chunks(mpsc::Receiver<Result<Vec<u8>, Error>>),
     Text(TextReader),
+    /// All of it is here.
+    Whole(Vec<u8>),
 }
 
 impl ByteStream {
@@ -35,6 +37,8 @@ impl ByteStream {
         match &mut self.0 {
             Source::Chunks(chunks) => chunks.recv().await,
             Source::Text(text) => text.next().await.map(Ok),
+            Source::Whole(bytes) if bytes.is_empty() => None,
+            Source::Whole(bytes) => Some(Ok(std::mem::take(bytes))),
         }
     }
 }
@@ -42,6 +46,12 @@ impl ByteStream {
 impl From<TextReader> for ByteStream {
     fn from(text: TextReader) -> Self {
         Self(Source::Text(text))
+    }
+}
+
+impl From<Vec<u8>> for ByteStream {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Source::Whole(bytes))
     }
 }
 
@@ -161,17 +171,44 @@ impl UploadSender {
 pub struct Upload {
     pieces: mpsc::Receiver<io::Result<Vec<u8>>>,
     current: VecDeque<u8>,
+    /// Why nothing comes after that.
+    broken: Option<io::Error>,
 }
 
 /// A pair of ends for a request body. The upload ends when the sender is dropped.
 pub fn upload() -> (UploadSender, Upload) {
     let (sender, pieces) = mpsc::channel(CHUNKS);
-    (UploadSender(sender), Upload { pieces, current: VecDeque::new() })
+    (UploadSender(sender), Upload { pieces, current: VecDeque::new(), broken: None })
+}
+
+impl Upload {
+    /// Waits for the end of a body that is no longer than this, or for what shows that this one is longer or broken.
+    pub(crate) async fn ends_within(&mut self, limit_bytes: usize) -> bool {
+        while self.current.len() <= limit_bytes {
+            match self.pieces.recv().await {
+                Some(Ok(piece)) => self.current.extend(piece),
+                Some(Err(error)) => {
+                    self.broken = Some(error);
+                    return false;
+                }
+                None => return true,
+            }
+        }
+        false
+    }
+
+    /// What has arrived, and was not read yet.
+    pub(crate) fn arrived(&mut self) -> &[u8] {
+        self.current.make_contiguous()
+    }
 }
 
 impl Read for Upload {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.current.is_empty() {
+            if let Some(error) = self.broken.take() {
+                return Err(error);
+            }
             match self.pieces.blocking_recv() {
                 Some(piece) => self.current = piece?.into(),
                 None => return Ok(0),

@@ -9,30 +9,28 @@ use storage::{Layer, Storage};
 /// The key under which a step's configuration keeps what it depends on beside its words.
 pub(crate) const INPUTS: &str = "BuildInputs";
 
-/// The newest image whose parent is this one and whose step had this configuration; without a parent, one for this platform.
-pub(crate) fn find(
-    images: &Images,
-    parent: Option<&ImageId>,
-    platform: &Platform,
-    config: &RunConfig,
-) -> Option<Arc<Image>> {
+/// The newest image whose parent is this one and whose step had this configuration.
+pub(crate) fn find_next(images: &Images, parent: &ImageId, config: &RunConfig) -> Option<Arc<Image>> {
     let snapshot = images.snapshot();
-    let fits = |image: &&Arc<Image>| image.config.container_config.as_ref().is_some_and(|made| same(made, config));
-    let newest = |image: &&Arc<Image>| image.created();
-    match parent {
-        Some(parent) => {
-            let children = snapshot.children(parent).filter_map(|id| snapshot.get(id));
-            children.filter(fits).max_by_key(newest).cloned()
-        }
-        None => {
-            // Whoever sends an image could claim that it is such a step.
-            let first = |image: &&Arc<Image>| {
-                let is_first = image.parent().is_none() && image.config.history.len() == 1;
-                is_first && image.is_built() && image.platform().is_same(platform)
-            };
-            snapshot.images().filter(first).filter(fits).max_by_key(newest).cloned()
-        }
-    }
+    let children = snapshot.children(parent).filter_map(|id| snapshot.get(id));
+    children.filter(|image| had(image, config)).max_by_key(|image| image.created()).cloned()
+}
+
+/// The newest image without a parent, for this platform, whose step had this configuration.
+pub(crate) fn find_first(images: &Images, platform: &Platform, config: &RunConfig) -> Option<Arc<Image>> {
+    let snapshot = images.snapshot();
+    // Whoever sends an image could claim that it is such a step.
+    let is_first = |image: &&Arc<Image>| {
+        let is_first = image.parent().is_none() && image.config.history.len() == 1;
+        is_first && image.is_built() && image.platform().is_same(platform)
+    };
+    let first = snapshot.images().filter(is_first);
+    first.filter(|image| had(image, config)).max_by_key(|image| image.created()).cloned()
+}
+
+/// Whether the step that left an image had this configuration.
+fn had(image: &Image, config: &RunConfig) -> bool {
+    image.config.container_config.as_ref().is_some_and(|made| same(made, config))
 }
 
 /// The layer that the newest step with these words left, whatever it stands on.

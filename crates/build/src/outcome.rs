@@ -40,8 +40,10 @@ impl Work<'_> {
         }
         let parent = self.stage()?.image.clone();
         let (images, names) = (self.solve.site.images, &self.options.cache_from);
-        let platform = self.platform()?;
-        let found = cache::find(images, parent.as_ref().map(|image| &image.id), &platform, config);
+        let found = match &parent {
+            Some(parent) => cache::find_next(images, &parent.id, config),
+            None => cache::find_first(images, &self.platform()?, config),
+        };
         if let Some(image) = found.filter(|image| cache::is_of(images, names, image)) {
             self.tell(StepEvent::Cached);
             self.stage_mut()?.image = Some(image);

@@ -29,7 +29,6 @@ impl Work<'_> {
             config.volumes.get_or_insert_default();
         }
         let stage = self.stage()?;
-        let words = stage.words_of(&run.command);
         let variables = self.arguments.variables(stage.env());
         let recorded: Vec<String> = variables
             .iter()
@@ -37,9 +36,10 @@ impl Work<'_> {
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
         let mut config = stage.config.clone();
+        let words = stage.words_of(&run.command);
         config.cmd = Some(match recorded.is_empty() {
-            true => words.clone(),
-            false => std::iter::once(format!("|{}", recorded.len())).chain(recorded).chain(words.clone()).collect(),
+            true => words,
+            false => std::iter::once(format!("|{}", recorded.len())).chain(recorded).chain(words).collect(),
         });
         if let Some(inputs) = self.inputs(run)? {
             config.other.insert(cache::INPUTS.to_owned(), Value::from(inputs));
@@ -47,7 +47,7 @@ impl Work<'_> {
         if self.cached(&config)? {
             return Ok(());
         }
-        let mut running = self.stage()?.config.clone();
+        let (mut running, words) = (self.stage()?.config.clone(), self.stage()?.words_of(&run.command));
         running.cmd = Some(words.clone());
         running.entrypoint = None;
         running.env.get_or_insert_default().extend(variables.iter().map(|(name, value)| format!("{name}={value}")));

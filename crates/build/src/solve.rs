@@ -1,5 +1,6 @@
 //! Stages side by side: each is built once, when it is first needed.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -118,7 +119,7 @@ impl<'a> Solve<'a> {
             self.site.progress.tell(Event::Step(id, skipped));
             return Ok(());
         };
-        let Command::Arg(arguments) = command else {
+        let Command::Arg(arguments) = &*command else {
             return Err(of_2014::without_image(&step.instruction).into());
         };
         for argument in arguments {
@@ -205,10 +206,10 @@ impl<'a> Solve<'a> {
 }
 
 /// An instruction's command; `None` for one that was unknown in 2014 and is skipped.
-pub(crate) fn understood(step: &Step) -> Result<Option<Command>> {
+pub(crate) fn understood(step: &Step) -> Result<Option<Cow<'_, Command>>> {
     match &step.command {
-        Some(command) => Ok(Some(command.clone())),
-        None => Ok(of_2014::understand(&step.instruction)?),
+        Some(command) => Ok(Some(Cow::Borrowed(command))),
+        None => Ok(of_2014::understand(&step.instruction)?.map(Cow::Owned)),
     }
 }
 

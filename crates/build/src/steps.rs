@@ -10,13 +10,13 @@ use crate::{Error, Result};
 
 impl Work<'_> {
     /// Carries one instruction out.
-    pub(crate) fn carry_out(&mut self, command: Command, instruction: &Instruction) -> Result<()> {
+    pub(crate) fn carry_out(&mut self, command: &Command, instruction: &Instruction) -> Result<()> {
         match command {
-            Command::From { image, platform, .. } => self.begin_stage(&image, &platform),
-            Command::Run(run) => self.run(&run),
-            Command::Add(transfer) => self.transfer("ADD", &transfer),
-            Command::Copy(transfer) => self.transfer("COPY", &transfer),
-            Command::Workdir(path) => self.workdir(&path, instruction),
+            Command::From { image, platform, .. } => self.begin_stage(image, platform),
+            Command::Run(run) => self.run(run),
+            Command::Add(transfer) => self.transfer("ADD", transfer),
+            Command::Copy(transfer) => self.transfer("COPY", transfer),
+            Command::Workdir(path) => self.workdir(path, instruction),
             Command::Arg(arguments) => {
                 let mut words = Vec::new();
                 for argument in arguments {
@@ -30,7 +30,7 @@ impl Work<'_> {
             }
             other => {
                 let (stage, wording) = self.stage_and_wording()?;
-                let comment = stage.configure(other, instruction, wording)?;
+                let comment = stage.configure(other.clone(), instruction, wording)?;
                 self.metadata(&comment)
             }
         }

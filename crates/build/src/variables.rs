@@ -72,6 +72,9 @@ impl Arguments {
 
     /// Arguments that a command sees as variables: those with a value that no `ENV` hides.
     pub(crate) fn variables(&self, env: &[String]) -> Vec<(String, String)> {
+        if self.declared.is_empty() && self.given.is_empty() {
+            return Vec::new();
+        }
         let hidden = |name: &str| env.iter().any(|entry| entry.split('=').next() == Some(name));
         let names: BTreeSet<&str> = self.declared.keys().map(String::as_str).chain(PREDEFINED).collect();
         let value = |name: &str| self.value(name).map(|value| (name.to_owned(), value));

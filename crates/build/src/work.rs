@@ -107,7 +107,7 @@ impl<'a> Work<'a> {
             self.tell(StepEvent::Skipped { instruction: step.instruction.name.clone() });
             return Ok(false);
         };
-        self.carry_out(command, &step.instruction).map_err(|error| error.in_instruction(&step.instruction))?;
+        self.carry_out(&command, &step.instruction).map_err(|error| error.in_instruction(&step.instruction))?;
         Ok(true)
     }
 
@@ -199,7 +199,7 @@ impl<'a> Work<'a> {
                 self.tell(StepEvent::Skipped { instruction: instruction.name });
                 continue;
             };
-            self.carry_out(command, &instruction)?;
+            self.carry_out(&command, &instruction)?;
             self.tell(StepEvent::TriggerDone(self.begun.as_ref().and_then(Stage::id)));
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! Physical lines become instructions: directives, comments, continuation, documents.
 
+use std::borrow::Cow;
+
 use crate::{Checks, Dockerfile, Error, Excerpt, Fault, Heredoc, Instruction, Position, Reading, Result, of_2014};
 
 /// Longest instruction, documents included, in bytes.
@@ -23,13 +25,16 @@ fn instructions(text: &str, escape: char, documents: bool) -> Result<Vec<Instruc
         if line.trim_start().is_empty() || line.trim_start().starts_with('#') {
             continue;
         }
-        let mut joined = String::new();
+        let mut joined = Cow::Borrowed("");
         let (mut pieces, mut gap) = (Vec::new(), false);
         let mut next = Some((number, line));
         while let Some((number, line)) = next.take() {
             pieces.push((number + 1, line.to_owned()));
             let (piece, more) = continued(if pieces.len() == 1 { line.trim_start() } else { line }, escape);
-            joined.push_str(piece);
+            match &mut joined {
+                nothing if nothing.is_empty() => *nothing = Cow::Borrowed(piece),
+                begun => begun.to_mut().push_str(piece),
+            }
             if joined.len() > MAX_INSTRUCTION_BYTES {
                 let message = "the instruction is too long".to_owned();
                 return Err(Error::Parse { line: pieces[0].0, message, excerpt: None });
@@ -152,11 +157,14 @@ fn split(joined: &str, line: usize) -> Option<Instruction> {
 }
 
 fn takes_documents(instruction: &Instruction) -> bool {
+    if !instruction.rest.contains("<<") {
+        return false;
+    }
     let name = match instruction.name.as_str() {
         "ONBUILD" => instruction.rest.split_ascii_whitespace().next().unwrap_or_default().to_ascii_uppercase(),
         name => name.to_owned(),
     };
-    matches!(name.as_str(), "RUN" | "COPY" | "ADD") && instruction.rest.contains("<<")
+    matches!(name.as_str(), "RUN" | "COPY" | "ADD")
 }
 
 /// `<<NAME`, `<<-NAME`, `<<"NAME"`.

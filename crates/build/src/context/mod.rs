@@ -23,6 +23,9 @@ const HEAD_BYTES: usize = 16 * 1024;
 pub struct Context(Box<dyn ContextSource>);
 
 impl Context {
+    /// Longest archive that stays in memory, in bytes as it was sent.
+    pub const SMALL_BYTES: usize = SMALL_BYTES;
+
     /// Takes an archive (plain, gzip, bzip2, xz, zstd); its files are unpacked in a new folder in `temporary`, those of a small
     /// and plain one only when a step needs them.
     ///
@@ -46,7 +49,7 @@ impl Context {
 
     /// The same of an archive that needs nothing but memory: small and plain, of files and folders. `None` for any other.
     pub fn in_memory(body: &[u8], temporary: &Path) -> Option<Self> {
-        if !is_plain_archive(body) || body.len() > SMALL_BYTES {
+        if !is_plain_archive(body) {
             return None;
         }
         Some(Self(Box::new(Small::read(body.to_vec(), temporary).ok()?)))

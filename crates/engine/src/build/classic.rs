@@ -16,9 +16,6 @@ use crate::images::new_name;
 use crate::options::BuildOptions;
 use crate::stream::{ByteStream, TextWriter, Upload, text};
 
-/// Longest body of a build that may be answered without another thread, in bytes: little more than a Dockerfile.
-const SMALL_BYTES: usize = 64 * 1024;
-
 impl Engine {
     /// See [`Engine::build`].
     pub(crate) async fn build_image(self: &Arc<Self>, options: BuildOptions, mut body: Upload) -> Result<ByteStream> {
@@ -26,7 +23,7 @@ impl Engine {
         let client_leaves = cancelled.clone().drop_guard();
         let asked =
             Asked { engine: Arc::clone(self), names: names(&options)?, options, handle: Handle::current(), cancelled };
-        let in_memory = asked.may_be_cached() && body.ends_within(SMALL_BYTES).await;
+        let in_memory = asked.may_be_cached() && body.ends_within(Context::SMALL_BYTES).await;
         let context = in_memory.then(|| Context::in_memory(body.arrived(), &self.build_folders.temporary)).flatten();
         let build = if let Some(context) = context {
             let is_named = !asked.names.is_empty();

@@ -14,7 +14,7 @@ use crate::Error;
 
 /// Chunks in flight at most; a chunk is at most [`CHUNK_BYTES`].
 const CHUNKS: usize = 8;
-/// Largest chunk that a [`StreamWriter`] sends.
+/// Largest chunk that a [`StreamWriter`] sends, and largest piece of what is here as a whole.
 const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Bytes that the engine produces while the client reads: a log, an archive, an image.
@@ -38,7 +38,10 @@ impl ByteStream {
             Source::Chunks(chunks) => chunks.recv().await,
             Source::Text(text) => text.next().await.map(Ok),
             Source::Whole(bytes) if bytes.is_empty() => None,
-            Source::Whole(bytes) => Some(Ok(std::mem::take(bytes))),
+            Source::Whole(bytes) => {
+                let rest = bytes.split_off(bytes.len().min(CHUNK_BYTES));
+                Some(Ok(std::mem::replace(bytes, rest)))
+            }
         }
     }
 }
@@ -215,5 +218,23 @@ impl Read for Upload {
             }
         }
         self.current.read(buffer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_here_as_a_whole_comes_in_pieces() {
+        let text: Vec<u8> = (0..=255).cycle().take(2 * CHUNK_BYTES + 5).collect();
+        let (mut stream, mut read) = (ByteStream::from(text.clone()), Vec::new());
+        while let Some(piece) = stream.next().await {
+            let piece = piece.unwrap();
+            assert!(piece.len() <= CHUNK_BYTES);
+            read.extend(piece);
+        }
+        assert!(read == text);
+        assert!(ByteStream::from(Vec::new()).next().await.is_none());
     }
 }

@@ -124,6 +124,7 @@ impl Stages {
 
     /// What each stage stands on and copies from, as far as that is written in the Dockerfile.
     fn find_needs(&mut self, options: &Options) {
+        // A stage needs earlier ones only.
         if self.stages.len() < 2 {
             return;
         }
